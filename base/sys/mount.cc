@@ -1,0 +1,94 @@
+#include "base/sys/mount.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+
+// <sys/mount.h> and <linux/mount.h> cannot both be included before glibc 2.37.
+extern "C" int umount2(const char* target, int flags) noexcept;
+
+namespace sys {
+
+namespace {
+constexpr int kDetach = 2;     // MNT_DETACH
+constexpr int kNoFollow = 8;   // UMOUNT_NOFOLLOW
+}  // namespace
+
+FsContext::FsContext(const char* type)
+    : fd_(static_cast<int>(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC))), type_(type) {
+  if (!fd_) base::throw_errno(std::string("open file system type ") + type);
+}
+
+void FsContext::fail(const std::string& operation) {
+  int error = errno;
+  std::string text = operation;
+  char line[512];
+  ssize_t n = ::read(fd_.get(), line, sizeof line);
+  if (n > 2) text += " (" + std::string(line + 2, static_cast<size_t>(n) - 2) + ")";
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  throw base::SystemError(text, error);
+}
+
+void FsContext::set_string(const char* key, const std::string& value) {
+  if (::syscall(SYS_fsconfig, fd_.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) < 0)
+    fail(type_ + " option " + key);
+}
+
+bool FsContext::try_set_string(const char* key, const std::string& value) {
+  if (::syscall(SYS_fsconfig, fd_.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0)
+    return true;
+  if (errno == EINVAL) return false;
+  fail(type_ + " option " + key);
+}
+
+void FsContext::set_flag(const char* key) {
+  if (::syscall(SYS_fsconfig, fd_.get(), FSCONFIG_SET_FLAG, key, nullptr, 0) < 0)
+    fail(type_ + " option " + key);
+}
+
+UniqueFd FsContext::mount(uint64_t attributes) {
+  if (::syscall(SYS_fsconfig, fd_.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0)
+    fail("mount " + type_);
+  UniqueFd mount(static_cast<int>(
+      ::syscall(SYS_fsmount, fd_.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes))));
+  if (!mount) fail("mount " + type_);
+  return mount;
+}
+
+UniqueFd clone_mount(int dir_fd, const char* path, bool recursive) {
+  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+  if (recursive) flags |= AT_RECURSIVE;
+  UniqueFd fd(static_cast<int>(::syscall(SYS_open_tree, dir_fd, path, flags)));
+  if (!fd) base::throw_errno(std::string("clone mount ") + path);
+  return fd;
+}
+
+void attach_mount(int mount_fd, int target_fd) {
+  if (::syscall(SYS_move_mount, mount_fd, "", target_fd, "",
+                MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+    base::throw_errno("attach mount");
+}
+
+void attach_mount(int mount_fd, const std::string& path) {
+  if (::syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    base::throw_errno("attach mount at " + path);
+}
+
+void set_mount_attributes(int mount_fd, uint64_t attributes, bool recursive) {
+  struct mount_attr attr = {};
+  attr.attr_set = attributes;
+  unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0u);
+  if (::syscall(SYS_mount_setattr, mount_fd, "", flags, &attr, sizeof attr) < 0)
+    base::throw_errno("set mount attributes");
+}
+
+void unmount(const std::string& path) {
+  if (::umount2(path.c_str(), kDetach | kNoFollow) < 0) base::throw_errno("unmount " + path);
+}
+
+}  // namespace sys

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/sys/fd.h"
+
+namespace sys {
+
+/// One file system being configured (fsopen(2)). Throws SystemError with the kernel's own message
+/// from the context's log where there is one.
+class FsContext {
+ public:
+  explicit FsContext(const char* type);
+  void set_string(const char* key, const std::string& value);
+  void set_flag(const char* key);
+  /// True when the kernel knows the key (probed by trying), false on EINVAL.
+  bool try_set_string(const char* key, const std::string& value);
+  /// Creates the superblock and returns a detached mount: a directory descriptor of the new tree,
+  /// attached nowhere. `attributes` are MOUNT_ATTR_* bits.
+  UniqueFd mount(uint64_t attributes);
+
+ private:
+  [[noreturn]] void fail(const std::string& operation);
+  UniqueFd fd_;
+  std::string type_;
+};
+
+/// A detached copy of the mount at `path` below `dir_fd` (open_tree with OPEN_TREE_CLONE).
+UniqueFd clone_mount(int dir_fd, const char* path, bool recursive);
+/// Attaches a detached mount on the directory or file that `target_fd` names.
+void attach_mount(int mount_fd, int target_fd);
+/// Attaches a detached mount at a path the caller trusts.
+void attach_mount(int mount_fd, const std::string& path);
+/// Adds MOUNT_ATTR_* bits to a mount (mount_setattr).
+void set_mount_attributes(int mount_fd, uint64_t attributes, bool recursive);
+/// Takes away the mount at a path the caller trusts, lazily, without following a final link.
+void unmount(const std::string& path);
+
+}  // namespace sys

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace sys {
+
+/// Removes `name` in `dir_fd` with everything below it: by descriptor, never following a link, never
+/// crossing into another file system, whatever the depth and the modes. Absent is fine.
+/// Throws SystemError.
+void remove_tree_at(int dir_fd, const char* name);
+/// The same for a path the caller trusts.
+void remove_tree(const std::filesystem::path& path);
+
+/// Bytes on disk (st_blocks) below a directory, hard links counted once.
+uint64_t disk_usage(const std::filesystem::path& directory);
+
+}  // namespace sys

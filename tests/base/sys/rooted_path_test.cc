@@ -1,0 +1,28 @@
+#include "base/sys/rooted_path.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace {
+
+TEST(RootedPath, CannotLeaveTheRoot) {
+  EXPECT_EQ(sys::RootedPath("../../etc//./passwd/").str(), "/etc/passwd");
+  EXPECT_EQ(sys::RootedPath("a/../..").str(), "/");
+  EXPECT_EQ(sys::RootedPath("/a").join("../b").str(), "/b");
+  EXPECT_EQ(sys::RootedPath("/a").join("/b").str(), "/b");
+  EXPECT_EQ(sys::RootedPath("/a").below("/b").str(), "/a/b");
+  EXPECT_THROW(sys::RootedPath(std::string_view("a\0b", 3)), base::Error);
+}
+
+TEST(RootedPath, KnowsItsParts) {
+  sys::RootedPath path("/a/b");
+  EXPECT_EQ(path.name(), "b");
+  EXPECT_EQ(path.parent().str(), "/a");
+  EXPECT_EQ(path.parent().parent().str(), "/");
+  EXPECT_STREQ(sys::RootedPath().relative(), ".");
+  EXPECT_TRUE(path.is_within(sys::RootedPath("/a")));
+  EXPECT_FALSE(sys::RootedPath("/ab").is_within(sys::RootedPath("/a")));
+}
+
+}  // namespace
