@@ -43,6 +43,8 @@ using base::Code;
   }
 }
 
+constexpr int kCheckpointPages = 100;
+
 // A URI, because "immutable" has no flag of its own.
 std::string uri_of(const std::filesystem::path& path, Database::Mode mode) {
   std::string uri = "file:";
@@ -74,9 +76,12 @@ Database::Database(const std::filesystem::path& path, Mode mode, bool durable)
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, 60'000);
   if (mode != Mode::kReadWrite) return;
+  execute(durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
   // The log survives the close of its last user: no checkpoint, no sync, no unlink at the end of
-  // every command. SQLite moves it into the database itself when it has grown to 1000 pages.
+  // every command. It is moved into the database when it has grown to a few pages: the next first
+  // user reads the whole log once.
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  sqlite3_wal_autocheckpoint(handle_, kCheckpointPages);
 }
 
 Database::~Database() {
@@ -166,6 +171,14 @@ Transaction::~Transaction() {
     database_.execute("ROLLBACK");
   } catch (const base::Error&) {
     // SQLite has already rolled back by itself (disk full, input/output error).
+  }
+}
+
+ReadTransaction::~ReadTransaction() {
+  try {
+    database_.execute("ROLLBACK");
+  } catch (const base::Error&) {
+    // Nothing was written; SQLite ended it by itself after an input/output error.
   }
 }
 

@@ -32,7 +32,7 @@ class Database {
   /// Rows changed by the last statement.
   int64_t changes() const;
   bool read_only() const { return mode_ != Mode::kReadWrite; }
-  /// Commits no longer wait for the disk (they are still atomic), for records that may be lost.
+  /// False: commits no longer wait for the disk. They stay atomic.
   void set_synced(bool synced);
 
  private:
@@ -87,6 +87,18 @@ class Query {
   int next_ = 1;
 };
 
+/// While it lives commits do not wait for the disk: for records that may be lost.
+class Unsynced {
+ public:
+  explicit Unsynced(Database& database) : database_(database) { database_.set_synced(false); }
+  Unsynced(const Unsynced&) = delete;
+  Unsynced& operator=(const Unsynced&) = delete;
+  ~Unsynced() { database_.set_synced(true); }
+
+ private:
+  Database& database_;
+};
+
 /// BEGIN IMMEDIATE; rolled back unless commit() was called.
 class Transaction {
  public:
@@ -99,6 +111,18 @@ class Transaction {
  private:
   Database& database_;
   bool open_ = true;
+};
+
+/// One state of the records for several reads.
+class ReadTransaction {
+ public:
+  explicit ReadTransaction(Database& database) : database_(database) { database_.execute("BEGIN"); }
+  ReadTransaction(const ReadTransaction&) = delete;
+  ReadTransaction& operator=(const ReadTransaction&) = delete;
+  ~ReadTransaction();
+
+ private:
+  Database& database_;
 };
 
 }  // namespace store

@@ -50,7 +50,7 @@ class Claim {
   /// Waits while another process holds it; `waiting` is called once before a wait.
   static Claim acquire(const Layout& layout, std::string_view name,
                        const std::function<void()>& waiting = {});
-  Claim(Claim&&) noexcept = default;
+  Claim(Claim&& other) noexcept;
   Claim& operator=(Claim&&) = delete;
   ~Claim();
 

@@ -18,7 +18,7 @@ class Trash;
 class StagingDir {
  public:
   StagingDir(const Layout& layout, Trash& trash, std::string_view purpose);
-  StagingDir(StagingDir&&) noexcept = default;
+  StagingDir(StagingDir&& other) noexcept;
   StagingDir& operator=(StagingDir&& other) noexcept;
   ~StagingDir();
 
