@@ -1,0 +1,14 @@
+#pragma once
+
+#include "cli/options.h"
+
+namespace cli {
+
+/// Every command, in the order help lists them. To add one: write cli/commands/NAME.cc with
+/// `const Command& NAME_command()`, declare it here, list it in table.cc and in CMakeLists.txt.
+const CommandTable& command_table();
+
+const Command& help_command();
+const Command& version_command();
+
+}  // namespace cli
