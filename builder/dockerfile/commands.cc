@@ -66,7 +66,8 @@ std::string one_text(Findings& findings, const char* what) {
 CommandLine command_line(Findings& findings) {
   const Instruction& in = findings.instruction();
   no_flags(findings);
-  if (in.args.empty() && !in.json) {
+  // After "CMD --version" the flag alone is the mistake worth naming.
+  if (in.args.empty() && !in.json && findings.empty()) {
     findings.error("missing-argument", base::str(findings.keyword(), " needs a command"),
                    {base::str(findings.keyword(), " [] clears an inherited one")});
   }
