@@ -71,6 +71,7 @@ class Composer {
   Plan compose(int root_fd) {
     inherit(root_fd);
     begin();
+    attach_sources();
     attach_root();
     mount_proc();
     mount_dev();
@@ -141,8 +142,30 @@ class Composer {
     add(Kind::kPrivateMounts, "make mounts private");
   }
 
+  /// Parts of a mount can only be cloned once it is attached somewhere. A directory of the old root
+  /// that surely exists does: what is stacked there goes with it. (Not "/" itself: that is where ours
+  /// will be, and unmounting the old root means the topmost mount there.)
+  void attach_sources() {
+    bool files = spec_.hosts || spec_.resolv_conf || spec_.hostname_file;
+    for (size_t i = 0; i < spec_.mounts.size(); ++i) {
+      const Mount& mount = spec_.mounts[i];
+      if (mount.kind == Mount::Kind::kFile) files = true;
+      if (takes_part_of_detached(mount))
+        add(Kind::kAttachOutside, "attach the source of " + mount.target.str(),
+            {.a = sources_[i]}, strings({"/proc"}));
+    }
+    if (!files) return;
+    files_ = new_file_system("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, strings({"mode", "700"}),
+                             "files");
+    add(Kind::kAttachOutside, "attach files", {.a = files_}, strings({"/proc"}));
+  }
+
+  static bool takes_part_of_detached(const Mount& mount) {
+    return mount.source_is_detached && !mount.source_path.is_root();
+  }
+
   void attach_root() {
-    add(Kind::kAttachHostRoot, "attach the root", {.a = root_});
+    add(Kind::kAttachOutside, "attach the root", {.a = root_}, strings({"/"}));
     add(Kind::kEnterDirectory, "enter the root", {.a = root_});
     uint64_t attributes = spec_.privileged ? 0 : MOUNT_ATTR_NODEV;
     if (attributes != 0) set_attributes(root_, attributes, "the root");
@@ -300,24 +323,12 @@ class Composer {
     add_file("/etc/hostname", spec_.hostname_file);
   }
 
-  int file_store() {
-    if (files_ < 0) {
-      // A mount must be attached somewhere before parts of it can be cloned: the host's root, which
-      // is left behind in the pivot.
-      files_ = new_file_system("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, strings({"mode", "700"}),
-                               "files");
-      add(Kind::kAttachHostRoot, "attach files", {.a = files_});
-    }
-    return files_;
-  }
-
   void mount_file(const Mount& mount) {
-    int store = file_store();
     int file = plan_.new_slot();
     int clone = plan_.new_slot();
     std::string what = mount.target.str();
     add(Kind::kMakeFile, "write " + what,
-        {.a = file, .b = store, .c = static_cast<int>(mount.mode & 07777), .x = mount.uid,
+        {.a = file, .b = files_, .c = static_cast<int>(mount.mode & 07777), .x = mount.uid,
          .y = mount.gid},
         strings({std::to_string(file_count_++)}) + mount.content);
     add(Kind::kCloneTree, "bind " + what, {.a = clone, .b = file});
@@ -347,19 +358,16 @@ class Composer {
       attach(tmpfs, target, what);
       return;
     }
-    if (mount.source_is_detached && !mount.source_path.is_root())
-      source = clone_inside(mount, source);
+    if (takes_part_of_detached(mount)) source = clone_inside(mount, source);
     if (attributes != 0) set_attributes(source, attributes, what, mount.recursive);
     make_target(what, mount_is_directory(mount));
     attach(source, open(what, O_PATH), what);
   }
 
-  /// A part of a detached mount: attached where it is left behind, then cloned from there.
   int clone_inside(const Mount& mount, int source) {
     std::string what = mount.target.str();
     int found = plan_.new_slot();
     int clone = plan_.new_slot();
-    add(Kind::kAttachHostRoot, "attach the source of " + what, {.a = source});
     add(Kind::kOpen, "open " + mount.source_path.str() + " in the source of " + what,
         {.a = found, .b = source, .x = O_PATH, .y = kInside}, strings({mount.source_path.str()}));
     add(Kind::kCloneTree, "bind " + what,

@@ -244,8 +244,8 @@ long do_mount_operation(State& state, const wire::Operation& op, const char* tex
     case wire::Kind::kAttach:
       return call(SYS_move_mount, slots[op.a], "", slots[op.b], "",
                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-    case wire::Kind::kAttachHostRoot:
-      return call(SYS_move_mount, slots[op.a], "", AT_FDCWD, "/",
+    case wire::Kind::kAttachOutside:
+      return call(SYS_move_mount, slots[op.a], "", AT_FDCWD, text,
                   MOVE_MOUNT_F_EMPTY_PATH);
     case wire::Kind::kSetAttributes: return set_attributes(state, op);
     case wire::Kind::kVerifyMount: return verify_mount(state, op, text);

@@ -28,7 +28,7 @@ enum class Kind : uint32_t {
   kNewFileSystem,  // a: slot out, x: MOUNT_ATTR_*, text: type\0 then key\0value\0 (empty value: a flag)
   kCloneTree,      // a: slot out, b: slot, x: 1 = with the mounts below
   kAttach,         // a: mount slot, b: target slot
-  kAttachHostRoot, // a: mount slot, stacked on the "/" we are about to leave
+  kAttachOutside,  // a: mount slot, text: path in the old root
   kSetAttributes,  // a: mount slot, x: set, y: clear, c: 1 = recursive
   kVerifyMount,    // a: mount slot, b: base slot, text: path. What is at path is that mount
   kEnterDirectory, // a: slot
