@@ -145,6 +145,8 @@ struct Spec {
   std::vector<Ulimit> ulimits;
   uint64_t shm_bytes = 64 << 20;
   Limits limits;
+  /// A cgroup even without limits, for pause() and statistics.
+  bool own_cgroup = false;
 
   /// The program gets a terminal of its own; Container::console() is its other side.
   bool tty = false;
@@ -186,7 +188,6 @@ class Container {
  private:
   friend Container launch(Spec spec);
   Container(sys::Process process, sys::UniqueFd console, std::unique_ptr<Cgroup> cgroup);
-  void finish();
 
   std::unique_ptr<Cgroup> cgroup_;  // last to go: it can only be removed when empty
   sys::UniqueFd console_;
