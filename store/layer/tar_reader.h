@@ -21,7 +21,8 @@ struct TarTime {
   bool operator==(const TarTime&) const = default;
 };
 
-enum class EntryType { kFile, kDirectory, kSymlink, kHardlink, kChar, kBlock, kFifo };
+/// kUnknown: a member type the reference does not unpack; kImage never gives it.
+enum class EntryType { kFile, kDirectory, kSymlink, kHardlink, kChar, kBlock, kFifo, kUnknown };
 
 /// One member. Names are bytes exactly as in the archive: not cleaned, perhaps absolute, with "..",
 /// not UTF-8. A value.
@@ -29,8 +30,8 @@ struct Entry {
   std::string path;
   EntryType type = EntryType::kFile;
   uint32_t mode = 0;   ///< 07777 bits
-  uint32_t uid = 0;    ///< never (uid_t)-1
-  uint32_t gid = 0;
+  int64_t uid = 0;     ///< 0..2^32-2 with kImage; kArchive leaves the check to who uses it
+  int64_t gid = 0;
   uint64_t size = 0;   ///< bytes body() will give, holes included; 0 unless kFile
   TarTime mtime;
   std::string link;    ///< target of kSymlink and kHardlink
@@ -59,19 +60,23 @@ class TarReader {
 
   /// Goes to the next member, skipping what is left of the current one. False at the end.
   bool next(Entry& entry);
+  /// Instead of the first next(): whether the first header can be read. Throws when it cannot.
+  bool begins();
   /// Content of the current member. The same object for all members; valid until next().
   base::Source& body();
   /// The next piece of the content without a copy, empty at its end; valid until the next call of
   /// any method. Holes of sparse members come as pieces of zeros.
   base::Bytes next_piece();
-  /// True when the current piece source is a GNU sparse member.
-  bool sparse() const;
+  /// Bytes of hole where the content stands now, 0 in data: the caller may skip them instead of
+  /// taking pieces of zeros. Only GNU sparse members have holes.
+  uint64_t hole_bytes() const;
+  void skip_hole();
   /// Reads the source to its end (what follows the end-of-archive blocks belongs to the digest, not
   /// to the archive). Throws Invalid above limits.unpacked_bytes.
   void drain();
 
  private:
-  struct State;
+  class State;
   std::unique_ptr<State> state_;
 };
 
