@@ -95,6 +95,9 @@ nlohmann::json parse_strict_json(std::string_view text, std::string_view what) {
   if (text.starts_with("\xef\xbb\xbf"))
     throw base::Error(base::Code::kInvalid, base::str(what, ": begins with a byte order mark"),
                       "bad-json");
+  // The parser below takes a NUL for the end and would not look at what follows.
+  if (text.find('\0') != std::string_view::npos)
+    throw base::Error(base::Code::kInvalid, base::str(what, ": holds a NUL byte"), "bad-json");
   Builder builder(what);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
