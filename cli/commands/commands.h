@@ -8,6 +8,8 @@ namespace cli {
 /// `const Command& NAME_command()`, declare it here, list it in table.cc and in CMakeLists.txt.
 const CommandTable& command_table();
 
+/// `torte debug ...`: machine interfaces for tests and tools.
+const std::vector<const Command*>& debug_commands();
 const Command& help_command();
 const Command& version_command();
 

@@ -1,0 +1,229 @@
+#include "store/batch.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/text.h"
+#include "store/core.h"
+
+namespace store {
+
+namespace {
+
+using base::Code;
+using base::Error;
+
+// A layer between "moved out of its owner's hands" and "in layers/". The directory holds the tree as
+// "tree", so that one rename publishes it under a name that never shows anything half done. Unless
+// published the tree goes back to where it was: its owner may have it mounted.
+class StagedLayer {
+ public:
+  StagedLayer(std::filesystem::path directory, const NewLayer& layer)
+      : directory_(std::move(directory)), layer_(layer) {
+    if (::mkdir(directory_.c_str(), 0700) < 0) base::throw_errno("create " + directory_.string());
+    if (::rename(layer_.tree.c_str(), (directory_ / "tree").c_str()) < 0)
+      base::throw_errno(base::str("move layer ", id().str(), " from ", layer_.tree.string()));
+  }
+  StagedLayer(const StagedLayer&) = delete;
+  StagedLayer& operator=(const StagedLayer&) = delete;
+  ~StagedLayer() {
+    if (!published_) ::rename((directory_ / "tree").c_str(), layer_.tree.c_str());
+  }
+
+  const oci::DiffId& id() const { return layer_.record.diff_id; }
+
+  // Leaves everything as it is when another process was faster.
+  void publish(const Layout& layout) {
+    published_ = ::rename(directory_.c_str(), layout.layer(id()).c_str()) == 0;
+    if (!published_ && errno != ENOTEMPTY && errno != EEXIST)
+      base::throw_errno("publish layer " + id().str());
+  }
+
+ private:
+  std::filesystem::path directory_;
+  const NewLayer& layer_;
+  bool published_ = false;
+};
+
+using StagedLayers = std::map<oci::DiffId, StagedLayer>;
+
+}  // namespace
+
+struct Batch::Content {
+  std::vector<StagedBlob> blobs;
+  std::vector<NewLayer> layers;
+  std::vector<std::pair<oci::DiffId, LayerBlob>> layer_blobs;
+  std::vector<CacheRecord> cache;
+  std::vector<ImageRecord> images;
+  std::vector<std::pair<Name, oci::Digest>> names;
+
+  /// True when it staged any.
+  bool stage_layers(Core& core, StagedLayers& staged) const;
+  void sync(const Core& core, bool has_trees) const;
+  void require_complete(Core& core) const;
+  void publish_blobs(const Core& core);
+  static void publish_layers(const Core& core, StagedLayers& staged);
+  void write_records(Core& core) const;
+  void keep(Keeper& keeper) const;
+
+ private:
+  bool has_blob(const oci::Digest& digest) const;
+  bool has_layer(const oci::DiffId& diff_id) const;
+};
+
+bool Batch::Content::has_blob(const oci::Digest& digest) const {
+  return std::any_of(blobs.begin(), blobs.end(),
+                     [&](const StagedBlob& blob) { return blob.digest() == digest; });
+}
+
+bool Batch::Content::has_layer(const oci::DiffId& diff_id) const {
+  return std::any_of(layers.begin(), layers.end(), [&](const NewLayer& layer) {
+    return layer.record.diff_id == diff_id;
+  });
+}
+
+// Moves trees below directories of our own, still private. What is in the store stays as it is.
+bool Batch::Content::stage_layers(Core& core, StagedLayers& staged) const {
+  bool any = false;
+  for (const NewLayer& layer : layers) {
+    const oci::DiffId& id = layer.record.diff_id;
+    if (staged.contains(id) || exists(core.layout.layer_tree(id))) continue;
+    staged.try_emplace(id, core.staging_file("layer"), layer);
+    any = true;
+  }
+  return any;
+}
+
+// One syncfs for all trees; a few files alone are cheaper to sync one by one, and do not wait for
+// what other programs write to the same file system. [S2]
+void Batch::Content::sync(const Core& core, bool has_trees) const {
+  constexpr size_t kFewBlobs = 32;
+  if (!core.durable) return;
+  if (!has_trees && blobs.size() < kFewBlobs) {
+    for (const StagedBlob& blob : blobs) blob.sync();
+    return;
+  }
+  sys::UniqueFd root(::open(core.layout.root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root) base::throw_errno("open " + core.layout.root().string());
+  sys::sync_filesystem(root.get());
+}
+
+// Nothing may be named that is not there. Checked before anything is published, under the lock that
+// keeps others from sweeping.
+void Batch::Content::require_complete(Core& core) const {
+  const auto require_layer = [&](const oci::DiffId& id, std::string_view user) {
+    if (has_layer(id)) return;
+    Core::Records records = core.records();
+    Query query(records, "SELECT 1 FROM layers WHERE diff_id = ?");
+    query.bind(id.str());
+    if (!query.step() || !exists(core.layout.layer_tree(id)))
+      throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"));
+  };
+  const auto require_blob = [&](const oci::Digest& digest, std::string_view user) {
+    if (!has_blob(digest) && !exists(core.layout.blob(digest)))
+      throw Error(Code::kNotFound,
+                  base::str("blob ", digest.str(), " of ", user, " is not in the store"));
+  };
+  for (const ImageRecord& image : images) {
+    const std::string user = "image " + image.id.str();
+    require_blob(image.id, user);
+    if (image.manifest) require_blob(*image.manifest, user);
+    for (const oci::Digest& blob : image.blobs) require_blob(blob, user);
+    for (const oci::DiffId& layer : image.layers) require_layer(layer, user);
+  }
+  for (const CacheRecord& record : cache)
+    if (record.result) require_layer(*record.result, "cache record " + record.key);
+  for (const auto& [diff_id, blob] : layer_blobs) require_layer(diff_id, "blob " + blob.digest.str());
+  for (const auto& [name, image] : names) normalised_name(name.name);
+}
+
+void Batch::Content::publish_blobs(const Core& core) {
+  std::set<std::filesystem::path> directories;
+  for (StagedBlob& blob : blobs) {
+    const std::filesystem::path target = core.layout.blob(blob.digest());
+    blob.publish(target);
+    directories.insert(target.parent_path());
+  }
+  if (!core.durable) return;
+  for (const std::filesystem::path& directory : directories) sys::sync_directory(directory);
+}
+
+void Batch::Content::publish_layers(const Core& core, StagedLayers& staged) {
+  for (auto& [id, layer] : staged) layer.publish(core.layout);
+  if (core.durable && !staged.empty()) sys::sync_directory(core.layout.layers());
+}
+
+void Batch::Content::write_records(Core& core) const {
+  const int64_t now = to_milliseconds(std::chrono::system_clock::now());
+  Core::Records records = core.records();
+  Transaction transaction(records);
+  for (const NewLayer& layer : layers) insert_layer(records, layer.record, now);
+  for (const auto& [diff_id, blob] : layer_blobs) insert_layer_blob(records, diff_id.str(), blob);
+  for (const CacheRecord& record : cache) insert_cache(records, record, now);
+  for (const ImageRecord& image : images) insert_image(records, image, now);
+  for (const auto& [name, image] : names) insert_name(records, name, image.str(), now);
+  transaction.commit();
+}
+
+void Batch::Content::keep(Keeper& keeper) const {
+  for (const NewLayer& layer : layers) keeper.layer(layer.record.diff_id);
+  for (const ImageRecord& image : images) keeper.image(image);
+  for (const StagedBlob& blob : blobs) keeper.blob(blob.digest());
+}
+
+Batch::Batch(Core& core) : core_(&core), content_(std::make_unique<Content>()) {
+  core.require_writable();
+}
+Batch::Batch(Batch&&) noexcept = default;
+Batch::~Batch() = default;
+
+void Batch::add_blob(StagedBlob blob) { content_->blobs.push_back(std::move(blob)); }
+void Batch::add_layer(NewLayer layer) { content_->layers.push_back(std::move(layer)); }
+void Batch::add_layer_blob(const oci::DiffId& diff_id, LayerBlob blob) {
+  content_->layer_blobs.emplace_back(diff_id, std::move(blob));
+}
+void Batch::add_cache(CacheRecord record) { content_->cache.push_back(std::move(record)); }
+void Batch::add_image(ImageRecord record) { content_->images.push_back(std::move(record)); }
+void Batch::set_name(Name name, const oci::Digest& image) {
+  content_->names.emplace_back(std::move(name), image);
+}
+
+bool Batch::empty() const {
+  const Content& content = *content_;
+  return content.blobs.empty() && content.layers.empty() && content.layer_blobs.empty() &&
+         content.cache.empty() && content.images.empty() && content.names.empty();
+}
+
+void Batch::commit() {
+  if (empty()) return;
+  Core& core = *core_;
+  StagedLayers staged;
+  content_->stage_layers(core, staged);
+  content_->sync(core, !staged.empty());
+  for (;;) {
+    Keeper keeper(core, true);
+    // A layer that was there to be adopted may have been swept before we held the lock.
+    if (content_->stage_layers(core, staged)) {
+      keeper.release();
+      content_->sync(core, true);
+      continue;
+    }
+    content_->require_complete(core);
+    content_->publish_blobs(core);
+    Content::publish_layers(core, staged);
+    content_->write_records(core);
+    content_->keep(keeper);
+    break;
+  }
+  content_ = std::make_unique<Content>();
+}
+
+}  // namespace store

@@ -1,0 +1,119 @@
+#include "store/blob.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/text.h"
+#include "store/core.h"
+
+namespace store {
+
+StagedBlob::StagedBlob(std::filesystem::path path, sys::UniqueFd fd, oci::Digest digest,
+                       uint64_t size_bytes)
+    : path_(std::move(path)), fd_(std::move(fd)), digest_(std::move(digest)),
+      size_bytes_(size_bytes) {}
+
+StagedBlob::StagedBlob(StagedBlob&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::move(other.fd_)), digest_(std::move(other.digest_)),
+      size_bytes_(other.size_bytes_) {
+  other.path_.clear();
+}
+
+StagedBlob::~StagedBlob() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void StagedBlob::sync() {
+  if (::fsync(fd_.get()) < 0) base::throw_errno(base::str("sync blob ", digest_.str()));
+}
+
+void StagedBlob::publish(const std::filesystem::path& target) {
+  if (::rename(path_.c_str(), target.c_str()) < 0)
+    base::throw_errno(base::str("publish blob ", digest_.str()));
+  path_.clear();
+}
+
+BlobWriter::BlobWriter(Core& core, Expected expected)
+    : core_(core), expected_(std::move(expected)), path_(core.staging_file("blob")),
+      fd_(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) {
+  if (!fd_) base::throw_errno("create " + path_.string());
+  if (expected_.digest && expected_.digest->algorithm() == "sha512")
+    sha512_ = std::make_unique<base::Sha512>();
+}
+
+BlobWriter::~BlobWriter() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void BlobWriter::write(base::Bytes bytes) {
+  count_ += bytes.size();
+  if (expected_.size_bytes && count_ > *expected_.size_bytes)
+    throw base::Error(base::Code::kCorrupt,
+                      base::str("blob ", expected_.digest ? expected_.digest->str() : "",
+                                " is larger than the announced ", *expected_.size_bytes, " bytes"),
+                      "blob-size");
+  if (sha512_) {
+    sha512_->write(bytes);
+  } else {
+    sha256_.write(bytes);
+  }
+  sys::write_all(fd_.get(), bytes, path_.string());
+}
+
+StagedBlob BlobWriter::finish(const Expected& expected) {
+  CHECK(!path_.empty());
+  const oci::Digest digest = sha512_ ? oci::Digest::parse("sha512:" + sha512_->finish_hex())
+                                     : oci::Digest::from_sha256(sha256_.finish());
+  for (const Expected* wanted : {&expected_, &expected}) {
+    if (wanted->size_bytes && *wanted->size_bytes != count_)
+      throw base::Error(base::Code::kCorrupt,
+                        base::str("blob ", digest.str(), " has ", count_, " bytes, announced were ",
+                                  *wanted->size_bytes),
+                        "blob-size");
+    if (wanted->digest && *wanted->digest != digest)
+      throw base::Error(base::Code::kCorrupt,
+                        base::str("blob ", wanted->digest->str(), " has the wrong content: it is ",
+                                  digest.str()),
+                        "blob-digest");
+  }
+  std::filesystem::path path = std::exchange(path_, std::filesystem::path());
+  return StagedBlob(std::move(path), std::move(fd_), digest, count_);
+}
+
+oci::Digest BlobWriter::commit(const Expected& expected) {
+  StagedBlob blob = finish(expected);
+  if (core_.durable) blob.sync();
+  Keeper keeper(core_, true);
+  const std::filesystem::path target = core_.layout.blob(blob.digest());
+  blob.publish(target);
+  if (core_.durable) sys::sync_directory(target.parent_path());
+  keeper.blob(blob.digest());
+  return blob.digest();
+}
+
+BlobReader::BlobReader(sys::UniqueFd fd, oci::Digest digest, uint64_t size_bytes)
+    : fd_(std::move(fd)), digest_(std::move(digest)), size_bytes_(size_bytes),
+      verifier_(digest_, size_bytes, "stored blob") {}
+
+size_t BlobReader::read(std::span<std::byte> buffer) {
+  if (verified_ || buffer.empty()) return 0;
+  const size_t count = sys::FdSource(fd_.get(), "blob " + digest_.str()).read(buffer);
+  verifier_.write(buffer.first(count));
+  if (count == 0 || verifier_.count() == size_bytes_) {
+    verifier_.finish();
+    verified_ = true;
+  }
+  return count;
+}
+
+std::string BlobReader::read_text(uint64_t limit) {
+  return base::with_context(digest_.str(), [&] { return base::read_all(*this, limit); });
+}
+
+}  // namespace store

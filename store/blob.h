@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/sys/fd.h"
+#include "store/oci/digest.h"
+
+namespace store {
+
+struct Core;
+
+/// A blob whose bytes are complete and hashed but neither durable nor visible. Batch::add_blob makes
+/// it both; dropped, it leaves nothing behind. Move-only.
+class StagedBlob {
+ public:
+  StagedBlob(std::filesystem::path path, sys::UniqueFd fd, oci::Digest digest, uint64_t size_bytes);
+  StagedBlob(StagedBlob&& other) noexcept;
+  StagedBlob& operator=(StagedBlob&&) = delete;
+  ~StagedBlob();
+
+  const oci::Digest& digest() const { return digest_; }
+  uint64_t size_bytes() const { return size_bytes_; }
+
+ private:
+  friend class Batch;
+  friend class BlobWriter;
+  /// Renames to `target`, replacing what is there: the same bytes, or a damaged copy of them.
+  void publish(const std::filesystem::path& target);
+  void sync();
+
+  std::filesystem::path path_;  // empty: published or moved from
+  sys::UniqueFd fd_;
+  oci::Digest digest_;
+  uint64_t size_bytes_;
+};
+
+/// What a finished blob must be; unset members are not checked.
+struct Expected {
+  std::optional<oci::Digest> digest = {};
+  std::optional<uint64_t> size_bytes = {};
+};
+
+/// Receives the bytes of one blob. Nothing is visible under its digest before commit(); an
+/// abandoned writer leaves nothing behind. One thread at a time; the Store must outlive it.
+class BlobWriter : public base::Sink {
+ public:
+  /// `expected`, as far as it is known now: its algorithm is used, and more bytes than its size are
+  /// refused while they come.
+  BlobWriter(Core& core, Expected expected);
+  ~BlobWriter() override;
+  BlobWriter(const BlobWriter&) = delete;
+  BlobWriter& operator=(const BlobWriter&) = delete;
+
+  /// Throws SystemError (ENOSPC and the like), Corrupt above the expected size.
+  void write(base::Bytes bytes) override;
+
+  /// Makes the blob durable and visible; fine if it is there already. Throws Corrupt when the bytes
+  /// are not `expected`. [spec/security.md S1]
+  oci::Digest commit(const Expected& expected = {});
+
+  /// The same check, but leaves publishing to a Batch, which syncs once for many.
+  StagedBlob finish(const Expected& expected = {});
+
+  uint64_t count() const { return count_; }
+
+ private:
+  Core& core_;
+  Expected expected_;
+  std::filesystem::path path_;
+  sys::UniqueFd fd_;
+  base::Sha256 sha256_;
+  std::unique_ptr<base::Sha512> sha512_;  // only when such a digest is expected
+  uint64_t count_ = 0;
+};
+
+/// Reads one blob. Reading is verifying: the read that would return the last byte throws Corrupt
+/// when the whole does not have the digest it is named by. One thread at a time.
+class BlobReader : public base::Source {
+ public:
+  BlobReader(sys::UniqueFd fd, oci::Digest digest, uint64_t size_bytes);
+  uint64_t size_bytes() const { return size_bytes_; }
+  const oci::Digest& digest() const { return digest_; }
+  size_t read(std::span<std::byte> buffer) override;
+  /// The whole blob as text. Throws Invalid above `limit`, Corrupt.
+  std::string read_text(uint64_t limit);
+
+ private:
+  sys::UniqueFd fd_;
+  oci::Digest digest_;
+  uint64_t size_bytes_;
+  oci::Verifier verifier_;
+  bool verified_ = false;
+};
+
+}  // namespace store

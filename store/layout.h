@@ -1,0 +1,59 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "store/oci/digest.h"
+
+namespace store {
+
+/// The paths of one store, built here and nowhere else. A value.
+///
+///     ROOT/
+///       version                "torte-store 1"; any other text: refuse to write
+///       torte.db               SQLite: every record (store/schema.h)
+///       gc.lock                flock: shared while records are committed, exclusive while swept
+///       blobs/ALGORITHM/HEX    manifests, configurations, layer blobs; immutable, verified on entry
+///       layers/HEX/tree/       one layer unpacked, named by its diff id; complete and durable
+///       staging/ID/            everything unfinished, each with a `lock` held by its owner
+///       staging/trash-ID/      waiting to be deleted
+///       leases/ID              held by flock; lists the objects its owner uses (store/lease.h)
+///       locks/NAME             claims on work that one process should do for all (store/lease.h)
+///       containers/ID/uses     the same list for a container; the rest is runner/container's
+///       index/NAME             what other rooms remember and may lose at any time
+class Layout {
+ public:
+  explicit Layout(std::filesystem::path root) : root_(std::move(root)) {}
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path version() const { return root_ / "version"; }
+  std::filesystem::path database() const { return root_ / "torte.db"; }
+  std::filesystem::path gc_lock() const { return root_ / "gc.lock"; }
+  std::filesystem::path blobs() const { return root_ / "blobs"; }
+  std::filesystem::path blob(const oci::Digest& digest) const;
+  std::filesystem::path layers() const { return root_ / "layers"; }
+  std::filesystem::path layer(const oci::DiffId& diff_id) const;
+  /// The tree itself: overlay's own form, ready to be a lower directory.
+  std::filesystem::path layer_tree(const oci::DiffId& diff_id) const {
+    return layer(diff_id) / "tree";
+  }
+  std::filesystem::path staging() const { return root_ / "staging"; }
+  std::filesystem::path leases() const { return root_ / "leases"; }
+  std::filesystem::path locks() const { return root_ / "locks"; }
+  std::filesystem::path containers() const { return root_ / "containers"; }
+  std::filesystem::path container(std::string_view id) const { return containers() / id; }
+  std::filesystem::path container_uses(std::string_view id) const { return container(id) / "uses"; }
+  std::filesystem::path index() const { return root_ / "index"; }
+
+ private:
+  std::filesystem::path root_;
+};
+
+/// Beginning of the names of trash in staging/.
+inline constexpr std::string_view kTrashPrefix = "trash-";
+
+/// A name that no other process will choose: "PURPOSE-PID-RANDOM".
+std::string unique_name(std::string_view purpose);
+
+}  // namespace store
