@@ -49,11 +49,12 @@ struct ExtractResult {
   bool opaque_root = false;
   /// The archive had an entry for the root directory itself: its metadata is the layer's.
   bool root_entry = false;
-  /// The tree took something from `lower`: it is right only on top of the same layers.
-  bool used_lower = false;
+  /// Something depended on `lower` (a parent without an entry, a hard link into a lower layer): the
+  /// tree is right only on top of the same layers, or of none if there were none.
+  bool depends_on_lower = false;
   /// Attributes left out: overlay's own, torte's own, and those the file system or kernel refused.
   uint64_t dropped_xattrs = 0;
-  /// Directories made for members whose parents have no entry and no lower directory either.
+  /// Directories made for members whose parents had no entry yet.
   uint64_t implied_directories = 0;
 };
 

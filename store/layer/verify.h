@@ -13,6 +13,7 @@ namespace layer {
 struct VerifyOptions {
   Limits limits;
   size_t max_differences = 100;  ///< stop looking after that many
+  bool single_id = false;        ///< as in ExtractOptions: links and fifos have no owner of their own
   std::stop_token stop;
 };
 
@@ -23,8 +24,10 @@ struct Difference {
 };
 
 /// Compares a tree in overlay's form with the layer tar it was unpacked from, reading both whole:
-/// kinds, content, modes, owners, times in seconds, link targets, whiteouts. Directories that the
-/// tar only implies are not compared. Empty: equal. For `fsck --deep`. Throws as TarReader does.
+/// kinds, content, modes, owners, times in seconds, link targets, user attributes and capabilities,
+/// whiteouts. Directories that the tar only implies are not compared. Empty: equal. For `fsck
+/// --deep`. A tree that followed links of lower layers (ExtractResult::depends_on_lower) may differ
+/// without being wrong. Throws as TarReader does.
 std::vector<Difference> verify(const sys::Root& tree, base::Source& tar,
                                const VerifyOptions& options = {});
 

@@ -31,8 +31,8 @@ struct WriteResult {
 /// Writes the canonical tar of a tree in overlay's form (or a plain one): a pure function of the
 /// tree, so the same tree always has the same diff id.
 ///
-/// - Pre-order; in each directory first the opaque marker, then names sorted by their bytes as
-///   written (".wh.x" for the whiteout of x). No "./" entry unless the root's mode, owner or
+/// - Pre-order; in each directory first the opaque marker, then names sorted by their bytes, the
+///   whiteout of x in the place of x. No "./" entry unless the root's mode, owner or
 ///   attributes are not 0755, 0:0, none.
 /// - ustar headers; a pax header only for what does not fit (long names, ids above 2097151, sizes
 ///   from 8 GiB, attributes, times before 1970), records sorted, no name, time or process id in it.
@@ -43,7 +43,7 @@ struct WriteResult {
 /// - Two zero blocks at the end, no further padding.
 ///
 /// Throws Unsupported for overlay redirects and metacopies (the tree does not hold all its content),
-/// Failed when a file changes while it is read, Cancelled, SystemError. Any depth of tree.
+/// Unavailable when a file changes while it is read, Cancelled, SystemError. Any depth of tree.
 /// [design, Decided 3; spec: performance 2.2]
 WriteResult write_tree(const sys::Root& tree, base::Sink& out, const WriteOptions& options = {});
 
