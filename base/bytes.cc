@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "base/error.h"
 
@@ -22,7 +22,9 @@ size_t TeeSource::read(std::span<std::byte> buffer) {
 }
 
 uint64_t copy(Source& source, Sink& sink, uint64_t limit) {
-  std::vector<std::byte> buffer(256 * 1024);
+  constexpr size_t kBufferBytes = 64 * 1024;
+  auto memory = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
+  std::span<std::byte> buffer(memory.get(), kBufferBytes);
   uint64_t total = 0;
   for (;;) {
     size_t n = source.read(buffer);

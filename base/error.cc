@@ -35,6 +35,11 @@ Error& Error::set_exit_status(int status) {
   return *this;
 }
 
+Error& Error::set_place(Place place) {
+  place_ = std::move(place);
+  return *this;
+}
+
 SystemError::SystemError(std::string operation, int error_number)
     : Error(Code::kSystem, std::move(operation) + ": " + (strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error")),
       error_number_(error_number) {}

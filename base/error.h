@@ -1,10 +1,13 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/source_range.h"
 
 namespace base {
 
@@ -39,12 +42,16 @@ class Error : public std::exception {
   /// Status of the program that failed, or -1. Only with kFailed.
   int exit_status() const noexcept { return exit_status_; }
 
+  /// The place in the user's file that the message is about.
+  const std::optional<Place>& place() const noexcept { return place_; }
+
   /// Puts "context: " in front of what() and returns *this, for `throw e.add_context(...)`.
   Error& add_context(std::string_view context);
   Error& add_fact(std::string fact);
   Error& add_help(std::string help);
   Error& set_id(std::string id);
   Error& set_exit_status(int status);
+  Error& set_place(Place place);
 
   /// "outer: inner: message".
   const char* what() const noexcept override { return what_.c_str(); }
@@ -57,6 +64,7 @@ class Error : public std::exception {
   std::string id_;
   std::vector<std::string> facts_;
   std::vector<std::string> helps_;
+  std::optional<Place> place_;
 };
 
 /// A failed system call. what() ends with the text and name of errno.

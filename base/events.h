@@ -8,16 +8,9 @@
 #include <variant>
 #include <vector>
 
-namespace base {
+#include "base/source_range.h"
 
-/// A place in a file the user wrote. Lines and columns count from 1; 0 means unknown.
-struct SourceRange {
-  std::string file;
-  int first_line = 0;
-  int last_line = 0;
-  int column = 0;      ///< in first_line, in bytes
-  int width = 0;       ///< of the marked text in bytes; 0 marks to the end of the line
-};
+namespace base {
 
 /// Facts that work emits; progress screens, plain logs and JSON are readers of the same stream.
 /// A new fact is a new struct here and a line in every reader's visitor.

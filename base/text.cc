@@ -93,11 +93,9 @@ std::string format_size(uint64_t bytes) {
   return text;
 }
 
-namespace {
-
-// Length of the valid UTF-8 sequence at the start of `text`, or 0.
-size_t utf8_length(std::string_view text, char32_t& code) {
+size_t decode_utf8(std::string_view text, char32_t& code) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (text.empty()) return 0;
   unsigned char first = byte(0);
   size_t n = first < 0x80 ? 1 : first >= 0xf0 && first < 0xf5 ? 4 : first >= 0xe0 && first < 0xf0 ? 3
              : first >= 0xc2 && first < 0xe0 ? 2 : 0;
@@ -112,21 +110,19 @@ size_t utf8_length(std::string_view text, char32_t& code) {
   return n;
 }
 
-bool is_unsafe(char32_t code) {
+bool is_terminal_unsafe(char32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
          (code >= 0x2066 && code <= 0x2069) || code == 0x200e || code == 0x200f ||
          code == 0x2028 || code == 0x2029;
 }
-
-}  // namespace
 
 std::string printable(std::string_view text, size_t limit) {
   std::string out;
   while (!text.empty()) {
     if (out.size() >= limit) return out + "...";
     char32_t code = 0;
-    size_t n = utf8_length(text, code);
-    if (n > 0 && !is_unsafe(code)) {
+    size_t n = decode_utf8(text, code);
+    if (n > 0 && !is_terminal_unsafe(code)) {
       out += text.substr(0, n);
     } else {
       n = std::max<size_t>(n, 1);

@@ -40,6 +40,11 @@ std::optional<uint64_t> parse_size(std::string_view text);
 /// "84.2 MiB": one decimal from KiB up.
 std::string format_size(uint64_t bytes);
 
+/// Length of the valid UTF-8 sequence at the start of `text`, and its character; 0 when there is none.
+size_t decode_utf8(std::string_view text, char32_t& code);
+/// Control characters, C1, bidi controls, line separators: what must not reach a terminal as it is.
+bool is_terminal_unsafe(char32_t code);
+
 /// Text from images, registries and programs made safe for a terminal or a one-line message: control
 /// bytes, C1, bidi controls and invalid UTF-8 become \xNN; cut to `limit` bytes with "...".
 std::string printable(std::string_view text, size_t limit = 400);

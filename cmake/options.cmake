@@ -32,3 +32,7 @@ if(TORTE_SANITIZE)
                          -fno-sanitize-recover=all)
   target_link_options(torte_options INTERFACE -fsanitize=${TORTE_SANITIZE})
 endif()
+if(TORTE_FUZZ)
+  # Coverage of the rooms themselves guides the fuzzer, not only that of its target.
+  target_compile_options(torte_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

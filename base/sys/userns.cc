@@ -1,0 +1,165 @@
+#include "base/sys/userns.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/sys/fd.h"
+#include "base/sys/file.h"
+#include "base/sys/process.h"
+#include "base/text.h"
+
+namespace sys {
+
+namespace {
+
+std::atomic<UsernsMode> current_mode{UsernsMode::kNone};
+
+constexpr uint64_t kMaxIdFile = 1 << 20;
+
+/// One row of a map: `count` ids from `inside` on are those from `outside` on.
+struct Range {
+  uint64_t inside, outside, count;
+};
+
+/// The user's lines of /etc/subuid or /etc/subgid, laid one after the other from id 1.
+std::vector<Range> subordinate_ranges(const char* path, const std::string& name, uid_t uid) {
+  std::vector<Range> ranges;
+  uint64_t next = 1;
+  std::string text = find_user_file(path, kMaxIdFile).value_or("");
+  for (const std::string& line : base::split(text, '\n')) {
+    std::vector<std::string> fields = base::split(line, ':');
+    if (fields.size() != 3 || (fields[0] != name && fields[0] != std::to_string(uid))) continue;
+    auto first = base::parse_decimal(fields[1]);
+    auto count = base::parse_decimal(base::trim(fields[2]));
+    if (!first || !count || *count == 0) continue;
+    ranges.push_back({next, *first, *count});
+    next += *count;
+  }
+  return ranges;
+}
+
+std::vector<std::string> helper_command(const char* program, pid_t pid, uint64_t own,
+                                        const std::vector<Range>& ranges) {
+  std::vector<std::string> argv = {program, std::to_string(pid), "0", std::to_string(own), "1"};
+  for (const Range& range : ranges) {
+    argv.push_back(std::to_string(range.inside));
+    argv.push_back(std::to_string(range.outside));
+    argv.push_back(std::to_string(range.count));
+  }
+  return argv;
+}
+
+void write_proc(const char* path, const std::string& text) {
+  UniqueFd file(::open(path, O_WRONLY | O_CLOEXEC));
+  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    base::throw_errno(std::string("write ") + path);
+}
+
+/// The helpers must be started from outside: this child stays there while we move.
+pid_t fork_map_helper(Pipe& go, const std::vector<std::string>& uid_command,
+                      const std::vector<std::string>& gid_command) {
+  pid_t pid = ::fork();
+  if (pid < 0) base::throw_errno("fork");
+  if (pid > 0) return pid;
+  go.write_end.reset();
+  char byte;
+  if (::read(go.read_end.get(), &byte, 1) != 1) ::_exit(1);
+  try {
+    std::string ignored;
+    if (run_program(uid_command, &ignored).shell_status() != 0) ::_exit(1);
+    if (run_program(gid_command, &ignored).shell_status() != 0) ::_exit(1);
+  } catch (const base::Error&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+void unshare_namespaces() {
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) return;
+  int error = errno;
+  base::Error failure(base::Code::kDenied,
+                      base::str("create user namespace: ", strerror(error)), "userns-denied");
+  failure.add_help("ordinary users need user namespaces: see /proc/sys/user/max_user_namespaces, "
+                   "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns");
+  throw failure;
+}
+
+/// True when the helpers wrote both maps.
+bool move_with_ranges(uid_t uid, gid_t gid, const std::vector<Range>& uids,
+                      const std::vector<Range>& gids) {
+  Pipe go = make_pipe();
+  pid_t helper = fork_map_helper(go, helper_command("newuidmap", ::getpid(), uid, uids),
+                                 helper_command("newgidmap", ::getpid(), gid, gids));
+  Process owner(helper, UniqueFd());
+  unshare_namespaces();
+  write_all(go.write_end.get(), base::as_bytes("x"), "helper");
+  return owner.wait().shell_status() == 0;
+}
+
+void map_single(uid_t uid, gid_t gid) {
+  write_proc("/proc/self/setgroups", "deny");
+  write_proc("/proc/self/uid_map", base::str("0 ", uid, " 1\n"));
+  write_proc("/proc/self/gid_map", base::str("0 ", gid, " 1\n"));
+}
+
+bool is_mapped() {
+  return !base::trim(find_user_file("/proc/self/uid_map", kMaxIdFile).value_or("")).empty();
+}
+
+}  // namespace
+
+UsernsMode enter_user_namespace() {
+  uid_t uid = ::geteuid();
+  gid_t gid = ::getegid();
+  if (uid == 0) return UsernsMode::kNone;
+  const passwd* entry = ::getpwuid(uid);
+  std::string name = entry != nullptr ? entry->pw_name : std::to_string(uid);
+  std::vector<Range> uids = subordinate_ranges("/etc/subuid", name, uid);
+  std::vector<Range> gids = subordinate_ranges("/etc/subgid", name, uid);
+  UsernsMode mode = UsernsMode::kSingle;
+  bool unshared = false;
+  if (!uids.empty() && !gids.empty()) {
+    unshared = true;
+    if (move_with_ranges(uid, gid, uids, gids)) mode = UsernsMode::kRanges;
+  }
+  if (mode == UsernsMode::kSingle) {
+    if (!unshared) unshare_namespaces();
+    // A helper may have written one map and failed at the other; then there is nothing left to try.
+    if (is_mapped())
+      throw base::Error(base::Code::kDenied, "map user ids: newgidmap failed", "userns-denied");
+    map_single(uid, gid);
+  }
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0)
+    base::throw_errno("make mounts private");
+  current_mode.store(mode);
+  return mode;
+}
+
+UsernsMode userns_mode() { return current_mode.load(); }
+
+bool in_initial_user_namespace() {
+  static const bool initial = [] {
+    std::istringstream map(find_user_file("/proc/self/uid_map", kMaxIdFile).value_or(""));
+    uint64_t inside = 1, outside = 1, count = 0;
+    map >> inside >> outside >> count;
+    return inside == 0 && outside == 0 && count == 4294967295u;
+  }();
+  return initial;
+}
+
+}  // namespace sys

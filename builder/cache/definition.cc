@@ -1,0 +1,72 @@
+#include "builder/cache/definition.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/hash.h"
+#include "base/text.h"
+
+namespace cache {
+
+Definition::Definition(std::string_view kind) { add("torte-step-1", kind); }
+
+void Definition::add(std::string_view field, std::string_view value) {
+  text_ += field;
+  text_ += ' ';
+  for (char c : value) {
+    if (c == '\n')
+      text_ += "\\n";
+    else if (c == '\\')
+      text_ += "\\\\";
+    else
+      text_ += c;
+  }
+  text_ += '\n';
+}
+
+CacheKey Definition::key() const { return base::sha256_hex(base::as_bytes(text_)); }
+
+namespace {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// Lists such as env and file lines are told apart by what precedes '=' or the first tab.
+std::string identity(const std::string& field, const std::string& value) {
+  if (field != "env" && field != "file") return field;
+  return field + " " + value.substr(0, value.find_first_of(field == "env" ? "=" : "\t"));
+}
+
+Fields fields_of(std::string_view text) {
+  Fields fields;
+  for (const std::string& line : base::split(text, '\n')) {
+    if (line.empty()) continue;
+    size_t blank = line.find(' ');
+    std::string field = line.substr(0, blank);
+    std::string value = blank == std::string::npos ? "" : line.substr(blank + 1);
+    fields.emplace_back(identity(field, value), value);
+  }
+  return fields;
+}
+
+}  // namespace
+
+std::vector<Change> compare(std::string_view old_text, std::string_view new_text) {
+  std::map<std::string, std::vector<std::string>> before;
+  for (auto& [field, value] : fields_of(old_text)) before[field].push_back(value);
+  std::vector<Change> changes;
+  std::map<std::string, size_t> seen;
+  for (auto& [field, value] : fields_of(new_text)) {
+    size_t nth = seen[field]++;
+    auto found = before.find(field);
+    if (found == before.end() || nth >= found->second.size())
+      changes.push_back({field, "", value});
+    else if (found->second[nth] != value)
+      changes.push_back({field, found->second[nth], value});
+  }
+  for (auto& [field, values] : before)
+    for (size_t nth = seen[field]; nth < values.size(); ++nth)
+      changes.push_back({field, values[nth], ""});
+  return changes;
+}
+
+}  // namespace cache

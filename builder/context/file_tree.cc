@@ -1,0 +1,233 @@
+#include "builder/context/file_tree.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/text.h"
+
+namespace context {
+
+namespace {
+
+constexpr int kMostLinks = 255;
+
+}  // namespace
+
+sys::RootedPath Node::path() const {
+  if (parent == nullptr) return sys::RootedPath();
+  return parent->path().below(name);
+}
+
+FileTree::FileTree(sys::Root root, const dockerfile::IgnoreMatcher* ignore, DigestIndex* index)
+    : root_(std::move(root)), ignore_(ignore), index_(index), root_node_(std::make_unique<Node>()) {
+  if (::fstat(root_.fd(), &root_node_->st) < 0) base::throw_errno("stat build context");
+}
+
+FileTree::~FileTree() = default;
+
+sys::UniqueFd FileTree::open_directory(const Node& node) const {
+  CHECK(node.parent != nullptr);
+  return root_.open_at(node.parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+sys::UniqueFd FileTree::open(const Node& node, int flags) const {
+  sys::UniqueFd fd = root_.open_at(node.path(), flags | O_NOFOLLOW | O_NONBLOCK);
+  struct stat st;
+  if (::fstat(fd.get(), &st) < 0) base::throw_errno("stat " + base::printable(node.path().str()));
+  if (st.st_ino != node.st.st_ino || (node.is_regular() && FileStamp::of(st) != FileStamp::of(node.st)))
+    throw base::Error(base::Code::kUnavailable,
+                      base::printable(node.path().str()) + " changed while the build read it");
+  return fd;
+}
+
+void FileTree::read_directory(Node& directory) {
+  std::vector<std::unique_ptr<Node>>& children = directory.children.emplace();
+  sys::UniqueFd fd = root_.open_at(directory.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  std::string prefix = directory.parent == nullptr ? "" : directory.path().str().substr(1) + "/";
+  for (std::string& name : sys::list_names(fd.get())) {
+    auto node = std::make_unique<Node>();
+    if (::fstatat(fd.get(), name.c_str(), &node->st, AT_SYMLINK_NOFOLLOW) < 0) {
+      if (errno == ENOENT) continue;  // gone since the listing
+      base::throw_errno("stat " + base::printable(prefix + name));
+    }
+    if (ignore_ != nullptr) {
+      auto visit = ignore_->visit(prefix + name, directory.ignore_state);
+      node->ignored = visit.ignored;
+      if (node->ignored && (!node->is_directory() || !ignore_->may_reinclude_below(prefix + name)))
+        continue;
+      node->ignore_state = std::move(visit.state);
+    }
+    if (node->is_link()) node->link = sys::read_link_at(fd.get(), name.c_str());
+    node->name = std::move(name);
+    node->parent = &directory;
+    ++files_seen_;
+    children.push_back(std::move(node));
+  }
+  // An ignored directory is seen only through what was brought back below it.
+  std::erase_if(children, [&](const std::unique_ptr<Node>& child) {
+    return child->ignored && !has_visible_child(*child);
+  });
+}
+
+bool FileTree::has_visible_child(Node& directory) { return !children(directory).empty(); }
+
+const std::vector<std::unique_ptr<Node>>& FileTree::children(Node& directory) {
+  CHECK(directory.is_directory());
+  if (!directory.children) read_directory(directory);
+  return *directory.children;
+}
+
+Node* FileTree::find_child(Node& directory, std::string_view name) {
+  const auto& all = children(directory);
+  auto found = std::lower_bound(all.begin(), all.end(), name,
+                                [](const auto& node, std::string_view n) { return node->name < n; });
+  return found != all.end() && (*found)->name == name ? found->get() : nullptr;
+}
+
+Node* FileTree::follow(Node* node, int& links) {
+  while (node != nullptr && node->is_link()) {
+    if (++links > kMostLinks)
+      throw base::Error(base::Code::kInvalid, "too many symbolic links at " +
+                                                  base::printable(node->path().str()));
+    node = walk(node->link.starts_with('/') ? root_node_.get() : node->parent, node->link, false,
+                links);
+  }
+  return node;
+}
+
+Node* FileTree::walk(Node* start, const std::string& path, bool follow_last, int& links) {
+  Node* node = start;
+  for (const std::string& component : base::split(path, '/')) {
+    if (component.empty() || component == ".") continue;
+    node = follow(node, links);
+    if (node == nullptr || !node->is_directory()) return nullptr;
+    if (component == "..") {
+      if (node->parent != nullptr) node = node->parent;
+    } else {
+      node = find_child(*node, component);
+      if (node == nullptr) return nullptr;
+    }
+  }
+  return follow_last ? follow(node, links) : node;
+}
+
+Node* FileTree::find(const sys::RootedPath& path, bool follow_last) {
+  int links = 0;
+  return walk(root_node_.get(), path.str(), follow_last, links);
+}
+
+std::vector<Node*> FileTree::match(std::string_view pattern) {
+  std::vector<std::string> components = sys::RootedPath(pattern).components();
+  size_t literal = 0;
+  sys::RootedPath prefix;
+  while (literal < components.size() && !dockerfile::has_wildcard(components[literal]))
+    prefix = prefix.below(components[literal++]);
+  if (literal == components.size()) {
+    Node* node = find(prefix, false);
+    return node == nullptr ? std::vector<Node*>() : std::vector<Node*>{node};
+  }
+  std::vector<Node*> matches;
+  Node* directory = find(prefix, true);
+  std::vector<dockerfile::Glob> globs;
+  for (size_t i = literal; i < components.size(); ++i)
+    globs.emplace_back(components[i], dockerfile::Glob::Dialect::kPath);
+  if (directory != nullptr && directory->is_directory()) match_below(*directory, globs, 0, matches);
+  return matches;
+}
+
+void FileTree::match_below(Node& directory, const std::vector<dockerfile::Glob>& components,
+                           size_t depth, std::vector<Node*>& matches) {
+  for (const auto& child : children(directory)) {
+    if (!components[depth].matches(child->name)) continue;
+    if (depth + 1 == components.size())
+      matches.push_back(child.get());
+    else if (child->is_directory())
+      match_below(*child, components, depth + 1, matches);
+  }
+}
+
+bool FileTree::hidden_by_ignore(const sys::RootedPath& path) const {
+  if (ignore_ == nullptr) return false;
+  return root_.lstat(path).has_value();
+}
+
+FileDigest FileTree::read_digest(const Node& node, int directory_fd) const {
+  base::Sha256 hash;
+  sys::UniqueFd fd(::openat(directory_fd, node.name.empty() ? "." : node.name.c_str(),
+                            O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) base::throw_errno("read " + base::printable(node.path().str()));
+  if (node.is_regular()) {
+    sys::FdSource source(fd.get(), base::printable(node.path().str()));
+    uint64_t length = base::copy(source, hash);
+    struct stat st;
+    if (::fstat(fd.get(), &st) < 0 || FileStamp::of(st) != FileStamp::of(node.st) ||
+        length != static_cast<uint64_t>(node.st.st_size))
+      throw base::Error(base::Code::kUnavailable,
+                        base::printable(node.path().str()) + " changed while the build read it");
+  }
+  for (const auto& [name, value] : sys::list_xattrs(fd.get())) {
+    if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
+    hash.write(base::as_bytes(base::str('\0', name, '\0', value.size(), '\0', value)));
+  }
+  return hash.finish();
+}
+
+void FileTree::digest_all(const std::vector<Node*>& nodes) {
+  std::vector<Node*> unknown;
+  for (Node* node : nodes) {
+    if (node->digest || node->is_link() || !(node->is_regular() || node->is_directory())) continue;
+    if (index_ != nullptr) node->digest = index_->find(FileStamp::of(node->st));
+    if (!node->digest) unknown.push_back(node);
+  }
+  // Nodes of one directory are neighbours; a thread takes them in runs and opens the directory once.
+  constexpr size_t kRun = 64;
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  auto work = [&] {
+    try {
+      const Node* opened_for = nullptr;
+      sys::UniqueFd directory;
+      for (size_t begin = next.fetch_add(kRun); begin < unknown.size(); begin = next.fetch_add(kRun)) {
+        for (size_t i = begin; i < std::min(begin + kRun, unknown.size()); ++i) {
+          Node* node = unknown[i];
+          const Node* parent = node->parent != nullptr ? node->parent : node;
+          if (parent != opened_for)
+            directory = root_.open_at(parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+          opened_for = parent;
+          node->digest = read_digest(*node, directory.get());
+        }
+      }
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+      next = unknown.size();
+    }
+  };
+  size_t threads = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()),
+                                    unknown.size() / kRun + 1);
+  {
+    std::vector<std::jthread> workers;
+    for (size_t i = 1; i < threads; ++i) workers.emplace_back(work);
+    work();
+  }
+  if (failure) std::rethrow_exception(failure);
+  if (index_ == nullptr) return;
+  for (Node* node : unknown) index_->put(FileStamp::of(node->st), *node->digest);
+}
+
+const FileDigest& FileTree::digest(const Node& node) const {
+  CHECK(node.digest.has_value());
+  return *node.digest;
+}
+
+}  // namespace context

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dockerfile {
+
+/// The value of `--chmod`: octal, or symbolic clauses as of chmod(1) (7.1). A value; cheap to apply.
+class FileMode {
+ public:
+  /// Throws Invalid, id "invalid-mode".
+  explicit FileMode(std::string_view text);
+
+  bool is_octal() const { return octal_; }
+  /// The mode of directories that have to be created: the octal value, else 0755 (7.5).
+  uint32_t for_created_directory() const { return octal_ ? value_ : 0755; }
+  /// The new permission bits (07777) of an entry that has `mode`; umask counts as 0.
+  uint32_t apply(uint32_t mode, bool is_directory) const;
+
+ private:
+  struct Action {
+    uint32_t who;   ///< mask of the classes named: 04700, 02070, 01007
+    char op;        ///< + - =
+    uint32_t bits;  ///< permission bits for all classes, before `who` cuts them
+    bool execute_if_any;  ///< X
+    char copy_from;       ///< u, g, o, or 0
+  };
+  void parse_symbolic(std::string_view text);
+
+  bool octal_ = false;
+  uint32_t value_ = 0;
+  std::vector<Action> actions_;
+};
+
+}  // namespace dockerfile

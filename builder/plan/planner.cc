@@ -1,0 +1,208 @@
+#include "builder/plan/planner.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/text.h"
+#include "builder/plan/stage_planner.h"
+#include "store/oci/reference.h"
+
+namespace plan {
+
+using dockerfile::Instruction;
+
+Planner::Planner(const dockerfile::Recipe& recipe, const Options& options, BaseImages& images)
+    : recipe_(recipe), options_(options), images_(images),
+      target_platform_(options.platform.value_or(oci::Platform::host())) {
+  plan_.source_text = std::make_shared<const std::string>(recipe.source);
+  globals_.build_args = options.build_args;
+}
+
+void Planner::fail(const base::SourceRange& where, std::string id, std::string message,
+                   std::vector<std::string> helps) {
+  throw dockerfile::RecipeError({{std::move(id), std::move(message), where, std::move(helps), false}});
+}
+
+void Planner::warn(const base::SourceRange& where, std::string id, std::string message) {
+  plan_.warnings.push_back({std::move(id), std::move(message), where, {}, true});
+}
+
+std::string Planner::expand(const std::string& word, const Variables& variables,
+                            const base::SourceRange& where) {
+  dockerfile::ExpandOptions options;
+  options.escape = recipe_.escape;
+  options.undefined = [&](std::string_view name) {
+    std::string near = base::nearest(name, variables.names());
+    warn(where, "UndefinedVar",
+         base::str("variable $", name, " is not set", near.empty() ? "" : " (did you mean $" + near + "?)"));
+  };
+  try {
+    return dockerfile::expand(word, [&](std::string_view name) { return variables.find(name); }, options);
+  } catch (const base::Error& e) {
+    fail(where, e.id(), e.message(), e.helps());
+  }
+}
+
+void Planner::split_stages() {
+  for (const Instruction& instruction : recipe_.instructions) {
+    if (instruction.keyword == dockerfile::Keyword::kFrom) {
+      auto command = dockerfile::interpret(instruction);
+      texts_.push_back({std::get<dockerfile::From>(command), &instruction, {}});
+    } else if (!texts_.empty()) {
+      texts_.back().instructions.push_back(&instruction);
+    }
+  }
+}
+
+void Planner::read_global_arg(const Instruction& instruction) {
+  auto command = dockerfile::interpret(instruction);
+  for (const auto& arg : std::get<dockerfile::Arg>(command).args) {
+    auto given = globals_.build_args.find(arg.name);
+    globals_.used_build_args.insert(arg.name);
+    if (given != globals_.build_args.end())
+      globals_.arguments.set(arg.name, given->second);
+    else if (arg.value)
+      globals_.arguments.set(arg.name, expand(*arg.value, globals_.arguments, arg.where));
+  }
+}
+
+size_t Planner::find_target() const {
+  const std::string& target = options_.target;
+  if (target.empty()) return texts_.size() - 1;
+  std::vector<std::string> names;
+  for (size_t i = texts_.size(); i-- > 0;) {
+    if (texts_[i].from.name == base::to_lower(target)) return i;
+    if (!texts_[i].from.name.empty()) names.push_back(texts_[i].from.name);
+  }
+  if (auto number = base::parse_decimal(target); number && *number < texts_.size()) return *number;
+  base::Error error(base::Code::kNotFound, "target stage \"" + base::printable(target) +
+                                               "\" is not in the recipe", "target-missing");
+  std::string near = base::nearest(target, names);
+  if (!near.empty()) error.add_help("did you mean " + near + "?");
+  if (!names.empty()) error.add_fact("stages: " + base::join(names, ", "));
+  throw error;
+}
+
+std::optional<size_t> Planner::find_stage_before(const std::string& name, size_t stage) const {
+  for (size_t i = stage; i-- > 0;)
+    if (!texts_[i].from.name.empty() && texts_[i].from.name == base::to_lower(name)) return i;
+  return std::nullopt;
+}
+
+const StageScope& Planner::need(size_t stage) {
+  if (scopes_[stage]) return *scopes_[stage];
+  StageScope scope = StagePlanner(*this, stage).run();
+  plan_.order.push_back(stage);
+  scopes_[stage] = std::move(scope);
+  return *scopes_[stage];
+}
+
+FileSource Planner::resolve_source(const std::string& name, size_t stage, bool numbers_are_stages,
+                                   const base::SourceRange& where) {
+  std::string lower = base::to_lower(name);
+  auto context = options_.contexts.find(lower);
+  if (context == options_.contexts.end()) context = options_.contexts.find(name);
+  if (context != options_.contexts.end()) {
+    constexpr std::string_view kImage = "docker-image://";
+    if (context->second.starts_with(kImage))
+      return FromImage{add_image(context->second.substr(kImage.size()), target_platform_, where)};
+    if (context->second.find("://") != std::string::npos)
+      fail(where, "not-built", "context \"" + base::printable(name) + "\": " +
+                                   base::printable(context->second) + " is not built yet");
+    return FromNamed{lower};
+  }
+  std::optional<size_t> found = find_stage_before(name, stage);
+  std::optional<uint64_t> number = base::parse_decimal(name);
+  if (!found && numbers_are_stages && number) {
+    if (*number >= stage)
+      fail(where, "stage-unknown", base::str("there is no stage ", name, " above this line"));
+    found = *number;
+  }
+  if (found) {
+    need(*found);
+    return FromStage{*found};
+  }
+  for (size_t i = stage; i < texts_.size(); ++i)
+    if (texts_[i].from.name == lower)
+      fail(where, i == stage ? "stage-cycle" : "stage-later",
+           base::str("stage \"", lower, i == stage ? "\" cannot copy from itself" : "\" stands below this line"),
+           {"a stage can only use stages above it"});
+  if (lower == "scratch") return FromNothing{};
+  return FromImage{add_image(name, target_platform_, where)};
+}
+
+size_t Planner::add_image(const std::string& reference, const oci::Platform& platform,
+                          const base::SourceRange& where) {
+  std::string normalised;
+  try {
+    normalised = oci::Reference::parse(reference).with_default_tag().str();
+  } catch (const base::Error& e) {
+    fail(where, e.id(), e.message());
+  }
+  for (size_t i = 0; i < plan_.images.size(); ++i)
+    if (plan_.images[i].reference == normalised) return i;
+  try {
+    plan_.images.push_back(images_.get(normalised, platform));
+  } catch (base::Error& e) {
+    if (!e.place()) e.set_place({where, plan_.source_text, "", ""});
+    throw;
+  }
+  return plan_.images.size() - 1;
+}
+
+void Planner::number_steps() {
+  int next = 0;
+  for (size_t index : plan_.order) {
+    Stage& stage = plan_.stages[index];
+    stage.from_step = next++;
+    stage.shown_count = static_cast<int>(stage.steps.size()) + 1;
+    std::vector<int> numbers;
+    for (Step& step : stage.steps) {
+      numbers.push_back(next);
+      step.index = static_cast<int>(numbers.size()) + 1;
+      step.number = next++;
+    }
+    for (History& line : stage.history)
+      if (line.step >= 0 && line.step < static_cast<int>(numbers.size()))
+        line.step = numbers[static_cast<size_t>(line.step)];
+  }
+  plan_.steps = next;
+}
+
+void Planner::check_build_args() {
+  for (const auto& [name, value] : globals_.build_args) {
+    if (globals_.used_build_args.contains(name) || is_proxy(name) || globals_.arguments.find(name) ||
+        name.starts_with("BUILDKIT_") || name == "SOURCE_DATE_EPOCH")
+      continue;
+    warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg",
+         "build argument " + base::printable(name) + " is not declared by any ARG of the stages built");
+  }
+}
+
+Plan Planner::run() {
+  split_stages();
+  if (texts_.empty())
+    fail({recipe_.file, 1, 1, 0, 0}, "no-from", "the recipe has no FROM");
+  plan_.target = find_target();
+  const std::string& target_name = texts_[plan_.target].from.name;
+  globals_.add_automatic(target_platform_, oci::Platform::host(),
+                         target_name.empty() ? "default" : target_name);
+  for (const Instruction& instruction : recipe_.instructions) {
+    if (instruction.keyword == dockerfile::Keyword::kFrom) break;
+    if (instruction.keyword == dockerfile::Keyword::kArg) read_global_arg(instruction);
+  }
+  plan_.stages.resize(texts_.size());
+  scopes_.resize(texts_.size());
+  for (size_t i = 0; i < texts_.size(); ++i) {
+    plan_.stages[i].index = i;
+    plan_.stages[i].name = texts_[i].from.name;
+  }
+  need(plan_.target);
+  for (const auto& [name, value] : options_.labels)
+    plan_.stages[plan_.target].config.config.labels[name] = value;
+  number_steps();
+  check_build_args();
+  return std::move(plan_);
+}
+
+}  // namespace plan

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "builder/plan/plan.h"
+#include "builder/plan/scope.h"
+
+namespace plan {
+
+/// A stage of the recipe before it is planned: its FROM and the instructions below.
+struct StageText {
+  dockerfile::From from;
+  const dockerfile::Instruction* from_instruction = nullptr;
+  std::vector<const dockerfile::Instruction*> instructions;
+};
+
+/// What a stage hands to stages built on it, beside its image configuration. [spec A5, S7]
+struct StageScope {
+  Variables environment;  ///< of RUN and of expansion: ENV and ARG, the last writer wins (A4)
+  std::vector<std::pair<std::string, std::string>> arguments;  ///< ARGs with a value, for history
+  bool has_absolute_workdir = false;
+};
+
+/// Plans the stages that the target needs, each after those it needs. Used once.
+class Planner {
+ public:
+  Planner(const dockerfile::Recipe& recipe, const Options& options, BaseImages& images);
+  Plan run();
+
+  // What stages ask while they are being planned.
+
+  /// Plans a stage unless that is done, and returns its scope.
+  const StageScope& need(size_t stage);
+  /// The source that --from or from= names, seen from `stage`. A number counts only for COPY.
+  /// Throws RecipeError for a later stage.
+  FileSource resolve_source(const std::string& name, size_t stage, bool numbers_are_stages,
+                            const base::SourceRange& where);
+  /// Index in Plan::images; the image is asked for once.
+  size_t add_image(const std::string& reference, const oci::Platform& platform,
+                   const base::SourceRange& where);
+  std::optional<size_t> find_stage_before(const std::string& name, size_t stage) const;
+
+  Plan& plan() { return plan_; }
+  Globals& globals() { return globals_; }
+  const Options& options() const { return options_; }
+  const dockerfile::Recipe& recipe() const { return recipe_; }
+  const StageText& text(size_t stage) const { return texts_[stage]; }
+  const oci::Platform& target_platform() const { return target_platform_; }
+
+  [[noreturn]] static void fail(const base::SourceRange& where, std::string id, std::string message,
+                                std::vector<std::string> helps = {});
+  void warn(const base::SourceRange& where, std::string id, std::string message);
+  /// Expands with the given variables; an error names the place, an unset variable is a warning.
+  std::string expand(const std::string& word, const Variables& variables,
+                     const base::SourceRange& where);
+
+ private:
+  void split_stages();
+  void read_global_arg(const dockerfile::Instruction& instruction);
+  size_t find_target() const;
+  void number_steps();
+  void check_build_args();
+
+  const dockerfile::Recipe& recipe_;
+  const Options& options_;
+  BaseImages& images_;
+  oci::Platform target_platform_;
+  Globals globals_;
+  std::vector<StageText> texts_;
+  std::vector<std::optional<StageScope>> scopes_;
+  Plan plan_;
+};
+
+}  // namespace plan

@@ -1,0 +1,429 @@
+#include "builder/plan/stage_planner.h"
+
+#include <algorithm>
+
+#include "base/sys/rooted_path.h"
+#include "base/text.h"
+#include "builder/dockerfile/commands.h"
+#include "builder/dockerfile/mode.h"
+#include "builder/dockerfile/ports.h"
+#include "builder/dockerfile/signal.h"
+#include "builder/plan/history.h"
+
+namespace plan {
+
+namespace {
+
+constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// "RUN make \n -j8" on one line, as progress shows it.
+std::string one_line(const std::string& text) {
+  std::string line = text.substr(0, text.find('\n'));
+  std::replace(line.begin(), line.end(), '\t', ' ');
+  return base::printable(line, 200);
+}
+
+}  // namespace
+
+StagePlanner::StagePlanner(Planner& planner, size_t index)
+    : planner_(planner), index_(index), stage_(planner.plan().stages[index]),
+      current_(planner.text(index).from_instruction) {}
+
+void StagePlanner::fail(std::string id, std::string message, std::vector<std::string> helps) {
+  Planner::fail(current_->where, std::move(id), std::move(message), std::move(helps));
+}
+
+void StagePlanner::not_built(const std::string& what) {
+  base::Error error(base::Code::kUnsupported, what + " is not built yet", "not-built");
+  error.set_place({current_->where, planner_.plan().source_text, "", ""});
+  throw error;
+}
+
+std::string StagePlanner::expand(const std::string& word) {
+  return planner_.expand(word, scope_.environment, current_->where);
+}
+
+StageScope StagePlanner::run() {
+  stage_.needed = true;
+  stage_.where = current_->where;
+  choose_base();
+  add_default_path();
+  std::vector<std::string> triggers = std::move(config().on_build);
+  config().on_build.clear();
+  run_triggers(triggers);
+  for (const Instruction* instruction : planner_.text(index_).instructions)
+    plan_instruction(*instruction);
+  return std::move(scope_);
+}
+
+void StagePlanner::choose_base() {
+  const dockerfile::From& from = planner_.text(index_).from;
+  const Variables& globals = planner_.globals().arguments;
+  stage_.platform = planner_.target_platform();
+  if (from.platform) {
+    std::string text = planner_.expand(*from.platform, globals, current_->where);
+    if (text.empty()) fail("platform-empty", "--platform is empty");
+    stage_.platform = oci::Platform::parse(text);
+  }
+  std::string image = planner_.expand(from.image, globals, current_->where);
+  if (image.empty())
+    fail("from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
+  stage_.from_text = "FROM " + base::printable(image);
+  std::optional<size_t> earlier = planner_.find_stage_before(image, index_);
+  bool is_context = planner_.options().contexts.contains(base::to_lower(image)) ||
+                    planner_.options().contexts.contains(from.name);
+  if (earlier && !is_context) {
+    scope_ = planner_.need(*earlier);
+    const Stage& below = planner_.plan().stages[*earlier];
+    stage_.base = FromStage{*earlier};
+    stage_.config = below.config;
+    stage_.history = below.history;
+    for (History& line : stage_.history) line.step = line.step >= 0 ? kInherited : -1;
+  } else if (base::to_lower(image) == "scratch" && !is_context) {
+    stage_.base = Scratch{};
+    stage_.config.platform = stage_.platform;
+  } else if (is_context) {
+    const std::string& name =
+        planner_.options().contexts.contains(base::to_lower(image)) ? image : from.name;
+    FileSource source = planner_.resolve_source(name, index_, false, current_->where);
+    if (!std::holds_alternative<FromImage>(source)) not_built("FROM a directory context");
+    start_from_image(std::get<FromImage>(source).image);
+  } else {
+    start_from_image(planner_.add_image(image, stage_.platform, current_->where));
+  }
+}
+
+void StagePlanner::start_from_image(size_t image) {
+  const BaseImage& base = planner_.plan().images[image];
+  stage_.base = FromImage{image};
+  stage_.config = base.config;
+  stage_.platform = base.config.platform;
+  scope_.environment = from_environment(config().env);
+  if (config().working_dir.starts_with('/')) scope_.has_absolute_workdir = true;
+}
+
+void StagePlanner::add_default_path() {
+  if (scope_.environment.find("PATH")) return;
+  scope_.environment.set("PATH", kDefaultPath);
+  config().env.push_back(std::string("PATH=") + kDefaultPath);
+}
+
+void StagePlanner::run_triggers(const std::vector<std::string>& triggers) {
+  for (const std::string& text : triggers) {
+    Instruction instruction = dockerfile::parse_trigger(text, "ONBUILD of " + stage_.from_text);
+    // Mistakes in it are shown at the FROM that brought it.
+    instruction.where = planner_.text(index_).from_instruction->where;
+    plan_instruction(instruction);
+  }
+}
+
+void StagePlanner::plan_instruction(const Instruction& instruction) {
+  const Instruction* outer = current_;
+  current_ = &instruction;
+  dockerfile::Command command = dockerfile::interpret(instruction);
+  std::visit([&](const auto& typed) { plan(typed); }, command);
+  current_ = outer;
+}
+
+void StagePlanner::add_step(std::variant<RunStep, CopyStep, WorkdirStep> action,
+                            std::string created_by) {
+  Step step;
+  step.where = current_->where;
+  step.text = one_line(current_->text);
+  step.action = std::move(action);
+  stage_.history.push_back({std::move(created_by), static_cast<int>(stage_.steps.size())});
+  stage_.steps.push_back(std::move(step));
+}
+
+std::vector<std::string> StagePlanner::with_shell(const std::string& text) const {
+  std::vector<std::string> argv = stage_.config.config.shell;
+  if (argv.empty()) argv = {"/bin/sh", "-c"};
+  argv.push_back(text);
+  return argv;
+}
+
+std::vector<std::string> StagePlanner::argv_of(const dockerfile::CommandLine& command) const {
+  return command.json || command.args.empty() ? command.args : with_shell(command.args[0]);
+}
+
+// The text given to the shell; a script body becomes a file of the step. [spec R2]
+std::string StagePlanner::command_text(const dockerfile::Run& run, RunStep& step) const {
+  if (run.heredocs.empty()) return run.command.args[0];
+  if (run.is_single_heredoc()) {
+    const dockerfile::Heredoc& heredoc = run.heredocs[0];
+    std::string body = heredoc.body();
+    if (!body.starts_with("#!")) return body;
+    step.script = InlineFile{heredoc.name, body};
+    return "/dev/pipes/" + heredoc.name;
+  }
+  std::string text = run.command.args[0];
+  for (const dockerfile::Heredoc& heredoc : run.heredocs)
+    text += "\n" + heredoc.content + heredoc.name;
+  return text;
+}
+
+void StagePlanner::plan(const dockerfile::Run& run) {
+  RunStep step;
+  if (!run.devices.empty()) not_built("RUN --device");
+  step.argv = run.command.json ? run.command.args : with_shell(command_text(run, step));
+  step.env = scope_.environment.as_environment();
+  step.unkeyed_env = proxy_environment(planner_.globals().build_args);
+  step.cwd = config().working_dir.empty() ? "/" : config().working_dir;
+  step.user = config().user;
+  step.network = run.network == dockerfile::Network::kHost   ? "host"
+                 : run.network == dockerfile::Network::kNone ? "none"
+                                                             : planner_.options().network;
+  if (step.network == "host" && !planner_.options().allow_host_network)
+    fail("not-allowed", "RUN --network=host needs --allow network.host");
+  if (run.insecure && !planner_.options().allow_insecure)
+    fail("not-allowed", "RUN --security=insecure needs --allow security.insecure");
+  step.insecure = run.insecure;
+  for (const dockerfile::MountOptions& options : run.mounts) step.mounts.push_back(plan_mount(options));
+  std::string created_by = run_history(scope_.arguments, step.argv);
+  add_step(std::move(step), std::move(created_by));
+}
+
+Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
+  dockerfile::Mount given;
+  try {
+    given = dockerfile::resolve_mount(options,
+                                      [&](std::string_view word) { return expand(std::string(word)); });
+  } catch (const dockerfile::RecipeError&) {
+    throw;
+  } catch (const base::Error& e) {
+    Planner::fail(options.where, e.id(), e.message(), e.helps());
+  }
+  Mount mount;
+  mount.type = static_cast<Mount::Type>(given.type);
+  sys::RootedPath cwd(config().working_dir);
+  if (!given.target.empty()) mount.target = cwd.join(given.target).str();
+  if (mount.target == "/")
+    Planner::fail(options.where, "mount-target-root", "a mount cannot be at /");
+  mount.source = given.source;
+  mount.read_only = given.read_only;
+  mount.id = given.id;
+  mount.sharing = static_cast<Mount::Sharing>(given.sharing);
+  mount.mode = given.mode;
+  mount.uid = given.uid.value_or(0);
+  mount.gid = given.gid.value_or(0);
+  if (given.size_bytes > 0) mount.size_bytes = given.size_bytes;
+  mount.required = given.required;
+  mount.env = given.env;
+  if (mount.type == Mount::Type::kCache) {
+    if (mount.id.empty()) mount.id = mount.target;
+    mount.from = FromNothing{};
+  }
+  if (!given.from.empty())
+    mount.from = planner_.resolve_source(given.from, index_, false, options.where);
+  return mount;
+}
+
+void StagePlanner::add_copy_source(const dockerfile::CopySource& source, CopyStep& step) {
+  if (source.heredoc) {
+    std::string body = source.heredoc->body();
+    if (source.heredoc->expand) {
+      dockerfile::ExpandOptions options;
+      options.quotes_are_text = true;
+      try {
+        body = dockerfile::expand(
+            body, [&](std::string_view name) { return scope_.environment.find(name); }, options);
+      } catch (const base::Error& e) {
+        Planner::fail(source.where, e.id(), e.message(), e.helps());
+      }
+    }
+    step.files.push_back({source.heredoc->name, std::move(body)});
+    return;
+  }
+  std::string text = planner_.expand(source.text, scope_.environment, source.where);
+  if (step.add && dockerfile::source_kind(text) != dockerfile::SourceKind::kPath)
+    not_built("ADD of URLs and git repositories");
+  step.sources.push_back(std::move(text));
+  step.source_places.push_back(source.where);
+}
+
+void StagePlanner::plan(const dockerfile::Copy& copy) {
+  CopyStep step;
+  step.add = copy.add;
+  step.link = copy.link;
+  step.parents = copy.parents;
+  step.excludes = copy.excludes;
+  step.unpack = copy.unpack;
+  if (copy.checksum) not_built("ADD --checksum");
+  if (copy.from) {
+    step.from = planner_.resolve_source(*copy.from, index_, true, copy.from_where);
+    if (std::holds_alternative<FromNothing>(step.from))
+      fail("copy-from-scratch", "COPY --from=scratch: scratch has no files");
+  }
+  for (const dockerfile::CopySource& source : copy.sources) add_copy_source(source, step);
+  if (copy.chown) step.chown = expand(*copy.chown);
+  if (copy.chmod) {
+    step.chmod = expand(*copy.chmod);
+    try {
+      dockerfile::FileMode mode(step.chmod);
+    } catch (const base::Error& e) {
+      fail(e.id(), e.message(), e.helps());
+    }
+  }
+  std::string destination = planner_.expand(copy.dest, scope_.environment, copy.dest_where);
+  bool directory = destination.empty() || destination.ends_with('/') || destination == "." ||
+                   destination.ends_with("/.");
+  step.destination = sys::RootedPath(config().working_dir).join(destination).str();
+  if (directory && !step.destination.ends_with('/')) step.destination += '/';
+  std::vector<std::string> shown = step.sources;
+  for (const InlineFile& file : step.files) shown.push_back("<<" + file.name);
+  std::string created_by =
+      copy_history(step.add, step.chown, step.chmod, step.link, shown, destination);
+  add_step(std::move(step), std::move(created_by));
+}
+
+void StagePlanner::plan(const dockerfile::Env& env) {
+  // All values see the environment as it was before the instruction (V2).
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const dockerfile::Pair& pair : env.pairs)
+    pairs.emplace_back(expand(pair.name), expand(pair.value));
+  Variables stored = from_environment(config().env);
+  std::string text = "ENV";
+  for (auto& [name, value] : pairs) {
+    if (name.empty()) fail("env-name-empty", "the name of an ENV is empty after expansion");
+    stored.set(name, value);
+    scope_.environment.set(name, value);
+    text += " " + name + "=" + value;
+  }
+  config().env = stored.as_environment();
+  add_history(std::move(text));
+}
+
+void StagePlanner::plan(const dockerfile::Label& label) {
+  std::string text = "LABEL";
+  for (const dockerfile::Pair& pair : label.pairs) {
+    std::string name = expand(pair.name);
+    std::string value = expand(pair.value);
+    text += " " + name + "=" + value;
+    config().labels[name] = std::move(value);
+  }
+  add_history(std::move(text));
+}
+
+void StagePlanner::plan(const dockerfile::Arg& arg) {
+  Globals& globals = planner_.globals();
+  std::string text = "ARG";
+  for (const dockerfile::ArgDefinition& definition : arg.args) {
+    globals.used_build_args.insert(definition.name);
+    auto given = globals.build_args.find(definition.name);
+    std::optional<std::string> value;
+    if (given != globals.build_args.end())
+      value = given->second;
+    else if (definition.value)
+      value = planner_.expand(*definition.value, scope_.environment, definition.where);
+    else
+      value = globals.arguments.find(definition.name);
+    text += " " + definition.name;
+    if (!value) continue;
+    text += "=" + *value;
+    scope_.environment.set(definition.name, *value);
+    std::erase_if(scope_.arguments, [&](const auto& known) { return known.first == definition.name; });
+    scope_.arguments.emplace_back(definition.name, *value);
+  }
+  add_history(std::move(text));
+}
+
+void StagePlanner::plan(const dockerfile::Workdir& workdir) {
+  std::string path = expand(workdir.path);
+  if (path.empty()) fail("workdir-empty", "WORKDIR is empty after expansion");
+  config().working_dir = sys::RootedPath(config().working_dir).join(path).str();
+  std::string created_by = "WORKDIR " + config().working_dir;
+  if (config().working_dir == "/")
+    add_history(std::move(created_by));
+  else
+    add_step(WorkdirStep{config().working_dir, config().user}, std::move(created_by));
+}
+
+void StagePlanner::plan(const dockerfile::User& user) {
+  config().user = expand(user.user);
+  add_history("USER " + config().user);
+}
+
+void StagePlanner::plan(const dockerfile::Cmd& cmd) {
+  config().cmd = argv_of(cmd.command);
+  config().args_escaped = false;
+  has_cmd_ = true;
+  add_history(list_history("CMD", config().cmd));
+}
+
+void StagePlanner::plan(const dockerfile::Entrypoint& entrypoint) {
+  config().entrypoint = argv_of(entrypoint.command);
+  if (!has_cmd_) config().cmd.clear();
+  add_history(list_history("ENTRYPOINT", config().entrypoint));
+}
+
+void StagePlanner::plan(const dockerfile::Shell& shell) {
+  config().shell = shell.shell;
+  add_history(list_history("SHELL", shell.shell));
+}
+
+void StagePlanner::plan(const dockerfile::Expose& expose) {
+  dockerfile::ExpandOptions options;
+  options.escape = planner_.recipe().escape;
+  std::string text = "EXPOSE [";
+  for (const std::string& item : expose.ports) {
+    try {
+      auto lookup = [&](std::string_view name) { return scope_.environment.find(name); };
+      for (const std::string& port : dockerfile::expand_words(item, lookup, options))
+        for (const std::string& key : dockerfile::parse_port(port).keys()) {
+          config().exposed_ports.insert(key);
+          text += key + " ";
+        }
+    } catch (const base::Error& e) {
+      fail(e.id(), e.message(), e.helps());
+    }
+  }
+  if (text.ends_with(' ')) text.pop_back();
+  add_history(text + "]");
+}
+
+void StagePlanner::plan(const dockerfile::Volume& volume) {
+  std::vector<std::string> paths;
+  for (const std::string& path : volume.paths) {
+    paths.push_back(expand(path));
+    if (paths.back().empty()) fail("volume-empty", "a VOLUME is empty after expansion");
+    config().volumes.insert(paths.back());
+  }
+  add_history(list_history("VOLUME", paths));
+}
+
+void StagePlanner::plan(const dockerfile::StopSignal& signal) {
+  std::string name = expand(signal.signal);
+  if (!dockerfile::is_signal(name))
+    fail("stopsignal-invalid", "unknown signal " + base::printable(name));
+  config().stop_signal = name;
+  add_history("STOPSIGNAL " + name);
+}
+
+void StagePlanner::plan(const dockerfile::Healthcheck& check) {
+  oci::Healthcheck stored;
+  if (check.none) {
+    stored.test = {"NONE"};
+  } else {
+    stored.test = check.command.args;
+    stored.test.insert(stored.test.begin(), check.command.json ? "CMD" : "CMD-SHELL");
+    stored.interval = check.interval;
+    stored.timeout = check.timeout;
+    stored.start_period = check.start_period;
+    stored.start_interval = check.start_interval;
+    stored.retries = check.retries;
+  }
+  config().healthcheck = std::move(stored);
+  add_history(list_history("HEALTHCHECK", config().healthcheck->test));
+}
+
+void StagePlanner::plan(const dockerfile::Onbuild& onbuild) {
+  config().on_build.push_back(onbuild.text);
+  add_history("ONBUILD " + onbuild.text);
+}
+
+void StagePlanner::plan(const dockerfile::Maintainer& maintainer) {
+  stage_.config.author = maintainer.name;
+  add_history("MAINTAINER " + maintainer.name);
+}
+
+}  // namespace plan

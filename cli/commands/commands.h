@@ -1,0 +1,16 @@
+#pragma once
+
+#include "cli/options.h"
+
+namespace cli {
+
+/// Every command, in the order help lists them. To add one: write cli/commands/NAME.cc with
+/// `const Command& NAME_command()`, declare it here, list it in table.cc and in CMakeLists.txt.
+const CommandTable& command_table();
+
+/// `torte debug ...`: machine interfaces for tests and tools.
+const std::vector<const Command*>& debug_commands();
+const Command& help_command();
+const Command& version_command();
+
+}  // namespace cli

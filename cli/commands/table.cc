@@ -1,0 +1,18 @@
+#include "cli/commands/commands.h"
+
+namespace cli {
+
+const CommandTable& command_table() {
+  static const CommandTable kTable = [] {
+    CommandTable table = {
+        // One line each, grouped as help shows them.
+        &help_command(),
+        &version_command(),
+    };
+    table.insert(table.end(), debug_commands().begin(), debug_commands().end());
+    return table;
+  }();
+  return kTable;
+}
+
+}  // namespace cli

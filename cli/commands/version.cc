@@ -1,0 +1,31 @@
+// torte version: what this program is.
+#include "base/text.h"
+#include "cli/commands/commands.h"
+#include "cli/context.h"
+
+namespace cli {
+
+namespace {
+
+int run_version(Context& context, const Arguments& arguments) {
+  if (arguments.is_on("json")) context.out("{\"version\":\"" TORTE_VERSION "\"}\n");
+  else context.out("torte " TORTE_VERSION "\n");
+  return 0;
+}
+
+}  // namespace
+
+const Command& version_command() {
+  static const Command kCommand{
+      .name = "version",
+      .summary = "show the version",
+      .usage = "[--json]",
+      .group = "about torte",
+      .flags = {{.name = "json", .help = "as a JSON object", .common = true}},
+      .examples = {{"torte version --json", "the version, for programs"}},
+      .run = run_version,
+  };
+  return kCommand;
+}
+
+}  // namespace cli

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cli/options.h"
+
+namespace cli {
+
+/// One screen: usage, the common flags, up to three examples (spec/ux.md 9, -h).
+std::string short_help(const Command& command, int width);
+/// Everything: paragraphs, flags under their headings, examples, global flags (--help).
+std::string full_help(const Command& command, int width);
+/// The commands under their headings; with `group`, only those whose names start with that word.
+std::string program_help(const CommandTable& table, int width, std::string_view group = {});
+
+}  // namespace cli

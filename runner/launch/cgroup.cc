@@ -1,0 +1,231 @@
+#include "runner/launch/cgroup.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/text.h"
+
+namespace launch {
+
+namespace {
+
+constexpr const char* kMountPoint = "/sys/fs/cgroup";
+constexpr uint64_t kMaxFile = 1 << 20;
+constexpr uint64_t kPeriodMicroseconds = 100000;
+
+/// One file of one controller to be written.
+struct Setting {
+  std::string controller;
+  std::string v1_file, v1_value;
+  std::string v2_file, v2_value;
+};
+
+uint64_t weight_of_shares(uint64_t shares) {
+  uint64_t clamped = std::clamp<uint64_t>(shares, 2, 262144);
+  return 1 + (clamped - 2) * 9999 / 262142;
+}
+
+std::vector<Setting> settings_of(const Limits& limits) {
+  std::vector<Setting> settings;
+  auto add = [&](Setting setting) { settings.push_back(std::move(setting)); };
+  if (limits.pids) {
+    std::string value = *limits.pids == 0 ? "max" : std::to_string(*limits.pids);
+    add({"pids", "pids.max", value, "pids.max", value});
+  }
+  if (limits.memory_bytes) {
+    std::string value = std::to_string(*limits.memory_bytes);
+    add({"memory", "memory.limit_in_bytes", value, "memory.max", value});
+  }
+  if (limits.memory_swap_bytes) {
+    // v1 limits the sum, v2 the swap alone.
+    uint64_t memory = limits.memory_bytes.value_or(0);
+    uint64_t total = *limits.memory_swap_bytes;
+    add({"memory", "memory.memsw.limit_in_bytes", std::to_string(total), "memory.swap.max",
+         std::to_string(total > memory ? total - memory : 0)});
+  }
+  if (limits.cpus) {
+    auto quota = static_cast<uint64_t>(*limits.cpus * kPeriodMicroseconds);
+    std::string value = std::to_string(std::max<uint64_t>(quota, 1000));
+    add({"cpu", "cpu.cfs_quota_us", value, "cpu.max",
+         base::str(value, ' ', kPeriodMicroseconds)});
+  }
+  if (limits.cpu_shares)
+    add({"cpu", "cpu.shares", std::to_string(*limits.cpu_shares), "cpu.weight",
+         std::to_string(weight_of_shares(*limits.cpu_shares))});
+  return settings;
+}
+
+bool is_unified() {
+  struct statfs status;
+  return ::statfs(kMountPoint, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+/// Our own group, by controller; "" is the unified tree. [cgroups(7), /proc/PID/cgroup]
+std::map<std::string, std::string> own_groups() {
+  std::map<std::string, std::string> groups;
+  std::string text = sys::find_user_file("/proc/self/cgroup", kMaxFile).value_or("");
+  for (const std::string& line : base::split(text, '\n')) {
+    size_t first = line.find(':');
+    size_t second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    for (const std::string& name : base::split(line.substr(first + 1, second - first - 1), ','))
+      groups[name] = line.substr(second + 1);
+  }
+  return groups;
+}
+
+bool write_file(const std::string& path, const std::string& value) {
+  sys::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return file && ::write(file.get(), value.data(), value.size()) ==
+                     static_cast<ssize_t>(value.size());
+}
+
+bool has_word(const std::string& path, const std::string& word) {
+  std::istringstream words(sys::find_user_file(path, kMaxFile).value_or(""));
+  for (std::string found; words >> found;)
+    if (found == word) return true;
+  return false;
+}
+
+/// True when groups below `directory` have the controller, if need be after switching it on.
+bool enable(const std::string& directory, const std::string& controller) {
+  if (has_word(directory + "/cgroup.subtree_control", controller)) return true;
+  return has_word(directory + "/cgroup.controllers", controller) &&
+         write_file(directory + "/cgroup.subtree_control", "+" + controller);
+}
+
+/// Where we may make groups with all these controllers: for root a group of torte's own at the top,
+/// else the highest ancestor of our own group that was delegated to us.
+std::optional<std::string> unified_parent(const std::vector<std::string>& controllers,
+                                          std::string& missing) {
+  std::vector<std::string> candidates;
+  std::string top = kMountPoint;
+  for (std::string path = own_groups()[""]; path.size() > 1; path.resize(path.rfind('/')))
+    candidates.push_back(top + path);
+  candidates.push_back(top);
+  std::reverse(candidates.begin(), candidates.end());
+  for (const std::string& directory : candidates) {
+    if (::access(directory.c_str(), W_OK) < 0) continue;
+    missing.clear();
+    for (const std::string& controller : controllers)
+      if (!enable(directory, controller)) missing = controller;
+    if (!missing.empty()) continue;
+    std::string own = directory + "/torte";
+    if (::mkdir(own.c_str(), 0755) < 0 && errno != EEXIST) continue;
+    bool all = std::all_of(controllers.begin(), controllers.end(),
+                           [&](const std::string& controller) { return enable(own, controller); });
+    if (all) return own;
+  }
+  return std::nullopt;
+}
+
+std::string unique_name() {
+  static std::atomic<unsigned> count{0};
+  return base::str(::getpid(), '-', count.fetch_add(1));
+}
+
+[[noreturn]] void fail(const std::string& controller, const std::string& why) {
+  base::Error error(base::Code::kUnsupported,
+                    "cannot limit " + controller + ": " + why, "limit-unsupported");
+  error.add_help("the cgroup controller \"" + controller + "\" must be available and, for an ordinary "
+                 "user, delegated (systemd-run --user --scope -p Delegate=yes ...)");
+  throw error;
+}
+
+std::vector<std::string> controllers_of(const std::vector<Setting>& settings) {
+  std::vector<std::string> names;
+  for (const Setting& setting : settings)
+    if (std::find(names.begin(), names.end(), setting.controller) == names.end())
+      names.push_back(setting.controller);
+  return names;
+}
+
+}  // namespace
+
+Cgroup::Cgroup(const Limits& limits) {
+  std::vector<Setting> settings = settings_of(limits);
+  std::vector<std::string> controllers = controllers_of(settings);
+  std::string name = unique_name();
+  if (is_unified()) {
+    std::string missing;
+    std::optional<std::string> parent = unified_parent(controllers, missing);
+    if (!parent)
+      fail(missing.empty() ? "processes" : missing, "the controller is not ours to use");
+    directories_.push_back(*parent + "/" + name);
+    if (::mkdir(directories_[0].c_str(), 0755) < 0) base::throw_errno("create cgroup");
+    for (const Setting& setting : settings)
+      if (!write_file(directories_[0] + "/" + setting.v2_file, setting.v2_value))
+        fail(setting.controller, "writing " + setting.v2_file + " failed");
+    unified_ = sys::UniqueFd(::open(directories_[0].c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!unified_) base::throw_errno("open cgroup");
+    return;
+  }
+  std::map<std::string, std::string> own = own_groups();
+  for (const std::string& controller : controllers) {
+    std::string directory = base::str(kMountPoint, '/', controller, own[controller]);
+    if (directory.back() != '/') directory += '/';
+    directory += "torte-" + name;
+    if (own.count(controller) == 0 || ::mkdir(directory.c_str(), 0755) < 0)
+      fail(controller, "the controller is not ours to use");
+    directories_.push_back(directory);
+    for (const Setting& setting : settings)
+      if (setting.controller == controller &&
+          !write_file(directory + "/" + setting.v1_file, setting.v1_value))
+        fail(controller, "writing " + setting.v1_file + " failed");
+  }
+}
+
+Cgroup::~Cgroup() {
+  unified_.reset();
+  for (const std::string& directory : directories_) {
+    // The last process may still be on its way out.
+    for (int tries = 0; tries < 100; ++tries) {
+      if (::rmdir(directory.c_str()) == 0 || errno != EBUSY) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+}
+
+bool Cgroup::available(const std::string& controller) {
+  if (!is_unified()) {
+    std::map<std::string, std::string> own = own_groups();
+    return own.count(controller) > 0 &&
+           ::access(base::str(kMountPoint, '/', controller, own[controller]).c_str(), W_OK) == 0;
+  }
+  std::string missing;
+  return unified_parent({controller}, missing).has_value();
+}
+
+void Cgroup::attach(pid_t pid) {
+  if (unified_) return;
+  for (const std::string& directory : directories_)
+    if (!write_file(directory + "/cgroup.procs", std::to_string(pid)))
+      base::throw_errno("attach container to " + directory);
+}
+
+void Cgroup::freeze(bool frozen) {
+  if (!unified_)
+    throw base::Error(base::Code::kUnsupported, "pausing needs cgroup v2");
+  if (!write_file(directories_[0] + "/cgroup.freeze", frozen ? "1" : "0"))
+    base::throw_errno("freeze container");
+}
+
+void Cgroup::kill_all() {
+  if (unified_) write_file(directories_[0] + "/cgroup.kill", "1");
+}
+
+}  // namespace launch

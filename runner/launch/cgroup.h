@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/sys/fd.h"
+#include "runner/launch/launch.h"
+#include "runner/launch/sandbox.h"
+
+namespace launch {
+
+/// The control groups of one container: one directory on cgroup v2, one for each controller in use on
+/// v1. Removed at the end of life; by then no process may be left in them. Move-only.
+class Cgroup {
+ public:
+  /// Makes the groups and writes the limits. Throws Unsupported, naming the controller, for a limit
+  /// that cannot be applied here.
+  explicit Cgroup(const Limits& limits);
+  /// Whether this process could limit `controller` ("pids") at all.
+  static bool available(const std::string& controller);
+  Cgroup(const Cgroup&) = delete;
+  Cgroup& operator=(const Cgroup&) = delete;
+  ~Cgroup();
+
+  /// v2: the directory for CLONE_INTO_CGROUP; -1 on v1.
+  int clone_directory() const { return unified_.get(); }
+  /// v1: moves a process in. Waits for the kernel, up to some milliseconds.
+  void attach(pid_t pid);
+  void freeze(bool frozen);
+  /// Kills whatever is left inside.
+  void kill_all();
+
+ private:
+  std::vector<std::string> directories_;
+  sys::UniqueFd unified_;
+};
+
+/// The pids limit of every container, when nothing was asked.
+inline constexpr uint64_t kDefaultPids = 2048;
+
+/// Where the kernel keeps the highest process number. From Linux 6.14 on it belongs to the pid
+/// namespace of the reader: then it limits the processes of a container without any cgroup.
+inline constexpr const char* kPidMaxPath = "/proc/sys/kernel/pid_max";
+/// Smaller values are refused there.
+inline constexpr uint64_t kSmallestPidMax = 512;
+
+}  // namespace launch

@@ -1,0 +1,212 @@
+#include "runner/launch/launch.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "base/sys/userns.h"
+#include "base/text.h"
+#include "runner/launch/cgroup.h"
+#include "runner/launch/plan.h"
+#include "runner/launch/rootfs.h"
+#include "runner/launch/sandbox.h"
+#include "runner/launch/spawn.h"
+
+namespace launch {
+
+namespace {
+
+enum class Known { kUnknown, kYes, kNo };
+std::atomic<Known> pid_max_per_namespace{Known::kUnknown};
+
+/// How the limits of one launch are enforced.
+struct Enforcement {
+  std::unique_ptr<Cgroup> cgroup;
+  CgroupDemands demands;
+  sys::UniqueFd pid_max_file;
+};
+
+/// The default pids limit must not cost a wait (spec/performance.md rule 4), so it is, in this order:
+/// the numbers of the pid namespace, where they are its own; RLIMIT_NPROC in a user namespace, which
+/// counts its own processes; a cgroup. Limits that were asked for are always a cgroup's.
+Enforcement enforce(const Spec& spec) {
+  Enforcement how;
+  Limits limits = spec.limits;
+  bool is_default = !limits.pids;
+  bool unlimited = limits.pids && *limits.pids == 0;
+  if (is_default && !spec.host_pid && pid_max_per_namespace.load() != Known::kNo) {
+    how.demands.pid_max = kDefaultPids;
+    if (pid_max_per_namespace.load() == Known::kUnknown) {
+      how.pid_max_file = sys::UniqueFd(::open(kPidMaxPath, O_PATH | O_CLOEXEC));
+      how.demands.pid_max_file = how.pid_max_file.get();
+    }
+  } else if (is_default && !sys::in_initial_user_namespace()) {
+    how.demands.process_rlimit = kDefaultPids;
+  } else if (is_default) {
+    limits.pids = kDefaultPids;
+  }
+  if (unlimited) limits.pids.reset();
+  if (!limits.any() && !spec.own_cgroup) return how;
+  how.cgroup = std::make_unique<Cgroup>(limits);
+  how.demands.wait_for_parent = how.cgroup->clone_directory() < 0;
+  how.demands.unshare_namespace = true;
+  return how;
+}
+
+uint64_t namespaces_of(const Spec& spec, const Enforcement& how) {
+  uint64_t flags = CLONE_NEWNS;
+  if (!spec.host_pid) flags |= CLONE_NEWPID;
+  if (!spec.host_ipc) flags |= CLONE_NEWIPC;
+  if (!spec.host_uts) flags |= CLONE_NEWUTS;
+  if (spec.network == Network::kNone) flags |= CLONE_NEWNET;
+  // With a cgroup of its own the namespace is made once the process is in it.
+  if (!how.demands.unshare_namespace) flags |= CLONE_NEWCGROUP;
+  return flags;
+}
+
+/// What the launcher said before it became the program.
+struct Report {
+  bool failed = false;
+  wire::Status status = {};
+  sys::UniqueFd console;
+};
+
+/// One message; false at the end of the stream.
+bool receive(int socket, Report& report) {
+  iovec part = {&report.status, sizeof report.status};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t n;
+  do {
+    n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && errno != ECONNRESET) base::throw_errno("read from launcher");
+  if (n <= 0) return false;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int fd;
+    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    report.console = sys::UniqueFd(fd);
+  }
+  if (report.status.type == wire::Status::kFailed) report.failed = true;
+  return true;
+}
+
+[[noreturn]] void throw_failure(const Plan& plan, const wire::Status& status, const Spec& spec) {
+  const std::string& what = plan.what(status.operation);
+  if (plan.kind(status.operation) != wire::Kind::kExecute)
+    throw base::SystemError(what, status.error);
+  bool absent = status.error == ENOENT || status.error == ENOTDIR;
+  std::string name = base::printable(spec.argv[0]);
+  base::Error error(base::Code::kFailed,
+                    absent ? base::str("command not found: ", name)
+                           : base::str("cannot execute ", name, ": ", strerror(status.error)),
+                    absent ? "command-not-found" : "command-not-executable");
+  error.set_exit_status(absent ? 127 : 126);
+  if (absent && spec.argv[0].find('/') != std::string::npos)
+    error.add_fact("the file itself, or the interpreter or loader it asks for, is missing");
+  throw error;
+}
+
+/// Keeps a closed standard descriptor from being taken for another file: the plan's descriptors must
+/// be 3 and up.
+void check_not_standard(int fd) { CHECK(fd > 2); }
+
+/// One try; nullopt when pid_max turned out to be the machine's and another limit must be used.
+struct Started {
+  sys::Process process;
+  sys::UniqueFd console;
+};
+std::optional<Started> try_start(const Spec& spec, int root_fd, const Enforcement& how) {
+  Held held;
+  Plan plan = plan_sandbox(spec, root_fd, how.demands, held);
+  SpawnOptions options;
+  options.namespaces = namespaces_of(spec, how);
+  if (how.cgroup) options.cgroup = how.cgroup->clone_directory();
+  const int wanted[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
+  for (int i = 0; i < 3; ++i) options.stdio[i] = spec.tty ? -1 : wanted[i];
+  Spawned spawned = spawn(plan, options);
+  if (how.demands.wait_for_parent) {
+    how.cgroup->attach(spawned.process.pid());
+    sys::write_all(spawned.status.get(), base::as_bytes("x"), "launcher");
+  }
+  Report report;
+  while (!report.failed && receive(spawned.status.get(), report)) {
+  }
+  if (report.failed) {
+    if (plan.kind(report.status.operation) == wire::Kind::kExpectOther) return std::nullopt;
+    throw_failure(plan, report.status, spec);
+  }
+  return Started{std::move(spawned.process), std::move(report.console)};
+}
+
+Spec with_privileges(Spec spec) {
+  if (spec.privileged) spec.capabilities = all_capabilities();
+  spec.capabilities &= all_capabilities();
+  return spec;
+}
+
+}  // namespace
+
+Container::Container(sys::Process process, sys::UniqueFd console, std::unique_ptr<Cgroup> cgroup)
+    : cgroup_(std::move(cgroup)), console_(std::move(console)), process_(std::move(process)) {}
+Container::Container(Container&&) noexcept = default;
+Container& Container::operator=(Container&&) noexcept = default;
+
+// Members go in reverse order: the process is killed and waited for, then the group is removed.
+Container::~Container() = default;
+
+sys::ExitStatus Container::wait() {
+  sys::ExitStatus status = process_.wait();
+  if (cgroup_) {
+    cgroup_->kill_all();
+    cgroup_.reset();
+  }
+  return status;
+}
+
+void Container::pause() {
+  if (!cgroup_) throw base::Error(base::Code::kUnsupported, "pausing needs a cgroup");
+  cgroup_->freeze(true);
+}
+
+void Container::resume() {
+  if (cgroup_) cgroup_->freeze(false);
+}
+
+Container launch(Spec given) {
+  Spec spec = with_privileges(std::move(given));
+  return base::with_context("start container", [&] {
+    sys::UniqueFd root = make_root(spec);
+    check_not_standard(root.get());
+    Enforcement how = enforce(spec);
+    bool asked = how.demands.pid_max_file >= 0;
+    std::optional<Started> started = try_start(spec, root.get(), how);
+    if (!started) {
+      pid_max_per_namespace.store(Known::kNo);
+      how = enforce(spec);
+      started = try_start(spec, root.get(), how);
+      CHECK(started.has_value());
+    } else if (asked) {
+      pid_max_per_namespace.store(Known::kYes);
+    }
+    return Container(std::move(started->process), std::move(started->console),
+                     std::move(how.cgroup));
+  });
+}
+
+}  // namespace launch

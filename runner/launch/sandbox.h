@@ -1,0 +1,32 @@
+#pragma once
+
+#include "runner/launch/launch.h"
+#include "runner/launch/plan.h"
+
+namespace launch {
+
+/// Descriptors that a plan refers to and that must stay open until the launch is over.
+struct Held {
+  std::vector<sys::UniqueFd> fds;
+  int hold(sys::UniqueFd fd) {
+    fds.push_back(std::move(fd));
+    return fds.back().get();
+  }
+};
+
+/// What the cgroup part of a launch asks of the launcher.
+struct CgroupDemands {
+  bool wait_for_parent = false;    ///< torte attaches the process itself, then sends a byte
+  bool unshare_namespace = false;  ///< the cgroup namespace is made after that
+  uint64_t pid_max = 0;            ///< limit of the pid namespace's numbers; 0: leave it
+  /// Check first that the limit is the namespace's own (an O_PATH descriptor of the host's pid_max); -1:
+  /// known already.
+  int pid_max_file = -1;
+  uint64_t process_rlimit = 0;  ///< RLIMIT_NPROC; 0: leave it
+};
+
+/// The sandbox of spec/security.md 5 as a plan: what to mount, hide, drop and load, in order, for the
+/// program of `spec` on the detached mount `root_fd`. Does nothing to the machine but clone mounts.
+Plan plan_sandbox(const Spec& spec, int root_fd, const CgroupDemands& cgroup, Held& held);
+
+}  // namespace launch

@@ -1,0 +1,175 @@
+#include "store/archive/image_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/sys/fd.h"
+#include "base/sys/file.h"
+#include "base/sys/root.h"
+#include "base/text.h"
+#include "store/archive/file_set.h"
+#include "store/archive/tar_output.h"
+#include "store/oci/limits.h"
+#include "store/oci/media_types.h"
+
+namespace archive {
+
+namespace {
+
+constexpr std::string_view kLayoutMarker = R"({"imageLayoutVersion":"1.0.0"})";
+
+std::string blob_path(const oci::Digest& digest) {
+  // Names of ours have at most 99 bytes: all SHA-256, and nothing else is ever written here.
+  return base::str("blobs/", digest.algorithm(), "/", digest.hex());
+}
+
+class DirectoryWriter : public ImageWriter {
+ public:
+  explicit DirectoryWriter(std::filesystem::path directory) : directory_(std::move(directory)) {
+    sys::make_directories(directory_ / "blobs" / "sha256", 0755);
+    auto files = directory_files(sys::Root::open(directory_), directory_.string());
+    if (auto old = files->find(sys::RootedPath("/index.json")))
+      index() = oci::Index::parse(old->read_text(oci::kMaxManifestBytes));
+    index().raw.clear();
+  }
+
+  void finish() override {
+    sys::write_file_durably(directory_ / "oci-layout", kLayoutMarker, 0644);
+    sys::write_file_durably(directory_ / "index.json", index().to_json(), 0644);
+  }
+
+ protected:
+  void write_blob(const oci::Descriptor& blob, base::Source& content) override {
+    std::filesystem::path target = directory_ / blob_path(blob.digest);
+    std::string beside = (directory_ / "blobs" / "sha256" / ".new-XXXXXX").string();
+    sys::UniqueFd fd(::mkostemp(beside.data(), O_CLOEXEC));
+    if (!fd) base::throw_errno("create " + beside);
+    try {
+      sys::FdSink sink(fd.get(), beside);
+      base::copy(content, sink);
+      if (::fchmod(fd.get(), 0644) < 0) base::throw_errno("chmod " + beside);
+      if (::fdatasync(fd.get()) < 0) base::throw_errno("sync " + beside);
+      if (::rename(beside.c_str(), target.c_str()) < 0)
+        base::throw_errno("rename to " + target.string());
+    } catch (...) {
+      ::unlink(beside.c_str());
+      throw;
+    }
+  }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+class ArchiveWriter : public ImageWriter {
+ public:
+  explicit ArchiveWriter(base::Sink& out) : tar_(out) {
+    tar_.add_file("oci-layout", kLayoutMarker);
+    tar_.add_directory("blobs");
+    tar_.add_directory("blobs/sha256");
+  }
+  void finish() override {
+    tar_.add_file("index.json", index().to_json());
+    tar_.finish();
+  }
+
+ protected:
+  void write_blob(const oci::Descriptor& blob, base::Source& content) override {
+    tar_.add_file(blob_path(blob.digest), blob.size_bytes, content);
+  }
+  TarOutput& tar() { return tar_; }
+
+ private:
+  TarOutput tar_;
+};
+
+class DockerWriter : public ArchiveWriter {
+ public:
+  using ArchiveWriter::ArchiveWriter;
+  void finish() override {
+    tar().add_file("manifest.json", images_.dump());
+    ArchiveWriter::finish();
+  }
+
+ protected:
+  void note_image(const oci::Manifest& manifest, const oci::ImageConfig&,
+                  const std::vector<oci::Reference>& names) override {
+    nlohmann::ordered_json image;
+    image["Config"] = blob_path(manifest.config.digest);
+    image["RepoTags"] = nlohmann::ordered_json::array();
+    for (const oci::Reference& name : names)
+      if (!name.tag().empty()) image["RepoTags"].push_back(name.familiar());
+    image["Layers"] = nlohmann::ordered_json::array();
+    for (const oci::Descriptor& layer : manifest.layers)
+      image["Layers"].push_back(blob_path(layer.digest));
+    images_.push_back(std::move(image));
+  }
+
+ private:
+  nlohmann::ordered_json images_ = nlohmann::ordered_json::array();
+};
+
+}  // namespace
+
+void ImageWriter::add_blob(const oci::Descriptor& blob, base::Source& content) {
+  if (has_blob(blob.digest)) return;
+  if (blob.digest.algorithm() != "sha256")
+    throw base::Error(base::Code::kUnsupported,
+                      "write blob " + blob.digest.str() + ": only sha256 layouts are written");
+  oci::Verifier verifier(blob.digest, blob.size_bytes);
+  base::TeeSource checked(content, verifier);
+  // The verdict comes after the bytes: a writer whose blob was refused must not be finished.
+  write_blob(blob, checked);
+  verifier.finish();
+  written_.insert(blob.digest);
+}
+
+void ImageWriter::add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
+                            const std::vector<oci::Reference>& names) {
+  CHECK(has_blob(manifest.config.digest));
+  for (const oci::Descriptor& layer : manifest.layers) CHECK(has_blob(layer.digest));
+  std::string text = manifest.bytes();
+  oci::Descriptor entry = oci::Descriptor::of(manifest.media_type, text);
+  base::MemorySource source(base::as_bytes(text));
+  add_blob(entry, source);
+  entry.platform = config.platform;
+  std::vector<oci::Descriptor>& entries = index_.manifests;
+  if (names.empty()) entries.push_back(entry);
+  for (const oci::Reference& name : names) {
+    // As containerd and BuildKit write it: the tag alone as ref.name, so that `umoci --image x:tag`
+    // and `skopeo oci:x:tag` find it; the whole name beside it. Where another image has the tag, the
+    // whole name stands in both places.
+    std::string full = name.str();
+    std::string tag = name.tag().empty() ? full : name.tag();
+    std::erase_if(entries, [&](const oci::Descriptor& old) {
+      std::string whole = old.annotation(oci::annotation::kContainerdName);
+      return whole == full || (whole.empty() && old.annotation(oci::annotation::kRefName) == tag);
+    });
+    bool taken = std::any_of(entries.begin(), entries.end(), [&](const oci::Descriptor& old) {
+      return old.annotation(oci::annotation::kRefName) == tag && old.digest != entry.digest;
+    });
+    entry.annotations = {{std::string(oci::annotation::kContainerdName), full},
+                         {std::string(oci::annotation::kRefName), taken ? full : tag}};
+    entries.push_back(entry);
+  }
+  note_image(manifest, config, names);
+}
+
+std::unique_ptr<ImageWriter> write_oci_directory(const std::filesystem::path& directory) {
+  return std::make_unique<DirectoryWriter>(directory);
+}
+
+std::unique_ptr<ImageWriter> write_oci_archive(base::Sink& out) {
+  return std::make_unique<ArchiveWriter>(out);
+}
+
+std::unique_ptr<ImageWriter> write_docker_archive(base::Sink& out) {
+  return std::make_unique<DockerWriter>(out);
+}
+
+}  // namespace archive

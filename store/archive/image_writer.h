@@ -1,0 +1,61 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "store/oci/descriptor.h"
+#include "store/oci/image_config.h"
+#include "store/oci/index.h"
+#include "store/oci/manifest.h"
+#include "store/oci/reference.h"
+
+namespace archive {
+
+/// Writes a bundle of images: blobs in any order, each once, then the images that use them, then
+/// finish(). Without finish() the bundle is no layout. Same calls, same bytes. One thread.
+class ImageWriter {
+ public:
+  virtual ~ImageWriter() = default;
+
+  /// Whether the blob is in the bundle already; adding it again does nothing.
+  bool has_blob(const oci::Digest& digest) const { return written_.contains(digest); }
+  /// Reads all of `content`. Throws Corrupt when it is not what `blob` describes.
+  void add_blob(const oci::Descriptor& blob, base::Source& content);
+
+  /// Adds the manifest itself and an entry for each name. Configuration and layers must be there.
+  /// `config` gives the platform.
+  void add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
+                 const std::vector<oci::Reference>& names);
+
+  /// Writes index.json and its like.
+  virtual void finish() = 0;
+
+ protected:
+  virtual void write_blob(const oci::Descriptor& blob, base::Source& content) = 0;
+  /// For forms with more than the index: called once an image.
+  virtual void note_image(const oci::Manifest&, const oci::ImageConfig&,
+                          const std::vector<oci::Reference>&) {}
+  const oci::Index& index() const { return index_; }
+  oci::Index& index() { return index_; }
+
+ private:
+  std::set<oci::Digest> written_;
+  oci::Index index_{.media_type = "application/vnd.oci.image.index.v1+json"};
+};
+
+/// An OCI layout in a directory, made if needed. Blobs that are there stay; images there before are
+/// kept, except that a name given again moves. [OCI image-spec, image-layout.md]
+std::unique_ptr<ImageWriter> write_oci_directory(const std::filesystem::path& directory);
+
+/// An OCI layout as a tar stream. `out` is borrowed.
+std::unique_ptr<ImageWriter> write_oci_archive(base::Sink& out);
+
+/// A tar that `docker load` and `podman load` read: manifest.json with an OCI layout around it.
+/// Layers must be uncompressed (their digests are the diff ids). `out` is borrowed.
+std::unique_ptr<ImageWriter> write_docker_archive(base::Sink& out);
+
+}  // namespace archive

@@ -1,0 +1,165 @@
+#include "builder/plan/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "builder/dockerfile/validate.h"
+
+namespace {
+
+using plan::CopyStep;
+using plan::FromStage;
+using plan::RunStep;
+
+class FakeImages : public plan::BaseImages {
+ public:
+  plan::BaseImage get(const std::string& reference, const oci::Platform& platform) override {
+    asked.push_back(reference);
+    if (reference.find("missing") != std::string::npos)
+      throw base::Error(base::Code::kNotFound, "image " + reference + " is not there");
+    plan::BaseImage image;
+    image.reference = reference;
+    image.identity = "sha256:" + std::string(64, 'a');
+    image.config.platform = platform;
+    image.config.config = config;
+    return image;
+  }
+  oci::ContainerConfig config;
+  std::vector<std::string> asked;
+};
+
+class PlanTest : public ::testing::Test {
+ protected:
+  plan::Plan make(const std::string& text) {
+    recipe = dockerfile::parse_and_validate(text, "Recipe");
+    return plan::make_plan(recipe, options, images);
+  }
+  std::string error_of(const std::string& text) {
+    try {
+      make(text);
+    } catch (const base::Error& e) {
+      return e.id();
+    }
+    return "";
+  }
+  static const RunStep& run_of(const plan::Plan& plan, size_t step = 0) {
+    return std::get<RunStep>(plan.stages[plan.target].steps[step].action);
+  }
+  static const CopyStep& copy_of(const plan::Plan& plan, size_t step = 0) {
+    return std::get<CopyStep>(plan.stages[plan.target].steps[step].action);
+  }
+  static const oci::ContainerConfig& config_of(const plan::Plan& plan) {
+    return plan.stages[plan.target].config.config;
+  }
+  static bool has(const std::vector<std::string>& list, const std::string& item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+  }
+
+  plan::Options options;
+  FakeImages images;
+  dockerfile::Recipe recipe;
+};
+
+TEST_F(PlanTest, S5OnlyWhatTheTargetNeedsIsPlannedAndAskedFor) {
+  plan::Plan plan = make(
+      "FROM missing AS unused\nRUN x\nFROM base AS a\nRUN one\nFROM scratch\nCOPY --from=a /x /y\n");
+  EXPECT_EQ(images.asked, std::vector<std::string>{"docker.io/library/base:latest"});
+  EXPECT_EQ(plan.order, (std::vector<size_t>{1, 2}));
+  EXPECT_FALSE(plan.stages[0].needed);
+  EXPECT_EQ(plan.steps, 4);
+}
+
+TEST_F(PlanTest, A3A4TheLastWriterWinsInTheBuildAndOnlyEnvReachesTheImage) {
+  plan::Plan plan = make("FROM base\nENV X=1\nARG X=2\nRUN x\n");
+  EXPECT_TRUE(has(run_of(plan).env, "X=2"));
+  EXPECT_TRUE(has(config_of(plan).env, "X=1"));
+  plan = make("FROM base\nARG a=1 b=$a\nRUN x\n");
+  EXPECT_TRUE(has(run_of(plan).env, "b=1"));
+}
+
+TEST_F(PlanTest, V2ValuesSeeTheEnvironmentBeforeTheInstruction) {
+  plan::Plan plan = make("FROM base\nENV a=1\nENV a=2 b=$a\n");
+  EXPECT_TRUE(has(config_of(plan).env, "b=1"));
+}
+
+TEST_F(PlanTest, A1GlobalArgumentsReachAStageOnlyWhenDeclared) {
+  options.build_args["V"] = "given";
+  plan::Plan plan = make("ARG V=default\nFROM base:$V\nRUN a\nARG V\nRUN b\n");
+  EXPECT_EQ(images.asked.back(), "docker.io/library/base:given");
+  EXPECT_FALSE(has(run_of(plan, 0).env, "V=given"));
+  EXPECT_TRUE(has(run_of(plan, 1).env, "V=given"));
+}
+
+TEST_F(PlanTest, A6ProxiesAreGivenButNotPartOfTheEnvironmentThatIsKeyed) {
+  options.build_args["http_proxy"] = "p";
+  plan::Plan plan = make("FROM base\nRUN a\n");
+  EXPECT_TRUE(has(run_of(plan).unkeyed_env, "HTTP_PROXY=p"));
+  EXPECT_TRUE(has(run_of(plan).unkeyed_env, "http_proxy=p"));
+  EXPECT_FALSE(has(run_of(plan).env, "http_proxy=p"));
+}
+
+TEST_F(PlanTest, A9PathIsAlwaysThere) {
+  plan::Plan plan = make("FROM scratch\nENV a=b\n");
+  EXPECT_EQ(config_of(plan).env[0].substr(0, 5), "PATH=");
+}
+
+TEST_F(PlanTest, IEntrypointClearsAnInheritedCmdOnly) {
+  images.config.cmd = {"inherited"};
+  EXPECT_TRUE(config_of(make("FROM base\nENTRYPOINT [\"e\"]\n")).cmd.empty());
+  EXPECT_EQ(config_of(make("FROM base\nCMD [\"c\"]\nENTRYPOINT [\"e\"]\n")).cmd,
+            std::vector<std::string>{"c"});
+}
+
+TEST_F(PlanTest, S8TriggersRunOnceInTheChild) {
+  images.config.on_build = {"RUN triggered"};
+  plan::Plan plan = make("FROM base\nRUN own\n");
+  EXPECT_EQ(run_of(plan, 0).argv.back(), "triggered");
+  EXPECT_EQ(run_of(plan, 1).argv.back(), "own");
+  EXPECT_TRUE(config_of(plan).on_build.empty());
+}
+
+TEST_F(PlanTest, C75ADestinationKeepsItsTrailingSlash) {
+  EXPECT_EQ(copy_of(make("FROM base\nWORKDIR /w\nCOPY a b/\n"), 1).destination, "/w/b/");
+  EXPECT_EQ(copy_of(make("FROM base\nWORKDIR /w\nCOPY a .\n"), 1).destination, "/w/");
+  EXPECT_EQ(copy_of(make("FROM base\nCOPY a /x\n")).destination, "/x");
+}
+
+TEST_F(PlanTest, R2AHeredocIsTheCommandOrAScript) {
+  plan::Plan plan = make("FROM base\nRUN <<EOF\necho hi\nEOF\n");
+  EXPECT_EQ(run_of(plan).argv.back(), "echo hi\n");
+  plan = make("FROM base\nRUN <<EOF\n#!/bin/cat\nhi\nEOF\n");
+  EXPECT_EQ(run_of(plan).argv.back(), "/dev/pipes/EOF");
+  EXPECT_EQ(run_of(plan).script->content, "#!/bin/cat\nhi\n");
+}
+
+TEST_F(PlanTest, S6LaterStagesAndOneselfCannotBeCopiedFrom) {
+  EXPECT_EQ(error_of("FROM base AS a\nCOPY --from=b /x /y\nFROM base AS b\nFROM a\n"), "stage-later");
+  EXPECT_EQ(error_of("FROM base AS a\nCOPY --from=a /x /y\n"), "stage-cycle");
+  EXPECT_EQ(error_of("FROM base\nCOPY --from=0 /x /y\n"), "stage-unknown");
+}
+
+TEST_F(PlanTest, TargetsAreFoundByNameAndIndex) {
+  options.target = "A";
+  EXPECT_EQ(make("FROM base AS a\nFROM base AS b\n").target, 0u);
+  options.target = "1";
+  EXPECT_EQ(make("FROM base AS a\nFROM base AS b\n").target, 1u);
+  options.target = "c";
+  EXPECT_EQ(error_of("FROM base AS a\n"), "target-missing");
+}
+
+TEST_F(PlanTest, M2HistoryNamesArgumentsOfRun) {
+  plan::Plan plan = make("FROM base\nARG a=b\nRUN make\nENV c=d\n");
+  const auto& history = plan.stages[0].history;
+  EXPECT_EQ(history[1].created_by, "RUN |1 a=b /bin/sh -c make # buildkit");
+  EXPECT_GE(history[1].step, 0);
+  EXPECT_EQ(history[2].created_by, "ENV c=d");
+  EXPECT_EQ(history[2].step, -1);
+}
+
+TEST_F(PlanTest, HostNetworkNeedsToBeAllowed) {
+  EXPECT_EQ(error_of("FROM base\nRUN --network=host x\n"), "not-allowed");
+  options.allow_host_network = true;
+  EXPECT_EQ(run_of(make("FROM base\nRUN --network=host x\n")).network, "host");
+}
+
+}  // namespace
