@@ -95,7 +95,7 @@ bool Batch::Content::stage_layers(Core& core, StagedLayers& staged) const {
   bool any = false;
   for (const NewLayer& layer : layers) {
     const oci::DiffId& id = layer.record.diff_id;
-    if (staged.contains(id) || exists(core.layout.layer_tree(id))) continue;
+    if (staged.contains(id) || is_there(core.layout.layer_tree(id))) continue;
     staged.try_emplace(id, core.staging_file("layer"), layer);
     any = true;
   }
@@ -124,11 +124,11 @@ void Batch::Content::require_complete(Core& core) const {
     Core::Records records = core.records();
     Query query(records, "SELECT 1 FROM layers WHERE diff_id = ?");
     query.bind(id.str());
-    if (!query.step() || !exists(core.layout.layer_tree(id)))
+    if (!query.step() || !is_there(core.layout.layer_tree(id)))
       throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"));
   };
   const auto require_blob = [&](const oci::Digest& digest, std::string_view user) {
-    if (!has_blob(digest) && !exists(core.layout.blob(digest)))
+    if (!has_blob(digest) && !is_there(core.layout.blob(digest)))
       throw Error(Code::kNotFound,
                   base::str("blob ", digest.str(), " of ", user, " is not in the store"));
   };

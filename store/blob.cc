@@ -29,7 +29,7 @@ StagedBlob::~StagedBlob() {
   if (!path_.empty()) ::unlink(path_.c_str());
 }
 
-void StagedBlob::sync() {
+void StagedBlob::sync() const {
   if (::fsync(fd_.get()) < 0) base::throw_errno(base::str("sync blob ", digest_.str()));
 }
 
@@ -70,7 +70,7 @@ StagedBlob BlobWriter::finish(const Expected& expected) {
   CHECK(!path_.empty());
   const oci::Digest digest = sha512_ ? oci::Digest::parse("sha512:" + sha512_->finish_hex())
                                      : oci::Digest::from_sha256(sha256_.finish());
-  for (const Expected* wanted : {&expected_, &expected}) {
+  for (const Expected* wanted : std::initializer_list<const Expected*>{&expected_, &expected}) {
     if (wanted->size_bytes && *wanted->size_bytes != count_)
       throw base::Error(base::Code::kCorrupt,
                         base::str("blob ", digest.str(), " has ", count_, " bytes, announced were ",

@@ -33,7 +33,7 @@ class StagedBlob {
   friend class BlobWriter;
   /// Renames to `target`, replacing what is there: the same bytes, or a damaged copy of them.
   void publish(const std::filesystem::path& target);
-  void sync();
+  void sync() const;
 
   std::filesystem::path path_;  // empty: published or moved from
   sys::UniqueFd fd_;

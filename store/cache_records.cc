@@ -52,7 +52,7 @@ std::optional<CacheRecord> Store::find_cache(const std::string& key) {
     }
   }
   if (record->result) {
-    if (!exists(core_->layout.layer_tree(*record->result))) return std::nullopt;
+    if (!is_there(core_->layout.layer_tree(*record->result))) return std::nullopt;
     keeper.layer(*record->result);
   }
   return record;

@@ -61,7 +61,7 @@ Plan plan_image_removal(Core& core, const ImageRecord& image, const Uses& uses) 
     while (encodings.step()) blobs.insert(encodings.text(0));
   }
   for (const std::string& digest : blobs) {
-    if (uses.blobs.contains(digest) || !exists(core.layout.blob(oci::Digest::parse(digest))))
+    if (uses.blobs.contains(digest) || !is_there(core.layout.blob(oci::Digest::parse(digest))))
       continue;
     Query user(records,
                "SELECT 1 FROM images WHERE config = ?1 AND config <> ?2 UNION ALL "

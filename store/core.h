@@ -35,8 +35,8 @@ struct LeaseFile {
 };
 
 struct Core {
-  Core(const std::filesystem::path& root, bool writable, bool durable)
-      : layout(root), writable(writable), durable(durable), trash(layout) {}
+  Core(const std::filesystem::path& root, bool can_write, bool is_durable)
+      : layout(root), writable(can_write), durable(is_durable), trash(layout) {}
 
   /// The records with their mutex held. Opens the database when first called, since commands that
   /// only need a directory should not pay for it.
@@ -95,7 +95,7 @@ class Keeper {
 int64_t to_milliseconds(Time time);
 Time from_milliseconds(int64_t milliseconds);
 
-bool exists(const std::filesystem::path& path);
+bool is_there(const std::filesystem::path& path);
 
 /// Without keeping it under a lease; nullopt if absent.
 std::optional<BlobReader> open_blob_file(const Core& core, const oci::Digest& digest);

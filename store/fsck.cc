@@ -11,7 +11,7 @@ namespace store {
 
 namespace {
 
-bool is_directory(const std::filesystem::path& path) {
+bool is_real_directory(const std::filesystem::path& path) {
   struct stat st;
   return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
@@ -85,7 +85,7 @@ class Checker {
       const oci::DiffId diff_id = oci::DiffId::parse(id);
       const std::filesystem::path tree = core_.layout.layer_tree(diff_id);
       std::string wrong;
-      if (!is_directory(tree)) {
+      if (!is_real_directory(tree)) {
         wrong = "its tree is missing";
       } else if (options_.deep && options_.verifier) {
         wrong = verify_tree({.diff_id = diff_id,

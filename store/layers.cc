@@ -61,7 +61,7 @@ std::optional<LayerRecord> Store::find_layer(const oci::DiffId& diff_id) {
     Core::Records records = core_->records();
     layer = select_layer(records, diff_id.str());
   }
-  if (!layer || !exists(core_->layout.layer_tree(diff_id))) return std::nullopt;
+  if (!layer || !is_there(core_->layout.layer_tree(diff_id))) return std::nullopt;
   keeper.layer(diff_id);
   return layer;
 }

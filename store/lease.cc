@@ -57,7 +57,10 @@ void read_uses(const std::filesystem::path& file, Uses& uses) {
   const std::optional<std::string> text = sys::find_user_file(file, kLimit);
   if (!text) return;
   for (const std::string& line : base::split(*text, '\n')) {
-    if (line.starts_with("image ")) uses.images.insert(line.substr(6));
+    if (line.starts_with("image ")) {
+      uses.images.insert(line.substr(6));
+      uses.blobs.insert(line.substr(6));  // its configuration
+    }
     if (line.starts_with("layer ")) uses.layers.insert(line.substr(6));
     if (line.starts_with("blob ")) uses.blobs.insert(line.substr(5));
   }
@@ -81,6 +84,8 @@ void Keeper::add(std::string line) {
 void Keeper::image(const ImageRecord& image) {
   if (!active_) return;
   add(base::str("image ", image.id.str(), "\n"));
+  if (image.manifest) blob(*image.manifest);
+  for (const oci::Digest& each : image.blobs) blob(each);
   for (const oci::DiffId& layer : image.layers) this->layer(layer);
 }
 

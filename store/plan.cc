@@ -211,6 +211,7 @@ Uses collect_uses(Core& core, std::map<std::string, size_t>* containers_of_image
       for (const std::string& image : uses.images) ++(*containers_of_image)[image];
     all.images.merge(uses.images);
     all.layers.merge(uses.layers);
+    all.blobs.merge(uses.blobs);
   }
   for (const std::string& name : names_in(core.layout.leases())) {
     const std::filesystem::path path = core.layout.leases() / name;

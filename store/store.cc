@@ -110,7 +110,7 @@ int64_t to_milliseconds(Time time) {
 
 Time from_milliseconds(int64_t milliseconds) { return Time(std::chrono::milliseconds(milliseconds)); }
 
-bool exists(const std::filesystem::path& path) {
+bool is_there(const std::filesystem::path& path) {
   struct stat st;
   return ::lstat(path.c_str(), &st) == 0;
 }

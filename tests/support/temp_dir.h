@@ -15,9 +15,9 @@ namespace support {
 /// needs a file system with extended attributes).
 class TempDir {
  public:
-  TempDir() {
-    const char* parent = getenv("TMPDIR");
-    std::string pattern = std::string(parent != nullptr ? parent : "/var/tmp") + "/torte-test-XXXXXX";
+  TempDir() : TempDir(getenv("TMPDIR") != nullptr ? getenv("TMPDIR") : "/var/tmp") {}
+  explicit TempDir(const std::string& parent) {
+    std::string pattern = parent + "/torte-test-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr) base::throw_errno("create " + pattern);
     path_ = pattern;
   }

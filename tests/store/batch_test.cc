@@ -1,0 +1,124 @@
+#include "store/batch.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "tests/support/store_fixture.h"
+
+namespace {
+
+using store::Access;
+using store::Store;
+using support::layer_id;
+
+struct BatchTest : testing::Test {
+  support::TempDir temp;
+  std::unique_ptr<Store> store = Store::open(temp.path(), Access::kReadWrite);
+  store::StagingDir staging = store->create_staging("build");
+};
+
+TEST_F(BatchTest, MovesTreesIntoTheStoreAndRemembersThem) {
+  store::Batch batch = store->batch();
+  store::NewLayer layer = support::make_layer(staging, "a", 100);
+  layer.record.origin = store::Origin::kPulled;
+  layer.record.blobs = {{.digest = oci::Digest::sha256_of("zipped"),
+                         .media_type = "application/vnd.oci.image.layer.v1.tar+gzip",
+                         .size_bytes = 6,
+                         .compression = "gzip"}};
+  const auto tree = layer.tree;
+  batch.add_layer(layer);
+  EXPECT_FALSE(store->find_layer(layer_id("a")));
+  batch.commit();
+  EXPECT_TRUE(batch.empty());
+  const auto found = store->find_layer(layer_id("a"));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->tar_size_bytes, 100u);
+  EXPECT_EQ(found->origin, store::Origin::kPulled);
+  ASSERT_EQ(found->blobs.size(), 1u);
+  EXPECT_EQ(found->blobs[0].compression, "gzip");
+  EXPECT_FALSE(std::filesystem::exists(tree));
+  EXPECT_TRUE(std::filesystem::exists(store->layout().layer_tree(layer_id("a")) / "file"));
+  EXPECT_EQ(store->find_layer_of_blob(oci::Digest::sha256_of("zipped"))->diff_id, layer_id("a"));
+}
+
+TEST_F(BatchTest, AdoptsALayerThatIsThereAndLeavesTheTree) {
+  for (int i = 0; i < 2; ++i) {
+    store::StagingDir own = store->create_staging("build");
+    store::Batch batch = store->batch();
+    const store::NewLayer layer = support::make_layer(own, "a");
+    batch.add_layer(layer);
+    batch.add_layer(layer);
+    batch.commit();
+    EXPECT_EQ(std::filesystem::exists(layer.tree), i == 1);
+  }
+  EXPECT_TRUE(store->find_layer(layer_id("a")));
+}
+
+TEST_F(BatchTest, AbandonedChangesNothing) {
+  const store::NewLayer layer = support::make_layer(staging, "a");
+  {
+    store::Batch batch = store->batch();
+    batch.add_layer(layer);
+    batch.add_blob(support::make_blob(*store, "blob"));
+  }
+  EXPECT_TRUE(std::filesystem::exists(layer.tree));
+  EXPECT_FALSE(store->find_layer(layer_id("a")));
+  EXPECT_FALSE(store->find_blob(oci::Digest::sha256_of("blob")));
+}
+
+TEST_F(BatchTest, RefusesToNameWhatIsNotThereAndPublishesNothing) {
+  const store::NewLayer layer = support::make_layer(staging, "a");
+  store::Batch batch = store->batch();
+  batch.add_layer(layer);
+  store::StagedBlob config = support::make_blob(*store, "config");
+  const oci::Digest id = config.digest();
+  batch.add_blob(std::move(config));
+  batch.add_image({.id = id, .platform = "linux/amd64", .layers = {layer_id("a"), layer_id("b")}});
+  EXPECT_THROW(batch.commit(), base::Error);
+  EXPECT_FALSE(store->find_layer(layer_id("a")));
+  EXPECT_FALSE(store->find_blob(id));
+  EXPECT_TRUE(std::filesystem::exists(layer.tree));  // given back
+
+  store::Batch names = store->batch();
+  names.set_name({.name = "app"}, oci::Digest::sha256_of("nothing"));
+  EXPECT_THROW(names.commit(), base::Error);
+  store::Batch cache = store->batch();
+  cache.add_cache({.key = "k", .result = layer_id("zzz")});
+  EXPECT_THROW(cache.commit(), base::Error);
+  EXPECT_TRUE(store->fsck({}).leftovers.empty());
+}
+
+TEST_F(BatchTest, RefusesAMalformedNameBeforeAnythingIsVisible) {
+  store::Batch batch = store->batch();
+  store::StagedBlob config = support::make_blob(*store, "config");
+  const oci::Digest id = config.digest();
+  batch.add_blob(std::move(config));
+  batch.add_image({.id = id, .platform = "linux/amd64"});
+  batch.set_name({.name = "Bad Name"}, id);
+  EXPECT_THROW(batch.commit(), base::Error);
+  EXPECT_FALSE(store->find_blob(id));
+}
+
+TEST_F(BatchTest, RemembersFurtherEncodings) {
+  support::add_image(*store, "app", {"a"});
+  store::Batch batch = store->batch();
+  batch.add_layer_blob(layer_id("a"), {.digest = oci::Digest::sha256_of("gz"),
+                                       .media_type = "m",
+                                       .size_bytes = 2,
+                                       .compression = "gzip",
+                                       .remakeable = true});
+  batch.commit();
+  ASSERT_EQ(store->find_layer(layer_id("a"))->blobs.size(), 1u);
+  EXPECT_TRUE(store->find_layer(layer_id("a"))->blobs[0].remakeable);
+}
+
+TEST_F(BatchTest, HoldsHundredsOfLayers) {
+  std::vector<std::string> layers;
+  for (int i = 0; i < 600; ++i) layers.push_back(std::to_string(i));
+  const oci::Digest id = support::add_image(*store, "deep", layers);
+  EXPECT_EQ(store->get_image("deep").layers.size(), 600u);
+  EXPECT_EQ(store->get_image("deep").layers[599], layer_id("599"));
+  EXPECT_EQ(store->get_image("deep").id, id);
+}
+
+}  // namespace
