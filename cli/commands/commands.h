@@ -8,6 +8,7 @@ namespace cli {
 /// `const Command& NAME_command()`, declare it here, list it in table.cc and in CMakeLists.txt.
 const CommandTable& command_table();
 
+const Command& build_command();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();

@@ -6,6 +6,7 @@ const CommandTable& command_table() {
   static const CommandTable kTable = [] {
     CommandTable table = {
         // One line each, grouped as help shows them.
+        &build_command(),
         &help_command(),
         &version_command(),
     };
