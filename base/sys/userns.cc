@@ -150,6 +150,17 @@ UsernsMode enter_user_namespace() {
   return mode;
 }
 
+UsernsMode join_user_namespace(int pidfd) {
+  if (::geteuid() == 0) return UsernsMode::kNone;
+  if (::setns(pidfd, CLONE_NEWUSER) < 0) base::throw_errno("join user namespace of the container");
+  if (::unshare(CLONE_NEWNS) < 0) base::throw_errno("create mount namespace");
+  // Two lines of map: the caller and ranges; one: the caller alone.
+  std::string map = find_user_file("/proc/self/uid_map", kMaxIdFile).value_or("");
+  bool ranges = base::split(base::trim(map), '\n').size() > 1;
+  current_mode.store(ranges ? UsernsMode::kRanges : UsernsMode::kSingle);
+  return current_mode.load();
+}
+
 UsernsMode userns_mode() { return current_mode.load(); }
 
 bool in_initial_user_namespace() {

@@ -17,6 +17,10 @@ enum class UsernsMode {
 /// [spec/security.md 5 "User namespaces"]
 UsernsMode enter_user_namespace();
 
+/// For `exec` by an ordinary user: moves this process into the user namespace of a container's process
+/// instead, and into a mount namespace of its own there. Nothing happens for root.
+UsernsMode join_user_namespace(int pidfd);
+
 /// What enter_user_namespace() found; kNone before.
 UsernsMode userns_mode();
 

@@ -74,10 +74,11 @@ bool is_unified() {
   return ::statfs(kMountPoint, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-/// Our own group, by controller; "" is the unified tree. [cgroups(7), /proc/PID/cgroup]
-std::map<std::string, std::string> own_groups() {
+/// Groups of a process ("self" or a number), by controller; "" is the unified tree.
+/// [cgroups(7), /proc/PID/cgroup]
+std::map<std::string, std::string> groups_of(const std::string& process) {
   std::map<std::string, std::string> groups;
-  std::string text = sys::find_user_file("/proc/self/cgroup", kMaxFile).value_or("");
+  std::string text = sys::find_user_file("/proc/" + process + "/cgroup", kMaxFile).value_or("");
   for (const std::string& line : base::split(text, '\n')) {
     size_t first = line.find(':');
     size_t second = line.find(':', first + 1);
@@ -86,6 +87,17 @@ std::map<std::string, std::string> own_groups() {
       groups[name] = line.substr(second + 1);
   }
   return groups;
+}
+
+std::map<std::string, std::string> own_groups() { return groups_of("self"); }
+
+/// The number of the process that a pidfd stands for. [pidfd_open(2), fdinfo]
+std::string number_of(int pidfd) {
+  std::istringstream text(
+      sys::find_user_file(base::str("/proc/self/fdinfo/", pidfd), kMaxFile).value_or(""));
+  for (std::string key, value; text >> key >> value;)
+    if (key == "Pid:" && value != "-1") return value;
+  throw base::Error(base::Code::kNotFound, "the container is not running");
 }
 
 bool write_file(const std::string& path, const std::string& value) {
@@ -189,8 +201,27 @@ Cgroup::Cgroup(const Limits& limits) {
   }
 }
 
+std::unique_ptr<Cgroup> Cgroup::of_container(int pidfd) {
+  std::unique_ptr<Cgroup> cgroup(new Cgroup());
+  cgroup->owned_ = false;
+  std::map<std::string, std::string> own = own_groups(), its = groups_of(number_of(pidfd));
+  if (is_unified()) {
+    if (its[""] == own[""]) return cgroup;
+    cgroup->directories_.push_back(kMountPoint + its[""]);
+    cgroup->unified_ = sys::UniqueFd(
+        ::open(cgroup->directories_[0].c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!cgroup->unified_) base::throw_errno("open cgroup of container");
+    return cgroup;
+  }
+  for (const char* controller : {"pids", "memory", "cpu"})
+    if (its[controller] != own[controller])
+      cgroup->directories_.push_back(base::str(kMountPoint, '/', controller, its[controller]));
+  return cgroup;
+}
+
 Cgroup::~Cgroup() {
   unified_.reset();
+  if (!owned_) return;
   for (const std::string& directory : directories_) {
     // The last process may still be on its way out.
     for (int tries = 0; tries < 100; ++tries) {

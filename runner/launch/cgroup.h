@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ class Cgroup {
   /// Makes the groups and writes the limits. Throws Unsupported, naming the controller, for a limit
   /// that cannot be applied here.
   explicit Cgroup(const Limits& limits);
+  /// The groups of a running container, to put another process into; never removed.
+  static std::unique_ptr<Cgroup> of_container(int pidfd);
   /// Whether this process could limit `controller` ("pids") at all.
   static bool available(const std::string& controller);
   Cgroup(const Cgroup&) = delete;
@@ -24,6 +27,8 @@ class Cgroup {
 
   /// v2: the directory for CLONE_INTO_CGROUP; -1 on v1.
   int clone_directory() const { return unified_.get(); }
+  /// v1: a process must be moved in by attach().
+  bool needs_attach() const { return !unified_ && !directories_.empty(); }
   /// v1: moves a process in. Waits for the kernel, up to some milliseconds.
   void attach(pid_t pid);
   void freeze(bool frozen);
@@ -31,6 +36,8 @@ class Cgroup {
   void kill_all();
 
  private:
+  Cgroup() = default;
+  bool owned_ = true;
   std::vector<std::string> directories_;
   sys::UniqueFd unified_;
 };

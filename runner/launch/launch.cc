@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -79,6 +80,7 @@ struct Report {
   bool failed = false;
   wire::Status status = {};
   sys::UniqueFd console;
+  pid_t child = -1;
 };
 
 /// One message; false at the end of the stream.
@@ -103,6 +105,8 @@ bool receive(int socket, Report& report) {
     report.console = sys::UniqueFd(fd);
   }
   if (report.status.type == wire::Status::kFailed) report.failed = true;
+  if (report.status.type == wire::Status::kSplitOff)
+    report.child = static_cast<pid_t>(report.status.operation);
   return true;
 }
 
@@ -126,6 +130,12 @@ bool receive(int socket, Report& report) {
 /// be 3 and up.
 void check_not_standard(int fd) { CHECK(fd > 2); }
 
+/// cgroup v1: the launcher waits until it is where it should be.
+void admit(Cgroup& cgroup, const Spawned& spawned) {
+  cgroup.attach(spawned.process.pid());
+  sys::write_all(spawned.status.get(), base::as_bytes("x"), "launcher");
+}
+
 /// One try; nullopt when pid_max turned out to be the machine's and another limit must be used.
 struct Started {
   sys::Process process;
@@ -140,10 +150,7 @@ std::optional<Started> try_start(const Spec& spec, int root_fd, const Enforcemen
   const int wanted[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
   for (int i = 0; i < 3; ++i) options.stdio[i] = spec.tty ? -1 : wanted[i];
   Spawned spawned = spawn(plan, options);
-  if (how.demands.wait_for_parent) {
-    how.cgroup->attach(spawned.process.pid());
-    sys::write_all(spawned.status.get(), base::as_bytes("x"), "launcher");
-  }
+  if (how.demands.wait_for_parent) admit(*how.cgroup, spawned);
   Report report;
   while (!report.failed && receive(spawned.status.get(), report)) {
   }
@@ -206,6 +213,39 @@ Container launch(Spec given) {
     }
     return Container(std::move(started->process), std::move(started->console),
                      std::move(how.cgroup));
+  });
+}
+
+namespace {
+
+sys::Process adopt(pid_t pid) {
+  int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) base::throw_errno("open process");
+  return sys::Process(pid, sys::UniqueFd(fd));
+}
+
+}  // namespace
+
+Container join(int pidfd, Spec given) {
+  Spec spec = with_privileges(std::move(given));
+  return base::with_context("join container", [&] {
+    std::unique_ptr<Cgroup> cgroup = Cgroup::of_container(pidfd);
+    CgroupDemands demands;
+    demands.wait_for_parent = cgroup->needs_attach();
+    Plan plan = plan_join(spec, pidfd, demands);
+    SpawnOptions options;
+    options.cgroup = cgroup->clone_directory();
+    const int wanted[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
+    for (int i = 0; i < 3; ++i) options.stdio[i] = spec.tty ? -1 : wanted[i];
+    Spawned spawned = spawn(plan, options);
+    if (demands.wait_for_parent) admit(*cgroup, spawned);
+    Report report;
+    while (!report.failed && receive(spawned.status.get(), report)) {
+      if (report.status.type == wire::Status::kSplitOff) spawned.process = adopt(report.child);
+    }
+    if (report.failed) throw_failure(plan, report.status, spec);
+    CHECK(report.child > 0);
+    return Container(std::move(spawned.process), std::move(report.console), nullptr);
   });
 }
 

@@ -187,6 +187,7 @@ class Container {
 
  private:
   friend Container launch(Spec spec);
+  friend Container join(int pidfd, Spec spec);
   Container(sys::Process process, sys::UniqueFd console, std::unique_ptr<Cgroup> cgroup);
 
   std::unique_ptr<Cgroup> cgroup_;  // last to go: it can only be removed when empty
@@ -199,5 +200,11 @@ class Container {
 /// Error is the engine's own (125). May be called by several threads at once.
 /// [spec/security.md 5; spec/performance.md 2.1; spec/cli.md G4]
 Container launch(Spec spec);
+
+/// Starts another program in the namespaces and the cgroup of the running container whose process 1
+/// `pidfd` is (`torte exec`). Of `spec` counts what describes the process: argv, env, cwd, identity,
+/// rights, terminal, streams, ulimits. Errors as with launch(). In a user namespace torte must be in
+/// the container's own (sys::join_user_namespace).
+Container join(int pidfd, Spec spec);
 
 }  // namespace launch

@@ -68,6 +68,28 @@ class Composer {
   Composer(const Spec& spec, const CgroupDemands& cgroup, Held& held)
       : spec_(spec), cgroup_(cgroup), held_(held), real_devices_(sys::in_initial_user_namespace()) {}
 
+  Plan compose_join(int target) {
+    int slot = plan_.inherit(target);
+    add(Kind::kResetSignals, "reset signals");
+    if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
+    add(Kind::kHideFromOthers, "hide from the container");
+    add(Kind::kSetNamespace, "join the container's namespaces",
+        {.a = slot, .x = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+                         CLONE_NEWCGROUP});
+    add(Kind::kClose, "close", {.a = slot});
+    add(Kind::kSplitOff, "enter the container's pid namespace");
+    // The join made the container's root our working directory.
+    root_ = plan_.new_slot();
+    add(Kind::kOpen, "open the container's root",
+        {.a = root_, .b = -1, .x = O_PATH | O_DIRECTORY, .y = kInside}, strings({"/"}));
+    if (spec_.tty) {
+      pts_ = open("/dev/pts", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
+      terminal();
+    }
+    become();
+    return std::move(plan_);
+  }
+
   Plan compose(int root_fd) {
     inherit(root_fd);
     begin();
@@ -385,17 +407,22 @@ class Composer {
 
   void console() {
     if (!spec_.tty) return;
-    int terminal = plan_.new_slot();
+    int ours = terminal();
     int file = plan_.new_slot();
     int mount = plan_.new_slot();
-    add(Kind::kTerminal, "open terminal",
-        {.a = terminal, .b = pts_, .c = spec_.tty_rows, .d = spec_.tty_columns,
-         .x = spec_.identity.uid});
     add(Kind::kMakeFile, "create /dev/console", {.a = file, .b = dev_, .c = 0600},
         strings({"console"}));
-    add(Kind::kCloneTree, "bind /dev/console", {.a = mount, .b = terminal});
+    add(Kind::kCloneTree, "bind /dev/console", {.a = mount, .b = ours});
     attach(mount, file, "/dev/console");
-    add(Kind::kClose, "close", {.a = terminal});
+    add(Kind::kClose, "close", {.a = ours});
+  }
+
+  int terminal() {
+    int slot = plan_.new_slot();
+    add(Kind::kTerminal, "open terminal",
+        {.a = slot, .b = pts_, .c = spec_.tty_rows, .d = spec_.tty_columns,
+         .x = spec_.identity.uid});
+    return slot;
   }
 
   // --- what is hidden ---
@@ -541,6 +568,11 @@ class Composer {
 
 Plan plan_sandbox(const Spec& spec, int root_fd, const CgroupDemands& cgroup, Held& held) {
   return Composer(spec, cgroup, held).compose(root_fd);
+}
+
+Plan plan_join(const Spec& spec, int target, const CgroupDemands& cgroup) {
+  Held nothing;
+  return Composer(spec, cgroup, nothing).compose_join(target);
 }
 
 }  // namespace launch

@@ -29,4 +29,8 @@ struct CgroupDemands {
 /// program of `spec` on the detached mount `root_fd`. Does nothing to the machine but clone mounts.
 Plan plan_sandbox(const Spec& spec, int root_fd, const CgroupDemands& cgroup, Held& held);
 
+/// The plan of a process that joins the namespaces of the container whose process `target` (a pidfd) is.
+/// Of `spec` counts what describes the process: arguments, user, rights, terminal, limits.
+Plan plan_join(const Spec& spec, int target, const CgroupDemands& cgroup);
+
 }  // namespace launch

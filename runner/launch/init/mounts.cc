@@ -252,7 +252,8 @@ long do_mount_operation(State& state, const wire::Operation& op, const char* tex
     case wire::Kind::kEnterDirectory:
       return call(SYS_fchdir, slots[op.a]);
     case wire::Kind::kPivot: return pivot(state, op);
-    case wire::Kind::kOpen: return keep(state, op.a, open_at(slots[op.b], text, op.x, op.y));
+    case wire::Kind::kOpen: 
+      return keep(state, op.a, open_at(op.b < 0 ? AT_FDCWD : slots[op.b], text, op.x, op.y));
     case wire::Kind::kMakeDirectory:
       return allow_existing(call(SYS_mkdirat, slots[op.b], text, op.c));
     case wire::Kind::kMakeNode:

@@ -21,6 +21,8 @@ enum class Kind : uint32_t {
   kExpectOther,    // b: slot, text: path before the pivot; fails with EXDEV when both are one file
   kUnshare,        // x: CLONE_NEW*
   kSetNamespace,   // a: slot, x: CLONE_NEW*
+  kSplitOff,       // go on as a child of torte, in the pid namespace joined before
+  kHideFromOthers, // not dumpable: nobody in the namespaces we join may trace us
   kHostname,       // text
   kDomainname,     // text
   kLoopbackUp,
@@ -33,7 +35,7 @@ enum class Kind : uint32_t {
   kVerifyMount,    // a: mount slot, b: base slot, text: path. What is at path is that mount
   kEnterDirectory, // a: slot
   kPivot,          // a: root slot; the old root is detached, slot stays valid
-  kOpen,           // a: slot out, b: base slot, x: open flags, y: RESOLVE_*, text: path
+  kOpen,           // a: slot out, b: base slot or -1 for the working directory, x: open flags, y: RESOLVE_*, text: path
   kMakeDirectory,  // b: base slot, c: mode, text: name; existing is fine
   kMakeNode,       // b: base slot, c: mode, x: device number, text: name
   kCheckDevice,    // a: slot, x: device number: a character device, this one
@@ -85,9 +87,9 @@ struct PlanHeader {
 /// What the launcher writes to the status socket before the program runs. The end of the stream means
 /// that it runs.
 struct Status {
-  enum Type : uint32_t { kFailed, kTerminal };
+  enum Type : uint32_t { kFailed, kTerminal, kSplitOff };
   uint32_t type;
-  uint32_t operation;  // kFailed: index in the plan
+  uint32_t operation;  // kFailed: index in the plan; kSplitOff: number of the new process
   int32_t error;       // kFailed: errno
 };
 

@@ -64,6 +64,16 @@ long wait_for_parent(const State& state) {
   return n < 0 ? n : n == 0 ? -EPIPE : 0;
 }
 
+/// Only children enter a joined pid namespace. The child becomes torte's own, so that torte can wait for
+/// it, and we are done.
+long split_off(const State& state) {
+  constexpr long kParent = 0x8000;  // CLONE_PARENT
+  long pid = call(SYS_clone, kParent | SIGCHLD);
+  if (pid <= 0) return pid;
+  report(state, {wire::Status::kSplitOff, static_cast<uint32_t>(pid), 0});
+  kernel::exit(0);
+}
+
 long loopback_up() {
   long fd = call(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return fd;
@@ -187,6 +197,8 @@ long do_process_operation(State& state, const wire::Operation& op, const char* t
     case wire::Kind::kUnshare: return call(SYS_unshare, op.x);
     case wire::Kind::kSetNamespace:
       return call(SYS_setns, state.slots[op.a], op.x);
+    case wire::Kind::kSplitOff: return split_off(state);
+    case wire::Kind::kHideFromOthers: return call(SYS_prctl, PR_SET_DUMPABLE, 0);
     case wire::Kind::kHostname: return call(SYS_sethostname, text, op.text_size - 1);
     case wire::Kind::kDomainname: return call(SYS_setdomainname, text, op.text_size - 1);
     case wire::Kind::kLoopbackUp: return loopback_up();
