@@ -92,10 +92,11 @@ pid_t fork_map_helper(Pipe& go, const std::vector<std::string>& uid_command,
 void unshare_namespaces() {
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) return;
   int error = errno;
-  base::Error failure(base::Code::kDenied,
-                      base::str("create user namespace: ", strerror(error)), "userns-denied");
-  failure.add_help("ordinary users need user namespaces: see /proc/sys/user/max_user_namespaces, "
-                   "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns");
+  base::Error failure(base::Code::kDenied, base::str("create user namespace: ", strerror(error)),
+                      "userns-denied");
+  failure.add_help(
+      "ordinary users need user namespaces: see /proc/sys/user/max_user_namespaces, "
+      "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns");
   throw failure;
 }
 

@@ -10,13 +10,13 @@
 
 namespace launch {
 
-/// The control groups of one container: one directory on cgroup v2, one for each controller in use on
-/// v1. Removed at the end of life; by then no process may be left in them. Move-only.
+/// The control groups of one container: one directory on cgroup v2, one for each controller in use
+/// on v1. Removed at the end of life; by then no process may be left in them. Move-only.
 class Cgroup {
  public:
   /// Makes the groups and writes the limits. Throws Unsupported, naming the controller, for a limit
   /// that cannot be applied here.
-  explicit Cgroup(const Limits& limits);
+  Cgroup(const Limits& limits, bool with_freezer);
   /// The groups of a running container, to put another process into; never removed.
   static std::unique_ptr<Cgroup> of_container(int pidfd);
   /// Whether this process could limit `controller` ("pids") at all.
@@ -37,6 +37,11 @@ class Cgroup {
 
  private:
   Cgroup() = default;
+  void make_unified(const std::vector<std::string>& controllers);
+  void make_separate(const std::vector<std::string>& controllers);
+  std::string directory_of(const std::string& controller) const;
+  void remove();
+
   bool owned_ = true;
   std::vector<std::string> directories_;
   sys::UniqueFd unified_;

@@ -37,9 +37,10 @@ struct Enforcement {
   sys::UniqueFd pid_max_file;
 };
 
-/// The default pids limit must not cost a wait (spec/performance.md rule 4), so it is, in this order:
-/// the numbers of the pid namespace, where they are its own; RLIMIT_NPROC in a user namespace, which
-/// counts its own processes; a cgroup. Limits that were asked for are always a cgroup's.
+/// The default pids limit must not cost a wait (spec/performance.md rule 4), so it is, in this
+/// order: the numbers of the pid namespace, where they are its own; RLIMIT_NPROC in a user
+/// namespace, which counts its own processes; a cgroup. Limits that were asked for are always a
+/// cgroup's.
 Enforcement enforce(const Spec& spec) {
   Enforcement how;
   Limits limits = spec.limits;
@@ -58,7 +59,7 @@ Enforcement enforce(const Spec& spec) {
   }
   if (unlimited) limits.pids.reset();
   if (!limits.any() && !spec.own_cgroup) return how;
-  how.cgroup = std::make_unique<Cgroup>(limits);
+  how.cgroup = std::make_unique<Cgroup>(limits, spec.own_cgroup);
   how.demands.wait_for_parent = how.cgroup->clone_directory() < 0;
   how.demands.unshare_namespace = true;
   return how;
@@ -125,10 +126,6 @@ bool receive(int socket, Report& report) {
     error.add_fact("the file itself, or the interpreter or loader it asks for, is missing");
   throw error;
 }
-
-/// Keeps a closed standard descriptor from being taken for another file: the plan's descriptors must
-/// be 3 and up.
-void check_not_standard(int fd) { CHECK(fd > 2); }
 
 /// cgroup v1: the launcher waits until it is where it should be.
 void admit(Cgroup& cgroup, const Spawned& spawned) {
@@ -199,7 +196,6 @@ Container launch(Spec given) {
   Spec spec = with_privileges(std::move(given));
   return base::with_context("start container", [&] {
     sys::UniqueFd root = make_root(spec);
-    check_not_standard(root.get());
     Enforcement how = enforce(spec);
     bool asked = how.demands.pid_max_file >= 0;
     std::optional<Started> started = try_start(spec, root.get(), how);

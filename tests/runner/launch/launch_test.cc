@@ -47,10 +47,7 @@ TEST_F(Launch, TellsMissingFromUnusableCommands) {
   }
 }
 
-TEST_F(Launch, ShowsOutputThroughPipes) {
-  EXPECT_EQ(root_.output({"echo", "hello"}), "hello\n");
-}
-
+TEST_F(Launch, ShowsOutputThroughPipes) { EXPECT_EQ(root_.output({"echo", "hello"}), "hello\n"); }
 
 TEST_F(Launch, CreatesTheWorkingDirectoryAndLooksUpRelativeCommandsInPath) {
   Spec spec = root_.spec({"pwd"});
@@ -79,7 +76,8 @@ launch::Mount bind(const std::filesystem::path& source, const char* target) {
 
 TEST_F(Launch, BindsDirectoriesAndFilesReadOnlyWhenAsked) {
   root_.dir().write("host/sub/file", "content\n");
-  Spec spec = root_.spec({"sh", "-c", "cat /a/b/sub/file /one; touch /a/b/x; touch /ro/x || echo no"});
+  Spec spec =
+      root_.spec({"sh", "-c", "cat /a/b/sub/file /one; touch /a/b/x; touch /ro/x || echo no"});
   spec.mounts.push_back(bind(root_.dir() / "host", "/a/b"));
   spec.mounts.push_back(bind(root_.dir() / "host/sub/file", "/one"));
   spec.mounts.push_back(bind(root_.dir() / "host", "/ro"));
@@ -94,15 +92,14 @@ TEST_F(Launch, StubsLeaveTheirParentsAsTheImageHasThem) {
   root_.dir().write("host/file", "x");
   std::filesystem::create_directories(root_.dir() / "image/srv/data");
   std::filesystem::permissions(root_.dir() / "image/srv/data", std::filesystem::perms(0710));
-  std::filesystem::last_write_time(root_.dir() / "image/srv/data",
-                                   std::filesystem::file_time_type::clock::now() -
-                                       std::chrono::hours(1000));
+  std::filesystem::last_write_time(
+      root_.dir() / "image/srv/data",
+      std::filesystem::file_time_type::clock::now() - std::chrono::hours(1000));
   Spec spec = root_.spec({"sh", "-c", "stat -c '%a %Y' /srv/data"});
   spec.mounts.push_back(bind(root_.dir() / "host", "/srv/data/mnt"));
   struct stat status;
   ASSERT_EQ(stat((root_.dir() / "image/srv/data").c_str(), &status), 0);
-  EXPECT_EQ(BusyboxRoot::output(std::move(spec)),
-            "710 " + std::to_string(status.st_mtime) + "\n");
+  EXPECT_EQ(BusyboxRoot::output(std::move(spec)), "710 " + std::to_string(status.st_mtime) + "\n");
   EXPECT_TRUE(std::filesystem::is_empty(root_.last_upper()));
 }
 
@@ -144,8 +141,9 @@ TEST_F(Launch, SecretsAreFilesOnlyTheirReaderSees) {
 }
 
 TEST_F(Launch, TmpfsMountsAreEmptyAndBounded) {
-  Spec spec = root_.spec({"sh", "-c", "ls /bin/. | wc -l; stat -c %a /scratch;"
-                                      "dd if=/dev/zero of=/scratch/x bs=1M count=2 2>&1 | grep -c space"});
+  Spec spec = root_.spec({"sh", "-c",
+                          "ls /bin/. | wc -l; stat -c %a /scratch;"
+                          "dd if=/dev/zero of=/scratch/x bs=1M count=2 2>&1 | grep -c space"});
   launch::Mount tmpfs;
   tmpfs.kind = launch::Mount::Kind::kTmpfs;
   tmpfs.target = sys::RootedPath("/scratch");
@@ -156,7 +154,8 @@ TEST_F(Launch, TmpfsMountsAreEmptyAndBounded) {
 }
 
 TEST_F(Launch, ReadOnlyRootsRefuseWrites) {
-  Spec spec = root_.spec({"sh", "-c", "touch /x 2>/dev/null || echo no; touch /dev/shm/x && echo yes"});
+  Spec spec =
+      root_.spec({"sh", "-c", "touch /x 2>/dev/null || echo no; touch /dev/shm/x && echo yes"});
   spec.root.read_only = true;
   EXPECT_EQ(BusyboxRoot::output(std::move(spec)), "no\nyes\n");
 }
@@ -182,7 +181,9 @@ TEST_F(Launch, JoinsARunningContainer) {
   launch::Container first = launch::launch(std::move(spec));
   sys::Pipe pipe = sys::make_pipe();
   Spec second;
-  second.argv = {"sh", "-c", "hostname; cat /proc/1/cmdline | tr '\\0' ' '; grep Seccomp: /proc/self/status; exit 4"};
+  second.argv = {
+      "sh", "-c",
+      "hostname; cat /proc/1/cmdline | tr '\\0' ' '; grep Seccomp: /proc/self/status; exit 4"};
   second.env = {"PATH=/bin"};
   second.stdout_fd = pipe.write_end.get();
   launch::Container joined = launch::join(first.pidfd(), std::move(second));

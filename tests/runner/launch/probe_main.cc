@@ -1,5 +1,7 @@
-// Runs one program in the sandbox and shows its output: what the sandbox tests look at from outside.
-//   probe [--as ranges|single] [--build] [--host-net] [--init] [--tty] [--privileged] [--limit-memory N]
+// Runs one program in the sandbox and shows its output: what the sandbox tests look at from
+// outside.
+//   probe [--as ranges|single] [--build] [--host-net] [--init] [--tty] [--privileged]
+//   [--limit-memory N]
 //         [--limit-pids N] [--user ID] -- COMMAND ARG...
 // --as (as root): becomes an ordinary user first, with or without subordinate ids.
 

@@ -90,12 +90,12 @@ TEST_P(Sandbox, ShowsOnlyItsOwnMounts) {
 }
 
 TEST_P(Sandbox, HidesWhatTellsOfTheHost) {
-  std::string output = in(
-      "for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts; do"
-      "  [ -e $f ] && head -c 16 $f 2>/dev/null | wc -c; done;"
-      "for d in /proc/acpi /proc/scsi /sys/firmware; do [ -e $d ] && ls $d | wc -l; done;"
-      "for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /sys/kernel/uevent_helper; do"
-      "  ( : > $f ) 2>/dev/null && echo WRITABLE; done; true");
+  std::string output =
+      in("for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts; do"
+         "  [ -e $f ] && head -c 16 $f 2>/dev/null | wc -c; done;"
+         "for d in /proc/acpi /proc/scsi /sys/firmware; do [ -e $d ] && ls $d | wc -l; done;"
+         "for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /sys/kernel/uevent_helper; do"
+         "  ( : > $f ) 2>/dev/null && echo WRITABLE; done; true");
   EXPECT_THAT(output, Not(ContainsRegex("[1-9]")));
   EXPECT_THAT(output, Not(HasSubstr("WRITABLE")));
 }
@@ -106,16 +106,16 @@ TEST_P(Sandbox, InheritsNoDescriptors) {
 }
 
 TEST_P(Sandbox, RefusesToMountToUnshareAndToReadDevices) {
-  std::string output = in(
-      "mount -t tmpfs x /tmp 2>/dev/null && echo MOUNT;"
-      "unshare -U true 2>/dev/null && echo USERNS;"
-      "unshare -m true 2>/dev/null && echo MOUNTNS;"
-      "hostname evil 2>/dev/null && echo HOSTNAME;"
-      "dmesg >/dev/null 2>&1 && echo DMESG;"
-      "for d in /tmp /dev; do mknod $d/sda b 8 0 2>/dev/null;"
-      "  head -c 1 $d/sda >/dev/null 2>&1 && echo DEVICE;"
-      "  mknod $d/mem c 1 1 2>/dev/null; head -c 1 $d/mem >/dev/null 2>&1 && echo DEVICE; done;"
-      "rm -f /tmp/sda /tmp/mem; chroot / true && echo chroot works");
+  std::string output =
+      in("mount -t tmpfs x /tmp 2>/dev/null && echo MOUNT;"
+         "unshare -U true 2>/dev/null && echo USERNS;"
+         "unshare -m true 2>/dev/null && echo MOUNTNS;"
+         "hostname evil 2>/dev/null && echo HOSTNAME;"
+         "dmesg >/dev/null 2>&1 && echo DMESG;"
+         "for d in /tmp /dev; do mknod $d/sda b 8 0 2>/dev/null;"
+         "  head -c 1 $d/sda >/dev/null 2>&1 && echo DEVICE;"
+         "  mknod $d/mem c 1 1 2>/dev/null; head -c 1 $d/mem >/dev/null 2>&1 && echo DEVICE; done;"
+         "rm -f /tmp/sda /tmp/mem; chroot / true && echo chroot works");
   EXPECT_EQ(output, "chroot works\n");
 }
 
@@ -135,9 +135,9 @@ TEST_P(Sandbox, HasNamespacesOfItsOwn) {
 TEST_P(Sandbox, SharesTheHostsNetworkWhenAsked) {
   EXPECT_EQ(in("readlink /proc/self/ns/net", {"--host-net"}),
             std::filesystem::read_symlink("/proc/self/ns/net").string() + "\n");
-  EXPECT_THAT(in("( : > /sys/kernel/uevent_helper ) && echo WRITABLE; ls /sys/class/net",
-                 {"--host-net"}),
-              Not(HasSubstr("WRITABLE")));
+  EXPECT_THAT(
+      in("( : > /sys/kernel/uevent_helper ) && echo WRITABLE; ls /sys/class/net", {"--host-net"}),
+      Not(HasSubstr("WRITABLE")));
 }
 
 TEST_P(Sandbox, LeavesNoTraceInTheWritableLayer) {
@@ -186,7 +186,8 @@ TEST_P(Sandbox, AppliesLimitsOrSaysWhyNot) {
     in("dd if=/dev/zero of=/dev/null bs=200M count=1", {"--limit-memory", "67108864"});
     EXPECT_NE(status_, 0);
   }
-  output = in("i=0; while [ $i -lt 50 ]; do sleep 1 & i=$((i+1)); done; true", {"--limit-pids", "20"});
+  output =
+      in("i=0; while [ $i -lt 50 ]; do sleep 1 & i=$((i+1)); done; true", {"--limit-pids", "20"});
   EXPECT_NE(status_, 0) << output;
 }
 

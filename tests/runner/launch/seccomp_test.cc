@@ -28,13 +28,26 @@ uint32_t verdict(const std::string& program, const seccomp_data& data) {
       case BPF_LD | BPF_W | BPF_ABS:
         memcpy(&accumulator, reinterpret_cast<const char*>(&data) + f.k, 4);
         break;
-      case BPF_ALU | BPF_AND | BPF_K: accumulator &= f.k; break;
-      case BPF_JMP | BPF_JA: pc += f.k; break;
-      case BPF_JMP | BPF_JEQ | BPF_K: pc += accumulator == f.k ? f.jt : f.jf; break;
-      case BPF_JMP | BPF_JGE | BPF_K: pc += accumulator >= f.k ? f.jt : f.jf; break;
-      case BPF_JMP | BPF_JSET | BPF_K: pc += (accumulator & f.k) != 0 ? f.jt : f.jf; break;
-      case BPF_RET | BPF_K: return f.k;
-      default: ADD_FAILURE() << "code " << f.code; return 0;
+      case BPF_ALU | BPF_AND | BPF_K:
+        accumulator &= f.k;
+        break;
+      case BPF_JMP | BPF_JA:
+        pc += f.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        pc += accumulator == f.k ? f.jt : f.jf;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        pc += accumulator >= f.k ? f.jt : f.jf;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        pc += (accumulator & f.k) != 0 ? f.jt : f.jf;
+        break;
+      case BPF_RET | BPF_K:
+        return f.k;
+      default:
+        ADD_FAILURE() << "code " << f.code;
+        return 0;
     }
   }
   ADD_FAILURE() << "ran off the end";
