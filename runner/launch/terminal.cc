@@ -39,7 +39,8 @@ std::optional<TerminalSize> terminal_size(int fd) {
 ForwardedSignals::ForwardedSignals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGALRM, SIGWINCH})
+  for (int number :
+       {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGALRM, SIGWINCH})
     sigaddset(&set, number);
   ::pthread_sigmask(SIG_BLOCK, &set, &before_);
   fd_ = sys::UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -100,8 +101,8 @@ class Relay {
     char buffer[16384];
     ssize_t n = ::read(console_, buffer, sizeof buffer);
     if (n > 0) {
-      sys::write_all(attendance_.output, {reinterpret_cast<std::byte*>(buffer),
-                                          static_cast<size_t>(n)},
+      sys::write_all(attendance_.output,
+                     {reinterpret_cast<std::byte*>(buffer), static_cast<size_t>(n)},
                      "standard output");
       return true;
     }
@@ -117,8 +118,8 @@ class Relay {
   void follow_size() {
     if (console_ < 0) return;
     winsize size = {};
-    if (::ioctl(attendance_.input >= 0 ? attendance_.input : attendance_.output, TIOCGWINSZ, &size) ==
-        0)
+    if (::ioctl(attendance_.input >= 0 ? attendance_.input : attendance_.output, TIOCGWINSZ,
+                &size) == 0)
       ::ioctl(console_, TIOCSWINSZ, &size);
   }
 

@@ -31,9 +31,9 @@ struct TerminalSize {
 /// Size of the terminal `fd`, nullopt when it is none.
 std::optional<TerminalSize> terminal_size(int fd);
 
-/// Takes the signals a foreground program should hear (INT, TERM, HUP, QUIT, USR1, USR2, CONT, ALRM,
-/// WINCH) from this process, so that attend() can pass them on. To be made before other threads are
-/// started: they inherit what is blocked. The destructor gives the signals back.
+/// Takes the signals a foreground program should hear (INT, TERM, HUP, QUIT, USR1, USR2, CONT,
+/// ALRM, WINCH) from this process, so that attend() can pass them on. To be made before other
+/// threads are started: they inherit what is blocked. The destructor gives the signals back.
 class ForwardedSignals {
  public:
   ForwardedSignals();
@@ -53,8 +53,8 @@ struct Attendance {
 };
 
 /// Stays with a container in the foreground until it ends: passes signals on, and, when it has a
-/// terminal, copies bytes both ways and follows the size of ours. The caller puts its own terminal into
-/// raw mode. Returns how the container ended. [spec/cli.md 4 "-it"]
+/// terminal, copies bytes both ways and follows the size of ours. The caller puts its own terminal
+/// into raw mode. Returns how the container ended. [spec/cli.md 4 "-it"]
 sys::ExitStatus attend(Container& container, const ForwardedSignals& signals,
                        const Attendance& attendance);
 

@@ -3,8 +3,8 @@
 #include <asm/ioctls.h>
 #include <linux/close_range.h>
 #include <linux/prctl.h>
-#include <signal.h>
 #include <linux/wait.h>
+#include <signal.h>
 
 #include "runner/launch/init/state.h"
 #include "runner/launch/init/syscalls.h"
@@ -47,8 +47,7 @@ bool join(char* out, const char* directory, size_t size, const char* name) {
 
 long execute_found(char** arguments, char** environment) {
   if (arguments[0][0] == '\0') return -ENOENT;
-  if (has_slash(arguments[0]))
-    return call(SYS_execve, arguments[0], arguments, environment);
+  if (has_slash(arguments[0])) return call(SYS_execve, arguments[0], arguments, environment);
   long result = -ENOENT;
   const char* directory = find_path(environment);
   for (;;) {
