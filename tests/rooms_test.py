@@ -25,9 +25,10 @@ SEES = {
     "runner/network": {"base", "base/sys"},
     "runner/container": {"base", "base/sys", "overlay", "store", "store/oci", "runner/launch", "runner/network"},
     "builder/dockerfile": {"base"},
+    "builder/context": {"base", "base/sys", "builder/dockerfile"},
     "builder/plan": {"base", "base/sys", "store/oci", "builder/dockerfile"},
-    "builder/cache": {"base", "builder/dockerfile", "builder/plan"} | BUILDER_SEES,
-    "builder/solve": {"base", "builder/dockerfile", "builder/plan", "builder/cache"} | BUILDER_SEES,
+    "builder/cache": {"base", "builder/dockerfile", "builder/context", "builder/plan"} | BUILDER_SEES,
+    "builder/solve": {"base", "builder/dockerfile", "builder/context", "builder/plan", "builder/cache"} | BUILDER_SEES,
 }
 SEES["cli"] = set(SEES)
 WALLS = ["base", "store", "overlay", "runner", "builder", "cli"]

@@ -24,4 +24,22 @@ fi
 # One directory that includes the trees, so that one ctest run counts all tests.
 mkdir -p build/all
 printf 'subdirs("%s")\n' "${trees[@]}" >build/all/CTestTestfile.cmake
-exec ctest --test-dir build/all --output-on-failure --parallel "$(nproc)" "$@"
+
+# ctest does not say why a test was skipped; its log does. Its summary waits until that is said.
+summary=$(mktemp)
+trap 'rm -f "$summary"' EXIT
+status=0
+ctest --test-dir build/all --output-on-failure --parallel "$(nproc)" "$@" 2>&1 |
+  awk -v summary="$summary" '/^[0-9]+% tests passed/ {held = 1} held {print >summary; next} {print; fflush()}' ||
+  status=$?
+awk '
+  / Testing: / {name = $0; sub(/.* Testing: /, "", name)}
+  take {reason[name] = $0; take = 0}
+  /: Skipped$/ {take = 1}                             # GoogleTest: the reason is on the next line
+  /^skipped: / {reason[name] = substr($0, 10)}        # tests/e2e/lib.sh
+  FILENAME == ARGV[2] && / \(Skipped\)$/ {
+    print "skipped " $3 ": " ($3 in reason ? reason[$3] : "no reason given")
+  }
+' build/all/Testing/Temporary/LastTest.log "$summary"
+cat "$summary"
+exit "$status"
