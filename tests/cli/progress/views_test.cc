@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -208,6 +209,30 @@ TEST(Progress, NeverRedrawsWithoutATerminal) {
   std::string_view out(buffer, static_cast<size_t>(n));
   EXPECT_EQ(out.find('\x1b'), std::string_view::npos) << out;
   EXPECT_TRUE(out.starts_with("building app:dev for linux/amd64\n"));
+}
+
+// The real thing: a pseudo terminal, the ticking thread, the wall clock.
+TEST(Progress, LeavesTheLastLineOnATerminal) {
+  int leader = -1;
+  int follower = -1;
+  ASSERT_EQ(openpty(&leader, &follower, nullptr, nullptr, nullptr), 0);
+  sys::UniqueFd leader_fd(leader);
+  sys::UniqueFd follower_fd(follower);
+  auto environment = [](const char* name) -> const char* {
+    return std::string_view(name) == "TERM" ? "xterm" : nullptr;
+  };
+  ProgressOptions options{.terminal = probe_terminal(follower, ColorMode::kAuto, environment),
+                          .getenv = environment};
+  {
+    auto sink = make_progress(ProgressMode::kAuto, follower, options);
+    for (const test::Beat& beat : test::parallel_build(true)) sink->emit(beat.event);
+  }
+  char buffer[8192];
+  ssize_t n = read(leader, buffer, sizeof buffer);
+  ASSERT_GT(n, 0);
+  std::string_view out(buffer, static_cast<size_t>(n));
+  EXPECT_NE(out.find("| no clear"), std::string_view::npos) << out;
+  EXPECT_NE(out.find("app:dev  FAILED"), std::string_view::npos) << out;
 }
 
 }  // namespace
