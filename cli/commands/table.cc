@@ -6,6 +6,8 @@ const CommandTable& command_table() {
   static const CommandTable kTable = [] {
     CommandTable table = {
         // One line each, grouped as help shows them.
+        &load_command(),
+        &save_command(),
         &help_command(),
         &version_command(),
     };
