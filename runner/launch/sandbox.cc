@@ -270,6 +270,7 @@ class Composer {
     } else {
       int mount = device_mounts_[index];
       add(Kind::kCheckDevice, "check " + what, {.a = mount, .x = device.number()});
+      set_attributes(mount, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, what);
       add(Kind::kMakeFile, "create " + what, {.a = node, .b = dev_, .c = 0666},
           strings({device.name}));
       add(Kind::kAttach, "attach " + what, {.a = mount, .b = node});

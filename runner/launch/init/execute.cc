@@ -86,14 +86,13 @@ int reap(long program) {
   const uint64_t all = ~0ull;
   for (;;) {
     siginfo_t info = {};
-    long number = call(SYS_rt_sigtimedwait, &all, &info);
-    if (number == -EINTR || number == -EAGAIN) continue;
+    long number = call(SYS_rt_sigtimedwait, &all, &info, 0, sizeof all);
+    if (number == -EINTR) continue;
+    if (number < 0) kernel::exit(125);
     if (number == SIGCHLD) {
       int status = reap(program);
       if (status >= 0) kernel::exit(status);
-    } else if (number == SIGTTOU || number == SIGTTIN || number < 0) {
-      continue;
-    } else {
+    } else if (number != SIGTTOU && number != SIGTTIN) {
       call(SYS_kill, program, number);
     }
   }
@@ -107,6 +106,7 @@ long split_off_init() {
   if (program < 0) return program;
   if (program > 0) {
     call(SYS_prctl, PR_SET_DUMPABLE, 0);
+    call(SYS_prctl, PR_SET_NAME, "torte-init");
     call(SYS_close_range, 0, ~0u, 0);
     be_init(program);
   }
