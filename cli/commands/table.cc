@@ -8,6 +8,9 @@ const CommandTable& command_table() {
         // One line each, grouped as help shows them.
         &load_command(),
         &save_command(),
+        &import_command(),
+        &inspect_command(),
+        &history_command(),
         &help_command(),
         &version_command(),
     };
