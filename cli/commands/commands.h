@@ -12,6 +12,11 @@ const Command& build_command();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
+const Command& history_command();
+const Command& import_command();
+const Command& inspect_command();
+const Command& load_command();
+const Command& save_command();
 const Command& version_command();
 
 }  // namespace cli

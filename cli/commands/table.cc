@@ -7,6 +7,11 @@ const CommandTable& command_table() {
     CommandTable table = {
         // One line each, grouped as help shows them.
         &build_command(),
+        &load_command(),
+        &save_command(),
+        &import_command(),
+        &inspect_command(),
+        &history_command(),
         &help_command(),
         &version_command(),
     };
