@@ -9,6 +9,7 @@ namespace cli {
 const CommandTable& command_table();
 
 const Command& build_command();
+const Command& run_command();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();

@@ -7,6 +7,7 @@ const CommandTable& command_table() {
     CommandTable table = {
         // One line each, grouped as help shows them.
         &build_command(),
+        &run_command(),
         &load_command(),
         &save_command(),
         &import_command(),
