@@ -31,6 +31,12 @@ struct StepPlanned {
   std::string text;      ///< "RUN make -j8"
   SourceRange where;
 };
+/// The step is held up by something outside this build: another build that runs the same step, a
+/// registry that asked for patience. Ends with StepStart or StepEnd.
+struct StepWait {
+  int step = 0;
+  std::string waiting_for;  ///< "build 3f2a of pid 4711"
+};
 struct StepStart {
   int step = 0;
 };
@@ -67,6 +73,7 @@ struct Warning {
   std::string id;        ///< check name, for example "StageNameCasing"
   std::string text;
   SourceRange where;
+  bool from_check = false;  ///< found by reading the recipe (lint), not by the work itself
 };
 /// Something worth a line that is neither a warning nor a result.
 struct Note {
@@ -85,9 +92,9 @@ struct BuildEnd {
 
 }  // namespace event
 
-using Event = std::variant<event::BuildStart, event::StepPlanned, event::StepStart, event::StepLog,
-                           event::StepEnd, event::CacheMiss, event::Transfer, event::Warning,
-                           event::Note, event::BuildEnd>;
+using Event = std::variant<event::BuildStart, event::StepPlanned, event::StepWait,
+                           event::StepStart, event::StepLog, event::StepEnd, event::CacheMiss,
+                           event::Transfer, event::Warning, event::Note, event::BuildEnd>;
 
 /// Receives events. emit() is called from any thread; implementations serialise themselves.
 class EventSink {

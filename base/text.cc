@@ -93,6 +93,22 @@ std::string format_size(uint64_t bytes) {
   return text;
 }
 
+std::string format_elapsed(std::chrono::microseconds elapsed) {
+  int64_t tenths = std::max<int64_t>(elapsed.count(), 0) / 100000;
+  int64_t seconds = tenths / 10;
+  char text[48];
+  if (seconds < 60)
+    std::snprintf(text, sizeof text, "%lld.%llds", static_cast<long long>(seconds),
+                  static_cast<long long>(tenths % 10));
+  else if (seconds < 3600)
+    std::snprintf(text, sizeof text, "%lldm%02llds", static_cast<long long>(seconds / 60),
+                  static_cast<long long>(seconds % 60));
+  else
+    std::snprintf(text, sizeof text, "%lldh%02lldm", static_cast<long long>(seconds / 3600),
+                  static_cast<long long>(seconds / 60 % 60));
+  return text;
+}
+
 size_t decode_utf8(std::string_view text, char32_t& code) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   if (text.empty()) return 0;

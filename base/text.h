@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <optional>
@@ -39,6 +40,9 @@ std::optional<uint64_t> parse_decimal(std::string_view digits);
 std::optional<uint64_t> parse_size(std::string_view text);
 /// "84.2 MiB": one decimal from KiB up.
 std::string format_size(uint64_t bytes);
+
+/// "0.4s", "12.3s", "3m05s", "2h07m": how long something took, for people.
+std::string format_elapsed(std::chrono::microseconds elapsed);
 
 /// Length of the valid UTF-8 sequence at the start of `text`, and its character; 0 when there is none.
 size_t decode_utf8(std::string_view text, char32_t& code);

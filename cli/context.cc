@@ -9,6 +9,7 @@
 
 #include "base/sys/fd.h"
 #include "base/text.h"
+#include "cli/progress/progress.h"
 
 namespace cli {
 
@@ -34,6 +35,23 @@ void Context::err(std::string_view text) const {
   } catch (const base::SystemError&) {
     // There is no place left to complain.
   }
+}
+
+std::unique_ptr<base::EventSink> Context::make_progress(std::string_view progress,
+                                                        std::string_view details) {
+  std::string wanted(progress);
+  if (wanted.empty()) wanted = environment("TORTE_PROGRESS").value_or("auto");
+  std::optional<ProgressMode> mode = parse_progress_mode(wanted);
+  if (!mode) {
+    UsageError error(base::str("progress mode \"", base::printable(wanted),
+                               "\" is not one of auto, tty, plain, json, quiet"), "flag-value");
+    throw error;
+  }
+  if (quiet && *mode == ProgressMode::kAuto) mode = ProgressMode::kQuiet;
+  json_errors = *mode == ProgressMode::kJson;
+  return cli::make_progress(*mode, err_fd,
+                            {.terminal = err_terminal(), .color = color,
+                             .details = std::string(details), .getenv = getenv});
 }
 
 namespace {

@@ -40,9 +40,10 @@ struct Context {
   Terminal err_terminal() const { return probe_terminal(err_fd, color, getenv); }
 
   /// The reader of a command's events as --progress, --quiet and TORTE_PROGRESS ask for. `progress`
-  /// is the value of the command's own --progress flag, "" when it has none. Throws UsageError for
-  /// an unknown mode.
-  std::unique_ptr<base::EventSink> make_progress(std::string_view progress = {});
+  /// is the value of the command's own --progress flag, "" when it has none; `details` a
+  /// command named in the last line. Throws UsageError for an unknown mode.
+  std::unique_ptr<base::EventSink> make_progress(std::string_view progress = {},
+                                                 std::string_view details = {});
 };
 
 /// Defaults from the environment: root's and ordinary users' places (spec/ux.md 10).

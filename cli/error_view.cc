@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/context.h"
 #include "cli/display_width.h"
+#include "cli/recipe_problems.h"
 
 namespace cli {
 
@@ -217,7 +218,7 @@ void print_problems(const Context& context, const std::vector<Problem>& problems
 }
 
 void print_error(const Context& context, const base::Error& error) {
-  print_problems(context, {to_problem(error)});
+  print_problems(context, problems_of(error));
 }
 
 void print_internal_fault(const Context& context, const std::exception& fault) {

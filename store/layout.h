@@ -22,6 +22,9 @@ namespace store {
 ///       locks/NAME             claims on work that one process should do for all (store/lease.h)
 ///       containers/ID/uses     the same list for a container; the rest is runner/container's
 ///       index/NAME             what other rooms remember and may lose at any time
+///       cache-mounts/          persistent directories of RUN --mount=type=cache (builder/solve)
+///       constant/empty/        always empty: a lower directory for overlays that need one
+///       constant/stubs/        mount targets below every container's root (runner/launch)
 class Layout {
  public:
   explicit Layout(std::filesystem::path root) : root_(std::move(root)) {}
@@ -45,6 +48,9 @@ class Layout {
   std::filesystem::path container(std::string_view id) const { return containers() / id; }
   std::filesystem::path container_uses(std::string_view id) const { return container(id) / "uses"; }
   std::filesystem::path index() const { return root_ / "index"; }
+  std::filesystem::path cache_mounts() const { return root_ / "cache-mounts"; }
+  std::filesystem::path empty_directory() const { return root_ / "constant/empty"; }
+  std::filesystem::path stubs() const { return root_ / "constant/stubs"; }
 
  private:
   std::filesystem::path root_;

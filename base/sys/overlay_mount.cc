@@ -67,8 +67,8 @@ UniqueFd mount_one_text(const OverlayOptions& options, const std::vector<int>& l
   return context.mount(0);
 }
 
-/// Layers named by bare numbers, relative to /proc/self/fd. The working directory belongs to the whole
-/// process, so a thread of its own gives up sharing it first.
+/// Layers named by bare numbers, relative to /proc/self/fd. The working directory belongs to the
+/// whole process, so a thread of its own gives up sharing it first.
 UniqueFd mount_with_short_names(const OverlayOptions& options, const std::vector<int>& lowers) {
   UniqueFd mount;
   std::exception_ptr failure;
@@ -124,9 +124,9 @@ UniqueFd empty_directory() {
 UniqueFd mount_overlay(const OverlayOptions& options) {
   std::vector<int> lowers = options.lowers;
   if (lowers.empty() || lowers.size() > kMaxLowers)
-    throw base::Error(base::Code::kInvalid,
-                      base::str("mount overlay: ", lowers.size(), " layers, 1 to ", kMaxLowers,
-                                " are possible"));
+    throw base::Error(
+        base::Code::kInvalid,
+        base::str("mount overlay: ", lowers.size(), " layers, 1 to ", kMaxLowers, " are possible"));
   UniqueFd empty;
   if (options.upper < 0 && lowers.size() == 1) {
     // overlayfs wants an upper or two lowers.

@@ -12,8 +12,8 @@ struct OverlayOptions {
   std::vector<int> lowers;
   /// Takes the changes; -1 makes the mount read-only.
   int upper = -1;
-  /// An empty directory on the file system of `upper`, never used by another mount (a volatile mount
-  /// leaves a mark in it that makes the kernel refuse it). Needed with `upper`.
+  /// An empty directory on the file system of `upper`, never used by another mount (a volatile
+  /// mount leaves a mark in it that makes the kernel refuse it). Needed with `upper`.
   int work = -1;
   /// Nothing is flushed when the mount ends. For trees the caller syncs itself, or throws away.
   bool is_volatile = false;
@@ -22,11 +22,11 @@ struct OverlayOptions {
   bool userxattr = false;
 };
 
-/// Mounts an overlay that is attached nowhere and returns its root directory: usable with openat2 as
-/// it is, attachable once (attach_mount), gone when the last descriptor and attachment are. The host's
-/// mount table is never touched. index, metacopy and nfs_export are off and redirects are not
-/// followed, whatever the kernel's defaults. Throws SystemError; Invalid for more than 500 lowers.
-/// Any thread. [spec/security.md 8 "Overlay"; spec/performance.md 2.1]
+/// Mounts an overlay that is attached nowhere and returns its root directory: usable with openat2
+/// as it is, attachable once (attach_mount), gone when the last descriptor and attachment are. The
+/// host's mount table is never touched. index, metacopy and nfs_export are off and redirects are
+/// not followed, whatever the kernel's defaults. Throws SystemError; Invalid for more than 500
+/// lowers. Any thread. [spec/security.md 8 "Overlay"; spec/performance.md 2.1]
 UniqueFd mount_overlay(const OverlayOptions& options);
 
 }  // namespace sys

@@ -92,10 +92,11 @@ pid_t fork_map_helper(Pipe& go, const std::vector<std::string>& uid_command,
 void unshare_namespaces() {
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) return;
   int error = errno;
-  base::Error failure(base::Code::kDenied,
-                      base::str("create user namespace: ", strerror(error)), "userns-denied");
-  failure.add_help("ordinary users need user namespaces: see /proc/sys/user/max_user_namespaces, "
-                   "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns");
+  base::Error failure(base::Code::kDenied, base::str("create user namespace: ", strerror(error)),
+                      "userns-denied");
+  failure.add_help(
+      "ordinary users need user namespaces: see /proc/sys/user/max_user_namespaces, "
+      "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns");
   throw failure;
 }
 
@@ -148,6 +149,17 @@ UsernsMode enter_user_namespace() {
     base::throw_errno("make mounts private");
   current_mode.store(mode);
   return mode;
+}
+
+UsernsMode join_user_namespace(int pidfd) {
+  if (::geteuid() == 0) return UsernsMode::kNone;
+  if (::setns(pidfd, CLONE_NEWUSER) < 0) base::throw_errno("join user namespace of the container");
+  if (::unshare(CLONE_NEWNS) < 0) base::throw_errno("create mount namespace");
+  // Two lines of map: the caller and ranges; one: the caller alone.
+  std::string map = find_user_file("/proc/self/uid_map", kMaxIdFile).value_or("");
+  bool ranges = base::split(base::trim(map), '\n').size() > 1;
+  current_mode.store(ranges ? UsernsMode::kRanges : UsernsMode::kSingle);
+  return current_mode.load();
 }
 
 UsernsMode userns_mode() { return current_mode.load(); }

@@ -14,6 +14,10 @@ constexpr std::string_view kBlanks = "\t\v\f\r ";
 // One level is legal; a second is kept so that the message can show it (S8).
 constexpr int kMaxTriggerDepth = 4;
 
+// More words than any command takes; keeps a hostile recipe from costing 50 times its size in
+// memory.
+constexpr size_t kMaxWords = 100'000;
+
 }  // namespace
 
 base::SourceRange ArgumentReader::range(size_t begin, size_t size) const {
@@ -24,10 +28,17 @@ base::SourceRange ArgumentReader::range(size_t begin, size_t size) const {
 void ArgumentReader::error(Instruction& out, std::string id, std::string message, size_t begin,
                            size_t size, std::vector<std::string> helps) {
   out.broken = true;
-  errors_.push_back({std::move(id), std::move(message), range(begin, size), std::move(helps), false});
+  errors_.push_back(
+      {std::move(id), std::move(message), range(begin, size), std::move(helps), false});
 }
 
 void ArgumentReader::add_arg(Instruction& out, std::string text, size_t begin, size_t size) {
+  if (out.args.size() >= kMaxWords) {
+    if (!out.broken)
+      error(out, "too-many-words", base::str("an instruction may have ", kMaxWords, " words"),
+            begin, size);
+    return;
+  }
   out.args.push_back(std::move(text));
   out.arg_spans.push_back(line_.span(begin, size));
 }
@@ -97,21 +108,30 @@ size_t ArgumentReader::read_flags(Instruction& out, size_t begin, size_t limit) 
 
 void ArgumentReader::read_arguments(Instruction& out) {
   switch (out.keyword) {
-    case Keyword::kMaintainer: case Keyword::kStopsignal: case Keyword::kUser:
+    case Keyword::kMaintainer:
+    case Keyword::kStopsignal:
+    case Keyword::kUser:
     case Keyword::kWorkdir:
       return read_text(out, begin_);
-    case Keyword::kCmd: case Keyword::kEntrypoint: case Keyword::kRun: case Keyword::kShell:
+    case Keyword::kCmd:
+    case Keyword::kEntrypoint:
+    case Keyword::kRun:
+    case Keyword::kShell:
       if (!read_json(out, begin_)) read_text(out, begin_);
       return;
-    case Keyword::kAdd: case Keyword::kCopy: case Keyword::kVolume:
+    case Keyword::kAdd:
+    case Keyword::kCopy:
+    case Keyword::kVolume:
       if (!read_json(out, begin_)) read_list(out, begin_);
       return;
-    case Keyword::kExpose: case Keyword::kFrom:
+    case Keyword::kExpose:
+    case Keyword::kFrom:
       return read_list(out, begin_);
     case Keyword::kArg:
       for (Word& word : words(begin_)) add_arg(out, std::move(word.text), word.begin, word.size);
       return;
-    case Keyword::kEnv: case Keyword::kLabel:
+    case Keyword::kEnv:
+    case Keyword::kLabel:
       return read_pairs(out);
     case Keyword::kHealthcheck:
       return read_healthcheck(out);
@@ -146,9 +166,9 @@ bool ArgumentReader::read_json(Instruction& out, size_t begin) {
     if (!shell_test) {
       Diagnostic warning;
       warning.id = "JSONFormInvalid";
-      warning.message = base::str(
-          base::to_upper(out.name), " arguments start with '[' but are no JSON array (",
-          array.reason, "); they are read as plain text");
+      warning.message =
+          base::str(base::to_upper(out.name), " arguments start with '[' but are no JSON array (",
+                    array.reason, "); they are read as plain text");
       warning.where = range(begin + std::min(array.offset, text.size() - 1), 1);
       warning.warning = true;
       warnings_.push_back(std::move(warning));
@@ -171,7 +191,7 @@ bool ArgumentReader::read_json(Instruction& out, size_t begin) {
 std::vector<ArgumentReader::Word> ArgumentReader::words(size_t begin) const {
   std::string_view text = std::string_view(line_.text()).substr(0, end_);
   std::vector<Word> out;
-  for (size_t at = begin; at < end_;) {
+  for (size_t at = begin; at < end_ && out.size() <= kMaxWords;) {
     Character c = character_at(text, at);
     if (is_space(c.code)) {
       at += c.size;

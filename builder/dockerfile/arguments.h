@@ -9,8 +9,8 @@
 namespace dockerfile {
 
 /// Splits one logical line into keyword, flags and arguments (L7-L12); `begin` is where the
-/// instruction starts in it. Fills everything of `out` but where, heredocs and doc_comments; marks it
-/// broken when it adds an error. ONBUILD parses its trigger.
+/// instruction starts in it. Fills everything of `out` but where, heredocs and doc_comments; marks
+/// it broken when it adds an error. ONBUILD parses its trigger.
 class ArgumentReader {
  public:
   ArgumentReader(const LogicalLine& line, char escape, const std::string& file,

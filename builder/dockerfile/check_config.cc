@@ -84,7 +84,8 @@ CheckConfig check_config(const Recipe& recipe, std::string_view argument) {
     return CheckConfig::parse(recipe.check);
   } catch (const base::Error& e) {
     const Span& span = recipe.check_span;
-    throw RecipeError({{e.id(), e.message(),
+    throw RecipeError({{e.id(),
+                        e.message(),
                         {recipe.file, span.line, span.line, span.column, span.width},
                         {},
                         false}});

@@ -114,9 +114,11 @@ class Checker {
     bool twice = std::any_of(stages_.begin(), stages_.end(),
                              [&](const Stage& s) { return s.name == from.name; });
     if (twice)
-      warn_arg(2, "DuplicateStageName", base::str("the stage name \"", from.name, "\" is used twice"));
+      warn_arg(2, "DuplicateStageName",
+               base::str("the stage name \"", from.name, "\" is used twice"));
     if (from.name == "scratch" || from.name == "context")
-      warn_arg(2, "ReservedStageName", base::str("\"", from.name, "\" is reserved and no good stage name"));
+      warn_arg(2, "ReservedStageName",
+               base::str("\"", from.name, "\" is reserved and no good stage name"));
   }
 
   std::optional<std::string> global(std::string_view name) const {
@@ -143,7 +145,8 @@ class Checker {
               base::str("FROM uses the undeclared argument ", base::printable(name, 80)), helps);
     };
     try {
-      expand(text, [&](std::string_view name) { return global(name); }, options);
+      expand(
+          text, [&](std::string_view name) { return global(name); }, options);
     } catch (const base::Error&) {
       // The planner reports it, with the values that are really used.
     }
@@ -174,15 +177,19 @@ class Checker {
     std::string image;
     bool unknown = false;
     try {
-      image = expand(from.image, [&](std::string_view name) -> std::optional<std::string> {
-        if (globals_.count(std::string(name)) == 0) unknown = true;
-        return global(name);
-      }, options);
+      image = expand(
+          from.image,
+          [&](std::string_view name) -> std::optional<std::string> {
+            if (globals_.count(std::string(name)) == 0) unknown = true;
+            return global(name);
+          },
+          options);
     } catch (const base::Error&) {
       return;
     }
     if (unknown) return;
-    bool bad = image.empty() || std::string_view(":/@").find(image.front()) != std::string_view::npos ||
+    bool bad = image.empty() ||
+               std::string_view(":/@").find(image.front()) != std::string_view::npos ||
                std::string_view(":/@").find(image.back()) != std::string_view::npos ||
                image.find_first_of(" \t") != std::string::npos;
     if (bad) {
@@ -195,8 +202,8 @@ class Checker {
   // Experimental: a comment above ARG or FROM should describe it by name (L14).
   void check_description(const std::string& name, const std::string& description) {
     if (here().doc_comments.empty() || name.empty() || !description.empty()) return;
-    warn("InvalidDefinitionDescription",
-         base::str("the comment above should start with \"", name, "\", or be set apart by an empty line"));
+    warn("InvalidDefinitionDescription", base::str("the comment above should start with \"", name,
+                                                   "\", or be set apart by an empty line"));
   }
 
   void check(const Arg& arg) {
@@ -215,7 +222,8 @@ class Checker {
     std::optional<std::string>& value = globals_[definition.name];
     if (!definition.value) return;
     try {
-      value = expand(*definition.value, [&](std::string_view n) { return global(n); }, options);
+      value = expand(
+          *definition.value, [&](std::string_view n) { return global(n); }, options);
     } catch (const base::Error&) {
       value = definition.value;
     }
@@ -253,8 +261,9 @@ class Checker {
   void check_repeated(std::optional<size_t>& last) {
     if (last) {
       const Instruction& earlier = recipe_.instructions[*last];
-      warn_at(earlier, earlier.arg_range(SIZE_MAX), "MultipleInstructionsDisallowed",
-              base::str("a later ", base::to_upper(earlier.name), " of this stage replaces this one"));
+      warn_at(
+          earlier, earlier.arg_range(SIZE_MAX), "MultipleInstructionsDisallowed",
+          base::str("a later ", base::to_upper(earlier.name), " of this stage replaces this one"));
     }
     last = index_;
   }
@@ -296,7 +305,8 @@ class Checker {
       Port port = parse_port(expose.ports[i]);
       if (port.protocol_has_upper) {
         warn_arg(i, "ExposeProtoCasing",
-                 base::str("the protocol of \"", base::printable(expose.ports[i], 60), "\" should be lower case"));
+                 base::str("the protocol of \"", base::printable(expose.ports[i], 60),
+                           "\" should be lower case"));
       }
       if (port.has_host_part) {
         warn_arg(i, "ExposeInvalidFormat",
@@ -330,16 +340,16 @@ std::vector<Diagnostic> run_checks(const Recipe& recipe, const CheckConfig& conf
 
 const std::vector<std::string>& automatic_arguments() {
   static const std::vector<std::string> names = {
-      "TARGETPLATFORM", "TARGETOS",  "TARGETARCH",   "TARGETVARIANT",  "TARGETOSVERSION",
-      "BUILDPLATFORM",  "BUILDOS",   "BUILDARCH",    "BUILDVARIANT",   "BUILDOSVERSION",
-      "TARGETSTAGE"};
+      "TARGETPLATFORM",  "TARGETOS",       "TARGETARCH", "TARGETVARIANT",
+      "TARGETOSVERSION", "BUILDPLATFORM",  "BUILDOS",    "BUILDARCH",
+      "BUILDVARIANT",    "BUILDOSVERSION", "TARGETSTAGE"};
   return names;
 }
 
 bool looks_secret(std::string_view name) {
   static const std::set<std::string, std::less<>> secret = {
-      "apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret",
-      "token"};
+      "apikey",   "auth",  "credential", "credentials", "key",
+      "password", "pword", "passwd",     "secret",      "token"};
   static const std::set<std::string, std::less<>> harmless = {"public", "file", "version"};
   bool found = false;
   for (const std::string& part : base::split(base::to_lower(name), '_')) {

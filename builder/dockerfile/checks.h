@@ -12,13 +12,14 @@ namespace dockerfile {
 /// Which checks run, and whether a warning fails the build (section 13). Read from `# check=`, or
 /// from the argument BUILDKIT_DOCKERFILE_CHECK, which takes precedence.
 struct CheckConfig {
-  std::set<std::string> skip;          ///< lower-case check names
+  std::set<std::string> skip;  ///< lower-case check names
   bool skip_all = false;
   std::set<std::string> experimental;  ///< lower-case names of experimental checks turned on
   bool experimental_all = false;
-  bool error = false;                  ///< any warning fails the build after all checks ran
+  bool error = false;  ///< any warning fails the build after all checks ran
 
-  /// "skip=A,B;error=true;experimental=C", values `all` allowed. Throws Invalid, id "invalid-check".
+  /// "skip=A,B;error=true;experimental=C", values `all` allowed. Throws Invalid, id
+  /// "invalid-check".
   static CheckConfig parse(std::string_view text);
 
   /// Whether warnings of check `id` are wanted at all.

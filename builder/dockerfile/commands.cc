@@ -17,7 +17,8 @@ namespace {
 std::string description(const Instruction& instruction, std::string_view name) {
   if (name.empty()) return {};
   for (const std::string& line : instruction.doc_comments) {
-    if (line.size() > name.size() && line[name.size()] == ' ' && line.substr(0, name.size()) == name)
+    if (line.size() > name.size() && line[name.size()] == ' ' &&
+        line.substr(0, name.size()) == name)
       return line.substr(name.size() + 1);
   }
   return {};
@@ -165,7 +166,8 @@ Onbuild interpret_onbuild(Findings& findings) {
     return {};
   }
   Keyword keyword = in.trigger->keyword;
-  if (keyword == Keyword::kOnbuild || keyword == Keyword::kFrom || keyword == Keyword::kMaintainer) {
+  if (keyword == Keyword::kOnbuild || keyword == Keyword::kFrom ||
+      keyword == Keyword::kMaintainer) {
     findings.error_at(in.trigger->where, "onbuild-trigger",
                       base::str(base::to_upper(in.trigger->name), " cannot be an ONBUILD trigger"));
   }
@@ -178,31 +180,51 @@ void unknown_keyword(Findings& findings) {
   std::string near = base::nearest(in.name, keyword_names());
   if (!near.empty()) helps.push_back(base::str("did you mean ", near, "?"));
   findings.error("unknown-instruction",
-                 in.name.empty() ? "a continued line without an instruction"
-                                 : base::str("unknown instruction ", base::printable(in.written, 60)),
+                 in.name.empty()
+                     ? "a continued line without an instruction"
+                     : base::str("unknown instruction ", base::printable(in.written, 60)),
                  std::move(helps));
 }
 
 Command interpret_into(Findings& findings) {
   switch (findings.instruction().keyword) {
-    case Keyword::kFrom: return interpret_from(findings);
-    case Keyword::kRun: return interpret_run(findings);
-    case Keyword::kAdd: case Keyword::kCopy: return interpret_copy(findings);
-    case Keyword::kEnv: return interpret_pairs<Env>(findings);
-    case Keyword::kLabel: return interpret_pairs<Label>(findings);
-    case Keyword::kArg: return interpret_arg(findings);
-    case Keyword::kWorkdir: return Workdir{one_text(findings, "a path")};
-    case Keyword::kUser: return User{one_text(findings, "a user")};
-    case Keyword::kCmd: return Cmd{command_line(findings)};
-    case Keyword::kEntrypoint: return Entrypoint{command_line(findings)};
-    case Keyword::kShell: return interpret_shell(findings);
-    case Keyword::kExpose: return interpret_expose(findings);
-    case Keyword::kVolume: return interpret_volume(findings);
-    case Keyword::kStopsignal: return interpret_stopsignal(findings);
-    case Keyword::kHealthcheck: return interpret_healthcheck(findings);
-    case Keyword::kOnbuild: return interpret_onbuild(findings);
-    case Keyword::kMaintainer: return Maintainer{one_text(findings, "a name")};
-    case Keyword::kUnknown: break;
+    case Keyword::kFrom:
+      return interpret_from(findings);
+    case Keyword::kRun:
+      return interpret_run(findings);
+    case Keyword::kAdd:
+    case Keyword::kCopy:
+      return interpret_copy(findings);
+    case Keyword::kEnv:
+      return interpret_pairs<Env>(findings);
+    case Keyword::kLabel:
+      return interpret_pairs<Label>(findings);
+    case Keyword::kArg:
+      return interpret_arg(findings);
+    case Keyword::kWorkdir:
+      return Workdir{one_text(findings, "a path")};
+    case Keyword::kUser:
+      return User{one_text(findings, "a user")};
+    case Keyword::kCmd:
+      return Cmd{command_line(findings)};
+    case Keyword::kEntrypoint:
+      return Entrypoint{command_line(findings)};
+    case Keyword::kShell:
+      return interpret_shell(findings);
+    case Keyword::kExpose:
+      return interpret_expose(findings);
+    case Keyword::kVolume:
+      return interpret_volume(findings);
+    case Keyword::kStopsignal:
+      return interpret_stopsignal(findings);
+    case Keyword::kHealthcheck:
+      return interpret_healthcheck(findings);
+    case Keyword::kOnbuild:
+      return interpret_onbuild(findings);
+    case Keyword::kMaintainer:
+      return Maintainer{one_text(findings, "a name")};
+    case Keyword::kUnknown:
+      break;
   }
   unknown_keyword(findings);
   return Maintainer{};

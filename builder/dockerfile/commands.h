@@ -29,8 +29,8 @@ struct CommandLine {
 };
 
 struct From {
-  std::string image;                    ///< [expand] with global arguments only
-  std::string name;                     ///< lower case; empty without AS
+  std::string image;  ///< [expand] with global arguments only
+  std::string name;   ///< lower case; empty without AS
   std::string name_as_written;
   std::string as_as_written;            ///< "AS", "as"; empty without
   std::optional<std::string> platform;  ///< [expand] with global arguments only
@@ -49,7 +49,7 @@ struct Run {
   std::vector<Heredoc> heredocs;     ///< never expanded (R2)
   std::vector<MountOptions> mounts;  ///< [expand] by resolve_mount()
   Network network = Network::kDefault;
-  bool insecure = false;             ///< --security=insecure
+  bool insecure = false;  ///< --security=insecure
   std::vector<Device> devices;
 
   /// Whether the whole shell text is one heredoc start, so that its body is the command or a script
@@ -59,26 +59,28 @@ struct Run {
 
 /// One source of COPY or ADD: a path, URL or git reference, or a here-document.
 struct CopySource {
-  std::string text;                ///< [expand]; the file name for a here-document
-  std::optional<Heredoc> heredoc;  ///< body() is [expand] when `expand`, quotes as text, escape `\`
+  std::string text;  ///< [expand]; the file name for a here-document
+  /// Null for other sources. body() is [expand] when `expand`, quotes as text, escape `\`. Sources
+  /// that name one body share it.
+  std::shared_ptr<const Heredoc> heredoc;
   base::SourceRange where;
 };
 
 struct Copy {
   bool add = false;
-  std::vector<CopySource> sources;    ///< at least one
-  std::string dest;                   ///< [expand]
+  std::vector<CopySource> sources;  ///< at least one
+  std::string dest;                 ///< [expand]
   base::SourceRange dest_where;
-  std::optional<std::string> from;    ///< stage, index, named context or image; no variables
+  std::optional<std::string> from;  ///< stage, index, named context or image; no variables
   base::SourceRange from_where;
-  std::optional<std::string> chown;   ///< [expand]
-  std::optional<std::string> chmod;   ///< [expand]; then FileMode (mode.h)
+  std::optional<std::string> chown;  ///< [expand]
+  std::optional<std::string> chmod;  ///< [expand]; then FileMode (mode.h)
   bool link = false;
-  bool parents = false;               ///< COPY only
-  std::vector<std::string> excludes;  ///< for IgnoreMatcher::from_texts
-  std::optional<std::string> checksum;   ///< ADD only, [expand]
-  std::optional<bool> keep_git_dir;      ///< ADD only; nothing: argument BUILDKIT_CONTEXT_KEEP_GIT_DIR
-  std::optional<bool> unpack;            ///< ADD only; nothing: true for files, false for URLs
+  bool parents = false;                 ///< COPY only
+  std::vector<std::string> excludes;    ///< for IgnoreMatcher::from_texts
+  std::optional<std::string> checksum;  ///< ADD only, [expand]
+  std::optional<bool> keep_git_dir;  ///< ADD only; nothing: argument BUILDKIT_CONTEXT_KEEP_GIT_DIR
+  std::optional<bool> unpack;        ///< ADD only; nothing: true for files, false for URLs
 };
 
 struct Pair {
@@ -95,9 +97,9 @@ struct Label {
 };
 
 struct ArgDefinition {
-  std::string name;                    ///< never expanded (A3)
-  std::optional<std::string> value;    ///< [expand]
-  std::string description;             ///< from the doc comment "name text" (L14)
+  std::string name;                  ///< never expanded (A3)
+  std::optional<std::string> value;  ///< [expand]
+  std::string description;           ///< from the doc comment "name text" (L14)
   base::SourceRange where;
 };
 struct Arg {
@@ -145,8 +147,8 @@ struct Maintainer {
   std::string name;
 };
 
-using Command = std::variant<From, Run, Copy, Env, Label, Arg, Workdir, User, Cmd, Entrypoint, Shell,
-                             Expose, Volume, StopSignal, Healthcheck, Onbuild, Maintainer>;
+using Command = std::variant<From, Run, Copy, Env, Label, Arg, Workdir, User, Cmd, Entrypoint,
+                             Shell, Expose, Volume, StopSignal, Healthcheck, Onbuild, Maintainer>;
 
 /// Gives an instruction its meaning and checks its grammar (sections 5 to 7.1). Values without
 /// variables are checked too. Throws RecipeError with every mistake of the instruction.

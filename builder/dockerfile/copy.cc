@@ -1,3 +1,6 @@
+#include <map>
+#include <tuple>
+
 #include "base/text.h"
 #include "builder/dockerfile/interpret.h"
 #include "builder/dockerfile/mode.h"
@@ -12,7 +15,8 @@ bool starts_with(std::string_view text, std::string_view prefix) {
 }
 
 bool is_hex(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+  return !text.empty() &&
+         text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
 }
 
 bool is_plain(std::string_view text) {
@@ -28,15 +32,35 @@ std::optional<Heredoc> start_of(const Instruction& in, const std::string& word) 
   }
 }
 
-CopySource read_source(Findings& findings, size_t index, bool add) {
+// Finds the body of each heredoc source. Of two bodies with one name the last one counts for both,
+// as REF has it.
+class Bodies {
+ public:
+  explicit Bodies(const Instruction& in) {
+    for (const Heredoc& heredoc : in.heredocs) last_[heredoc.name] = &heredoc;
+  }
+
+  std::shared_ptr<const Heredoc> find(Heredoc start) {
+    auto& known = made_[{start.name, start.expand, start.chomp}];
+    if (!known) {
+      auto last = last_.find(start.name);
+      if (last != last_.end()) start.content = last->second->content;
+      known = std::make_shared<const Heredoc>(std::move(start));
+    }
+    return known;
+  }
+
+ private:
+  std::map<std::string, const Heredoc*> last_;
+  std::map<std::tuple<std::string, bool, bool>, std::shared_ptr<const Heredoc>> made_;
+};
+
+CopySource read_source(Findings& findings, size_t index, bool add, Bodies& bodies) {
   const Instruction& in = findings.instruction();
-  CopySource out{in.args[index], std::nullopt, in.arg_range(index)};
+  CopySource out{in.args[index], nullptr, in.arg_range(index)};
   if (std::optional<Heredoc> start = start_of(in, in.args[index])) {
     out.text = start->name;
-    // Of two bodies with one name the last one counts, as REF has it.
-    for (const Heredoc& heredoc : in.heredocs)
-      if (heredoc.name == start->name) start->content = heredoc.content;
-    out.heredoc = std::move(start);
+    out.heredoc = bodies.find(std::move(*start));
   } else if (!add && source_kind(out.text) != SourceKind::kPath) {
     findings.error_at(out.where, "copy-source-url",
                       base::str("COPY cannot fetch \"", base::printable(out.text, 200), "\""),
@@ -92,8 +116,9 @@ Copy interpret_copy(Findings& findings) {
                    base::str(findings.keyword(), " needs a source and a destination"));
     return out;
   }
+  Bodies bodies(in);
   for (size_t i = 0; i + 1 < in.args.size(); ++i)
-    out.sources.push_back(read_source(findings, i, add));
+    out.sources.push_back(read_source(findings, i, add, bodies));
   out.dest = in.args.back();
   out.dest_where = in.arg_range(in.args.size() - 1);
   if (start_of(in, out.dest)) {
@@ -117,7 +142,8 @@ Copy interpret_copy(Findings& findings) {
 SourceKind source_kind(std::string_view text) {
   bool http = starts_with(text, "http://") || starts_with(text, "https://");
   if (starts_with(text, "git://") || starts_with(text, "ssh://")) return SourceKind::kGit;
-  if (starts_with(text, "git@") && text.find(':') != std::string_view::npos) return SourceKind::kGit;
+  if (starts_with(text, "git@") && text.find(':') != std::string_view::npos)
+    return SourceKind::kGit;
   if (!http) return SourceKind::kPath;
   std::string_view address = text.substr(0, text.find_first_of("?#"));
   bool git = address.size() > 4 && address.substr(address.size() - 4) == ".git";

@@ -11,8 +11,8 @@ namespace dockerfile {
 
 /// One thing to say about a place in a recipe (spec/ux.md section 4).
 struct Diagnostic {
-  std::string id;             ///< stable: "unknown-instruction", or a check's name
-  std::string message;        ///< one line, already safe to print
+  std::string id;       ///< stable: "unknown-instruction", or a check's name
+  std::string message;  ///< one line, already safe to print
   base::SourceRange where;
   std::vector<std::string> helps;  ///< at most three lines of advice
   bool warning = false;            ///< a check; the build goes on

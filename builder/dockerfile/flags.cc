@@ -30,8 +30,8 @@ void Flags::read(size_t index, const std::vector<FlagSpec>& known, Findings& fin
   std::string name = flag.substr(2, has_value ? equals - 2 : std::string::npos);
   std::string value = has_value ? flag.substr(equals + 1) : "";
   std::string shown = base::str("--", base::printable(name, 60));
-  auto spec = std::find_if(known.begin(), known.end(),
-                           [&](const FlagSpec& s) { return s.name == name; });
+  auto spec =
+      std::find_if(known.begin(), known.end(), [&](const FlagSpec& s) { return s.name == name; });
   if (spec == known.end()) {
     std::vector<std::string> names, helps;
     for (const FlagSpec& s : known) names.emplace_back(s.name);
@@ -47,11 +47,10 @@ void Flags::read(size_t index, const std::vector<FlagSpec>& known, Findings& fin
   }
   if (spec->kind == FlagSpec::kBool) {
     std::string lower = base::to_lower(value);
-    if ((has_value && value.empty()) ||
-        (!value.empty() && lower != "true" && lower != "false")) {
-      return findings.error_at(place, "invalid-flag-value",
-                               base::str(shown, " takes true or false, not \"",
-                                         base::printable(value, 60), "\""));
+    if ((has_value && value.empty()) || (!value.empty() && lower != "true" && lower != "false")) {
+      return findings.error_at(
+          place, "invalid-flag-value",
+          base::str(shown, " takes true or false, not \"", base::printable(value, 60), "\""));
     }
     value = value.empty() ? "true" : lower;
   } else if (!has_value) {

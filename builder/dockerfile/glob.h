@@ -28,12 +28,12 @@ class Glob {
   enum class Shape { kLiteral, kPrefix, kSuffix, kGeneral };
   struct Token {
     enum Kind {
-      kCharacter,   // one given character
-      kAny,         // one character but '/'
-      kClass,       // one character in or not in ranges
-      kRun,         // any run without '/'
-      kDeepRun,     // any run at all: "**" at the end
-      kDirectories, // nothing, or any run that ends in '/': "**/"
+      kCharacter,    // one given character
+      kAny,          // one character but '/'
+      kClass,        // one character in or not in ranges
+      kRun,          // any run without '/'
+      kDeepRun,      // any run at all: "**" at the end
+      kDirectories,  // nothing, or any run that ends in '/': "**/"
     } kind;
     char32_t code = 0;
     bool negated = false;

@@ -16,10 +16,10 @@ void read_duration(Findings& findings, const Flags& flags, std::string_view name
   if (!text || text->empty()) return;
   std::optional<nanoseconds> value = parse_duration(*text);
   if (!value) {
-    return findings.error_at(flags.where(name), "invalid-duration",
-                             base::str("--", name, ": \"", base::printable(*text, 60),
-                                       "\" is no duration"),
-                             {"for example 1m30s or 500ms"});
+    return findings.error_at(
+        flags.where(name), "invalid-duration",
+        base::str("--", name, ": \"", base::printable(*text, 60), "\" is no duration"),
+        {"for example 1m30s or 500ms"});
   }
   if (*value != nanoseconds(0) && *value < std::chrono::milliseconds(1)) {
     return findings.error_at(flags.where(name), "invalid-duration",
@@ -33,9 +33,9 @@ void read_retries(Findings& findings, const Flags& flags, Healthcheck& out) {
   if (!text || text->empty()) return;
   std::optional<uint64_t> value = base::parse_decimal(*text);
   if (!value || *value > 0x7fffffff) {
-    return findings.error_at(flags.where("retries"), "invalid-flag-value",
-                             base::str("--retries takes a number, not \"",
-                                       base::printable(*text, 60), "\""));
+    return findings.error_at(
+        flags.where("retries"), "invalid-flag-value",
+        base::str("--retries takes a number, not \"", base::printable(*text, 60), "\""));
   }
   out.retries = static_cast<int>(*value);
 }
@@ -61,8 +61,8 @@ std::optional<nanoseconds> parse_duration(std::string_view text) {
   while (!text.empty()) {
     size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
     double number = 0;
-    auto [stop, error] = std::from_chars(text.data(), text.data() + digits, number,
-                                         std::chars_format::fixed);
+    auto [stop, error] =
+        std::from_chars(text.data(), text.data() + digits, number, std::chars_format::fixed);
     if (error != std::errc() || stop != text.data() + digits) return std::nullopt;
     text.remove_prefix(digits);
     size_t letters = std::min(text.find_first_of("0123456789."), text.size());
@@ -102,10 +102,10 @@ Healthcheck interpret_healthcheck(Findings& findings) {
   if (type.empty()) {
     findings.error("missing-argument", "HEALTHCHECK needs CMD and a command, or NONE");
   } else if (type != "CMD") {
-    findings.error_at(in.arg_range(0), "healthcheck-type",
-                      base::str("HEALTHCHECK takes CMD or NONE, not \"",
-                                base::printable(in.args[0], 60), "\""),
-                      {"write HEALTHCHECK CMD and the command"});
+    findings.error_at(
+        in.arg_range(0), "healthcheck-type",
+        base::str("HEALTHCHECK takes CMD or NONE, not \"", base::printable(in.args[0], 60), "\""),
+        {"write HEALTHCHECK CMD and the command"});
   } else if (in.args.size() < 2) {
     findings.error_at(in.arg_range(0), "missing-argument", "HEALTHCHECK CMD needs a command");
   }

@@ -9,11 +9,11 @@ namespace dockerfile {
 
 /// A here-document of RUN, COPY or ADD (L13).
 struct Heredoc {
-  std::string name;      ///< terminator, and the file name in COPY
-  int fd = 0;            ///< digits in front of `<<`
-  bool expand = true;    ///< no part of the name was quoted
-  bool chomp = false;    ///< `<<-`: leading tabs are dropped when the body is used
-  std::string content;   ///< the body byte for byte; see body()
+  std::string name;     ///< terminator, and the file name in COPY
+  int fd = 0;           ///< digits in front of `<<`
+  bool expand = true;   ///< no part of the name was quoted
+  bool chomp = false;   ///< `<<-`: leading tabs are dropped when the body is used
+  std::string content;  ///< the body byte for byte; see body()
 
   /// The content as it is used: without leading tabs with `<<-`.
   std::string body() const;

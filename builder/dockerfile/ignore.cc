@@ -111,8 +111,8 @@ bool IgnoreMatcher::may_reinclude_below(std::string_view path) const {
     if (!rule.reinclude) continue;
     if (is_parent(path, rule.literal)) return true;
     // Past the literal part a wildcard may match anything.
-    if (!rule.literal_only && (rule.literal.empty() || rule.literal == path ||
-                               is_parent(rule.literal, path))) {
+    if (!rule.literal_only &&
+        (rule.literal.empty() || rule.literal == path || is_parent(rule.literal, path))) {
       return true;
     }
   }

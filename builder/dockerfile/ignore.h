@@ -61,7 +61,9 @@ class IgnoreMatcher {
   bool has_reincludes() const { return reincludes_; }
   bool empty() const { return rules_.empty(); }
   /// The pattern behind Visit::pattern, for messages.
-  const IgnorePattern& pattern(int index) const { return rules_[static_cast<size_t>(index)].source; }
+  const IgnorePattern& pattern(int index) const {
+    return rules_[static_cast<size_t>(index)].source;
+  }
 
  private:
   struct Rule {

@@ -8,8 +8,9 @@ namespace {
 
 constexpr size_t kMaxDepth = 10000;
 
-/// A checker for RFC 8259 that keeps only the strings of the outermost array. Open brackets are kept
-/// on an explicit stack, so hostile nesting costs memory in proportion to the input and no more.
+/// A checker for RFC 8259 that keeps only the strings of the outermost array. Open brackets are
+/// kept on an explicit stack, so hostile nesting costs memory in proportion to the input and no
+/// more.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
@@ -48,8 +49,8 @@ class Reader {
     return true;
   }
   void skip_blanks() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' ||
-                                  text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
       ++at_;
     }
   }

@@ -15,9 +15,9 @@ struct JsonArray {
     kInvalid,     ///< not JSON; `offset` and `reason` say where and why
   };
   struct Element {
-    std::string text;         ///< decoded
-    size_t offset = 0;        ///< in the input, at the opening quote
-    size_t size = 0;          ///< quotes included
+    std::string text;   ///< decoded
+    size_t offset = 0;  ///< in the input, at the opening quote
+    size_t size = 0;    ///< quotes included
   };
   Outcome outcome = Outcome::kInvalid;
   std::vector<Element> strings;

@@ -12,10 +12,11 @@ namespace {
 constexpr uint32_t kUser = 04700, kGroup = 02070, kOther = 01007;
 
 [[noreturn]] void invalid(std::string_view text) {
-  throw base::Error(base::Code::kInvalid,
-                    base::str("\"", base::printable(text, 60),
-                              "\" is no file mode; write octal 0-7777, or clauses such as u=rwX,go=rX"),
-                    "invalid-mode");
+  throw base::Error(
+      base::Code::kInvalid,
+      base::str("\"", base::printable(text, 60),
+                "\" is no file mode; write octal 0-7777, or clauses such as u=rwX,go=rX"),
+      "invalid-mode");
 }
 
 // One digit of permissions, for all three classes.
@@ -41,11 +42,16 @@ void FileMode::parse_symbolic(std::string_view text) {
     uint32_t who = 0;
     for (; at < clause.size(); ++at) {
       char c = clause[at];
-      if (c == 'u') who |= kUser;
-      else if (c == 'g') who |= kGroup;
-      else if (c == 'o') who |= kOther;
-      else if (c == 'a') who |= 07777;
-      else break;
+      if (c == 'u')
+        who |= kUser;
+      else if (c == 'g')
+        who |= kGroup;
+      else if (c == 'o')
+        who |= kOther;
+      else if (c == 'a')
+        who |= 07777;
+      else
+        break;
     }
     if (who == 0) who = 07777;
     if (at == clause.size()) invalid(text);
@@ -54,15 +60,22 @@ void FileMode::parse_symbolic(std::string_view text) {
       if (action.op != '+' && action.op != '-' && action.op != '=') invalid(text);
       for (; at < clause.size(); ++at) {
         char c = clause[at];
-        if (c == 'r') action.bits |= everywhere(4);
-        else if (c == 'w') action.bits |= everywhere(2);
-        else if (c == 'x') action.bits |= everywhere(1);
-        else if (c == 'X') action.execute_if_any = true;
-        else if (c == 's') action.bits |= 06000;
-        else if (c == 't') action.bits |= 01000;
+        if (c == 'r')
+          action.bits |= everywhere(4);
+        else if (c == 'w')
+          action.bits |= everywhere(2);
+        else if (c == 'x')
+          action.bits |= everywhere(1);
+        else if (c == 'X')
+          action.execute_if_any = true;
+        else if (c == 's')
+          action.bits |= 06000;
+        else if (c == 't')
+          action.bits |= 01000;
         else if ((c == 'u' || c == 'g' || c == 'o') && action.bits == 0 && action.copy_from == 0)
           action.copy_from = c;
-        else break;
+        else
+          break;
       }
       if (action.copy_from != 0 && (action.bits != 0 || action.execute_if_any)) invalid(text);
       actions_.push_back(action);

@@ -7,7 +7,8 @@
 
 namespace dockerfile {
 
-/// The value of `--chmod`: octal, or symbolic clauses as of chmod(1) (7.1). A value; cheap to apply.
+/// The value of `--chmod`: octal, or symbolic clauses as of chmod(1) (7.1). A value; cheap to
+/// apply.
 class FileMode {
  public:
   /// Throws Invalid, id "invalid-mode".
@@ -21,9 +22,9 @@ class FileMode {
 
  private:
   struct Action {
-    uint32_t who;   ///< mask of the classes named: 04700, 02070, 01007
-    char op;        ///< + - =
-    uint32_t bits;  ///< permission bits for all classes, before `who` cuts them
+    uint32_t who;         ///< mask of the classes named: 04700, 02070, 01007
+    char op;              ///< + - =
+    uint32_t bits;        ///< permission bits for all classes, before `who` cuts them
     bool execute_if_any;  ///< X
     char copy_from;       ///< u, g, o, or 0
   };

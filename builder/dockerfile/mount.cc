@@ -36,8 +36,9 @@ const std::vector<std::string>& sharing_names() {
 
 const std::vector<std::string>& key_names() {
   static const std::vector<std::string> names = {
-      "type", "target", "dst",  "destination", "source", "src",  "from", "ro",  "readonly", "rw",
-      "readwrite", "id", "sharing", "mode", "uid", "gid", "size", "required", "env"};
+      "type", "target",   "dst",  "destination", "source", "src",     "from",
+      "ro",   "readonly", "rw",   "readwrite",   "id",     "sharing", "mode",
+      "uid",  "gid",      "size", "required",    "env"};
   return names;
 }
 
@@ -121,9 +122,8 @@ class Resolver {
   }
 
   void apply(const std::string& key, const std::string& value) {
-    constexpr auto kBind = MountType::kBind, kCache = MountType::kCache,
-                   kTmpfs = MountType::kTmpfs, kSecret = MountType::kSecret,
-                   kSsh = MountType::kSsh;
+    constexpr auto kBind = MountType::kBind, kCache = MountType::kCache, kTmpfs = MountType::kTmpfs,
+                   kSecret = MountType::kSecret, kSsh = MountType::kSsh;
     if (key == "target" || key == "dst" || key == "destination") {
       mount_.target = value;
     } else if (key == "source" || key == "src") {
@@ -148,7 +148,8 @@ class Resolver {
     } else if (key == "size") {
       only_for(key, {kTmpfs});
       std::optional<uint64_t> size = base::parse_size(value);
-      if (!size) fail(base::str("\"", base::printable(value, 60), "\" is no size"), "for example 64m");
+      if (!size)
+        fail(base::str("\"", base::printable(value, 60), "\" is no size"), "for example 64m");
       mount_.size_bytes = *size;
     } else if (key == "required") {
       only_for(key, {kSecret, kSsh});

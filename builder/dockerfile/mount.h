@@ -21,7 +21,7 @@ struct MountOptions {
     std::optional<std::string> value;  ///< nothing for a bare key such as "ro"
   };
   std::vector<Option> options;
-  std::string text;                    ///< the flag's value as written, for history
+  std::string text;  ///< the flag's value as written, for history
   base::SourceRange where;
 
   /// The stage, context or image named by `from=`, which is never expanded; empty when not given.
@@ -31,16 +31,16 @@ struct MountOptions {
 /// A mount of a RUN step with every value known (R6).
 struct Mount {
   MountType type = MountType::kBind;
-  std::string target;     ///< as given, maybe relative; empty only for ssh and for env-only secrets
-  std::string source;     ///< bind, cache: path inside `from`; default "/" for bind, else empty
-  std::string from;       ///< stage, named context or image; empty: see R6
+  std::string target;  ///< as given, maybe relative; empty only for ssh and for env-only secrets
+  std::string source;  ///< bind, cache: path inside `from`; default "/" for bind, else empty
+  std::string from;    ///< stage, named context or image; empty: see R6
   bool read_only = true;
-  std::string id;         ///< cache (empty: the cleaned, joined target), secret, ssh
+  std::string id;  ///< cache (empty: the cleaned, joined target), secret, ssh
   Sharing sharing = Sharing::kShared;
   std::optional<uint32_t> mode, uid, gid;
-  uint64_t size_bytes = 0;   ///< tmpfs; 0 is no limit of its own
+  uint64_t size_bytes = 0;  ///< tmpfs; 0 is no limit of its own
   bool required = false;
-  std::string env;        ///< secret: the variable that gets the value; empty for none
+  std::string env;  ///< secret: the variable that gets the value; empty for none
   base::SourceRange where;
 };
 

@@ -63,7 +63,15 @@ class Parser {
   }
 
   Recipe run() {
-    while (!lines_.at_end()) read_line();
+    while (!lines_.at_end()) {
+      if (recipe_.instructions.size() >= kMaxInstructions) {
+        error("too-many-instructions",
+              base::str("a recipe may have ", kMaxInstructions, " instructions"),
+              {lines_.number(), 0, 0});
+        break;
+      }
+      read_line();
+    }
     if (recipe_.instructions.empty() && errors_.empty())
       error("no-instructions", "the recipe has no instructions", {});
     return std::move(recipe_);
@@ -71,9 +79,11 @@ class Parser {
 
  private:
   void error(std::string id, std::string message, Span span, std::vector<std::string> helps = {}) {
-    errors_.push_back({std::move(id), std::move(message),
+    errors_.push_back({std::move(id),
+                       std::move(message),
                        {recipe_.file, span.line, span.line, span.column, span.width},
-                       std::move(helps), false});
+                       std::move(helps),
+                       false});
   }
 
   void read_line() {
@@ -107,9 +117,9 @@ class Parser {
     Span span{lines_.number(), static_cast<int>(directive.value.data() - line.data()) + 1,
               static_cast<int>(directive.value.size())};
     if (!seen_.insert(directive.name).second) {
-      return error("duplicate-directive",
-                   base::str("the parser directive \"", directive.name, "\" may be given once only"),
-                   span);
+      return error(
+          "duplicate-directive",
+          base::str("the parser directive \"", directive.name, "\" may be given once only"), span);
     }
     if (directive.name == "syntax") {
       recipe_.syntax = directive.value;
@@ -251,7 +261,8 @@ const std::vector<std::string>& keyword_names() {
 }
 
 base::SourceRange Instruction::range(Span span) const {
-  if (span.line == 0) return {where.file, where.first_line, where.first_line, where.column, where.width};
+  if (span.line == 0)
+    return {where.file, where.first_line, where.first_line, where.column, where.width};
   return {where.file, span.line, span.line, span.column, span.width};
 }
 
@@ -296,8 +307,11 @@ Recipe parse(std::string_view text, std::string file) {
 Instruction parse_trigger(std::string_view text, const std::string& origin) {
   Recipe recipe = parse(text, origin);
   if (recipe.instructions.size() != 1) {
-    throw RecipeError({{"invalid-trigger", "an ONBUILD trigger must be exactly one instruction",
-                        recipe.instructions[1].where, {}, false}});
+    throw RecipeError({{"invalid-trigger",
+                        "an ONBUILD trigger must be exactly one instruction",
+                        recipe.instructions[1].where,
+                        {},
+                        false}});
   }
   return std::move(recipe.instructions.front());
 }

@@ -53,7 +53,9 @@ class Positions {
     close();
   }
   bool complete() const { return now_.back(); }
-  bool dead() const { return std::none_of(now_.begin(), now_.end(), [](bool b) { return b; }); }
+  bool dead() const {
+    return std::none_of(now_.begin(), now_.end(), [](bool b) { return b; });
+  }
   void step(char32_t code) {
     std::vector<bool> next(now_.size(), false);
     for (size_t i = 0; i < tokens_.size(); ++i) {
@@ -132,7 +134,8 @@ std::string ShellPattern::without_suffix(std::string_view value, bool longest) c
   std::vector<char32_t> codes = decode(value);
   std::reverse(codes.begin(), codes.end());
   std::optional<size_t> length = prefix_length(reversed, codes, longest);
-  return std::string(value.substr(0, length ? offsets(value)[codes.size() - *length] : value.size()));
+  return std::string(
+      value.substr(0, length ? offsets(value)[codes.size() - *length] : value.size()));
 }
 
 // Leftmost, then longest. Every start is tried at once: a pattern position remembers the earliest

@@ -10,9 +10,9 @@ namespace dockerfile {
 
 bool is_signal(std::string_view text) {
   static constexpr std::array<std::string_view, 37> kNames = {
-      "ABRT", "ALRM", "BUS",  "CHLD",   "CLD",  "CONT", "FPE",  "HUP",    "ILL",  "INT",
-      "IO",   "IOT",  "KILL", "PIPE",   "POLL", "PROF", "PWR",  "QUIT",   "SEGV", "STKFLT",
-      "STOP", "SYS",  "TERM", "TRAP",   "TSTP", "TTIN", "TTOU", "UNUSED", "URG",  "USR1",
+      "ABRT", "ALRM",   "BUS",   "CHLD", "CLD",  "CONT",  "FPE",  "HUP",    "ILL",  "INT",
+      "IO",   "IOT",    "KILL",  "PIPE", "POLL", "PROF",  "PWR",  "QUIT",   "SEGV", "STKFLT",
+      "STOP", "SYS",    "TERM",  "TRAP", "TSTP", "TTIN",  "TTOU", "UNUSED", "URG",  "USR1",
       "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX"};
   if (std::optional<uint64_t> number = base::parse_decimal(text))
     return *number > 0 && *number < 0x7fffffff;

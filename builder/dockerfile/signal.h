@@ -4,7 +4,8 @@
 
 namespace dockerfile {
 
-/// Whether `text` names a signal for STOPSIGNAL: `SIGTERM`, `term`, `RTMIN+3`, or a positive number.
+/// Whether `text` names a signal for STOPSIGNAL: `SIGTERM`, `term`, `RTMIN+3`, or a positive
+/// number.
 bool is_signal(std::string_view text);
 
 }  // namespace dockerfile

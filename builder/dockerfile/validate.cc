@@ -18,7 +18,9 @@ void check_order(const Recipe& recipe, std::vector<Diagnostic>& out) {
     if (instruction.keyword == Keyword::kFrom && ++stages == kMaxStages + 1) {
       out.push_back({"too-many-stages",
                      base::str("a recipe may have ", kMaxStages, " stages"),
-                     instruction.where, {}, false});
+                     instruction.where,
+                     {},
+                     false});
     }
     bool early = stages == 0 && instruction.keyword != Keyword::kArg &&
                  instruction.keyword != Keyword::kUnknown;
@@ -33,8 +35,11 @@ void check_order(const Recipe& recipe, std::vector<Diagnostic>& out) {
     }
   }
   if (stages == 0 && out.empty() && !recipe.instructions.empty()) {
-    out.push_back({"no-from", "the recipe has no FROM", recipe.instructions.back().where,
-                   {"add a line such as FROM debian:12"}, false});
+    out.push_back({"no-from",
+                   "the recipe has no FROM",
+                   recipe.instructions.back().where,
+                   {"add a line such as FROM debian:12"},
+                   false});
   }
 }
 

@@ -13,8 +13,8 @@ namespace dockerfile {
 /// the parser marked broken are skipped, their errors were reported. Never throws for the recipe.
 std::vector<Diagnostic> validate(const Recipe& recipe);
 
-/// parse() and validate() in one: throws RecipeError with the errors of both, so that a user sees all
-/// mistakes of a recipe at once.
+/// parse() and validate() in one: throws RecipeError with the errors of both, so that a user sees
+/// all mistakes of a recipe at once.
 Recipe parse_and_validate(std::string_view text, std::string file);
 
 }  // namespace dockerfile

@@ -69,8 +69,9 @@ class Expander {
     bool outer = keep_escapes_;
     keep_escapes_ = keep_escapes;
     Output out(options_.limit);
-    // REF keeps the word being split in one buffer that a nested substitution empties, so what stood
-    // before it in the same word is lost: "he${x:-y}" splits to "y". expand() is not affected.
+    // REF keeps the word being split in one buffer that a nested substitution empties, so what
+    // stood before it in the same word is lost: "he${x:-y}" splits to "y". expand() is not
+    // affected.
     if (depth_ == 1) {
       outermost_ = &out;
     } else {
@@ -96,7 +97,8 @@ class Expander {
         out.plain(next_character());
       }
     }
-    if (stop != 0) fail(stop == '}' ? "missing '}' in a substitution" : "missing '/' in a substitution");
+    if (stop != 0)
+      fail(stop == '}' ? "missing '}' in a substitution" : "missing '/' in a substitution");
     return leave(std::move(out), outer);
   }
 
@@ -215,10 +217,13 @@ class Expander {
         if (empty_is_unset) bad(start);
         value = braced(variable);
         break;
-      case '-': case '+': case '?':
+      case '-':
+      case '+':
+      case '?':
         value = conditional(variable, op, empty_is_unset);
         break;
-      case '#': case '%':
+      case '#':
+      case '%':
         if (empty_is_unset) bad(start);
         value = trimmed(variable, op);
         break;
@@ -249,8 +254,7 @@ class Expander {
     if (op == '+') return missing ? "" : word;
     if (!missing) return *value;
     if (options_.keep_unset && !value) return {};
-    if (word.empty())
-      word = value ? "is not allowed to be empty" : "is not allowed to be unset";
+    if (word.empty()) word = value ? "is not allowed to be empty" : "is not allowed to be unset";
     fail(base::str(base::printable(variable, 100), ": ", base::printable(word)),
          "required-variable");
   }

@@ -8,9 +8,16 @@ namespace cli {
 /// `const Command& NAME_command()`, declare it here, list it in table.cc and in CMakeLists.txt.
 const CommandTable& command_table();
 
+const Command& build_command();
+const Command& run_command();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
+const Command& history_command();
+const Command& import_command();
+const Command& inspect_command();
+const Command& load_command();
+const Command& save_command();
 const Command& version_command();
 
 }  // namespace cli

@@ -6,6 +6,13 @@ const CommandTable& command_table() {
   static const CommandTable kTable = [] {
     CommandTable table = {
         // One line each, grouped as help shows them.
+        &build_command(),
+        &run_command(),
+        &load_command(),
+        &save_command(),
+        &import_command(),
+        &inspect_command(),
+        &history_command(),
         &help_command(),
         &version_command(),
     };

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -60,8 +61,7 @@ std::vector<Setting> settings_of(const Limits& limits) {
   if (limits.cpus) {
     auto quota = static_cast<uint64_t>(*limits.cpus * kPeriodMicroseconds);
     std::string value = std::to_string(std::max<uint64_t>(quota, 1000));
-    add({"cpu", "cpu.cfs_quota_us", value, "cpu.max",
-         base::str(value, ' ', kPeriodMicroseconds)});
+    add({"cpu", "cpu.cfs_quota_us", value, "cpu.max", base::str(value, ' ', kPeriodMicroseconds)});
   }
   if (limits.cpu_shares)
     add({"cpu", "cpu.shares", std::to_string(*limits.cpu_shares), "cpu.weight",
@@ -74,10 +74,11 @@ bool is_unified() {
   return ::statfs(kMountPoint, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-/// Our own group, by controller; "" is the unified tree. [cgroups(7), /proc/PID/cgroup]
-std::map<std::string, std::string> own_groups() {
+/// Groups of a process ("self" or a number), by controller; "" is the unified tree.
+/// [cgroups(7), /proc/PID/cgroup]
+std::map<std::string, std::string> groups_of(const std::string& process) {
   std::map<std::string, std::string> groups;
-  std::string text = sys::find_user_file("/proc/self/cgroup", kMaxFile).value_or("");
+  std::string text = sys::find_user_file("/proc/" + process + "/cgroup", kMaxFile).value_or("");
   for (const std::string& line : base::split(text, '\n')) {
     size_t first = line.find(':');
     size_t second = line.find(':', first + 1);
@@ -88,10 +89,21 @@ std::map<std::string, std::string> own_groups() {
   return groups;
 }
 
+std::map<std::string, std::string> own_groups() { return groups_of("self"); }
+
+/// The number of the process that a pidfd stands for. [pidfd_open(2), fdinfo]
+std::string number_of(int pidfd) {
+  std::istringstream text(
+      sys::find_user_file(base::str("/proc/self/fdinfo/", pidfd), kMaxFile).value_or(""));
+  for (std::string key, value; text >> key >> value;)
+    if (key == "Pid:" && value != "-1") return value;
+  throw base::Error(base::Code::kNotFound, "the container is not running");
+}
+
 bool write_file(const std::string& path, const std::string& value) {
   sys::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return file && ::write(file.get(), value.data(), value.size()) ==
-                     static_cast<ssize_t>(value.size());
+  return file &&
+         ::write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
 bool has_word(const std::string& path, const std::string& word) {
@@ -139,9 +151,10 @@ std::string unique_name() {
 }
 
 [[noreturn]] void fail(const std::string& controller, const std::string& why) {
-  base::Error error(base::Code::kUnsupported,
-                    "cannot limit " + controller + ": " + why, "limit-unsupported");
-  error.add_help("the cgroup controller \"" + controller + "\" must be available and, for an ordinary "
+  base::Error error(base::Code::kUnsupported, "cannot limit " + controller + ": " + why,
+                    "limit-unsupported");
+  error.add_help("the cgroup controller \"" + controller +
+                 "\" must be available and, for an ordinary "
                  "user, delegated (systemd-run --user --scope -p Delegate=yes ...)");
   throw error;
 }
@@ -156,25 +169,43 @@ std::vector<std::string> controllers_of(const std::vector<Setting>& settings) {
 
 }  // namespace
 
-Cgroup::Cgroup(const Limits& limits) {
+Cgroup::Cgroup(const Limits& limits, bool with_freezer) {
   std::vector<Setting> settings = settings_of(limits);
   std::vector<std::string> controllers = controllers_of(settings);
-  std::string name = unique_name();
-  if (is_unified()) {
-    std::string missing;
-    std::optional<std::string> parent = unified_parent(controllers, missing);
-    if (!parent)
-      fail(missing.empty() ? "processes" : missing, "the controller is not ours to use");
-    directories_.push_back(*parent + "/" + name);
-    if (::mkdir(directories_[0].c_str(), 0755) < 0) base::throw_errno("create cgroup");
-    for (const Setting& setting : settings)
-      if (!write_file(directories_[0] + "/" + setting.v2_file, setting.v2_value))
-        fail(setting.controller, "writing " + setting.v2_file + " failed");
-    unified_ = sys::UniqueFd(::open(directories_[0].c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!unified_) base::throw_errno("open cgroup");
-    return;
+  try {
+    if (is_unified()) {
+      make_unified(controllers);
+      for (const Setting& setting : settings)
+        if (!write_file(directories_[0] + "/" + setting.v2_file, setting.v2_value))
+          fail(setting.controller, "writing " + setting.v2_file + " failed");
+    } else {
+      // On v2 freezing is no controller.
+      if (with_freezer) controllers.push_back("freezer");
+      make_separate(controllers);
+      for (const Setting& setting : settings)
+        if (!write_file(directory_of(setting.controller) + "/" + setting.v1_file, setting.v1_value))
+          fail(setting.controller, "writing " + setting.v1_file + " failed");
+    }
+  } catch (...) {
+    remove();  // no destructor runs
+    throw;
   }
+}
+
+void Cgroup::make_unified(const std::vector<std::string>& controllers) {
+  std::string missing;
+  std::optional<std::string> parent = unified_parent(controllers, missing);
+  if (!parent) fail(missing.empty() ? "processes" : missing, "the controller is not ours to use");
+  std::string directory = *parent + "/" + unique_name();
+  if (::mkdir(directory.c_str(), 0755) < 0) base::throw_errno("create cgroup");
+  directories_.push_back(directory);
+  unified_ = sys::UniqueFd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!unified_) base::throw_errno("open cgroup");
+}
+
+void Cgroup::make_separate(const std::vector<std::string>& controllers) {
   std::map<std::string, std::string> own = own_groups();
+  std::string name = unique_name();
   for (const std::string& controller : controllers) {
     std::string directory = base::str(kMountPoint, '/', controller, own[controller]);
     if (directory.back() != '/') directory += '/';
@@ -182,14 +213,39 @@ Cgroup::Cgroup(const Limits& limits) {
     if (own.count(controller) == 0 || ::mkdir(directory.c_str(), 0755) < 0)
       fail(controller, "the controller is not ours to use");
     directories_.push_back(directory);
-    for (const Setting& setting : settings)
-      if (setting.controller == controller &&
-          !write_file(directory + "/" + setting.v1_file, setting.v1_value))
-        fail(controller, "writing " + setting.v1_file + " failed");
   }
 }
 
+std::string Cgroup::directory_of(const std::string& controller) const {
+  std::string prefix = base::str(kMountPoint, '/', controller, '/');
+  for (const std::string& directory : directories_)
+    if (directory.starts_with(prefix)) return directory;
+  return {};
+}
+
+std::unique_ptr<Cgroup> Cgroup::of_container(int pidfd) {
+  std::unique_ptr<Cgroup> cgroup(new Cgroup());
+  cgroup->owned_ = false;
+  std::map<std::string, std::string> own = own_groups(), its = groups_of(number_of(pidfd));
+  if (is_unified()) {
+    if (its[""] == own[""]) return cgroup;
+    cgroup->directories_.push_back(kMountPoint + its[""]);
+    cgroup->unified_ =
+        sys::UniqueFd(::open(cgroup->directories_[0].c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!cgroup->unified_) base::throw_errno("open cgroup of container");
+    return cgroup;
+  }
+  for (const char* controller : {"pids", "memory", "cpu"})
+    if (its[controller] != own[controller])
+      cgroup->directories_.push_back(base::str(kMountPoint, '/', controller, its[controller]));
+  return cgroup;
+}
+
 Cgroup::~Cgroup() {
+  if (owned_) remove();
+}
+
+void Cgroup::remove() {
   unified_.reset();
   for (const std::string& directory : directories_) {
     // The last process may still be on its way out.
@@ -218,14 +274,33 @@ void Cgroup::attach(pid_t pid) {
 }
 
 void Cgroup::freeze(bool frozen) {
-  if (!unified_)
-    throw base::Error(base::Code::kUnsupported, "pausing needs cgroup v2");
-  if (!write_file(directories_[0] + "/cgroup.freeze", frozen ? "1" : "0"))
-    base::throw_errno("freeze container");
+  bool done;
+  if (unified_) {
+    done = write_file(directories_[0] + "/cgroup.freeze", frozen ? "1" : "0");
+  } else {
+    std::string freezer = directory_of("freezer");
+    if (freezer.empty())
+      throw base::Error(base::Code::kUnsupported, "pausing needs the freezer controller");
+    done = write_file(freezer + "/freezer.state", frozen ? "FROZEN" : "THAWED");
+  }
+  if (!done) base::throw_errno("freeze container");
 }
 
 void Cgroup::kill_all() {
-  if (unified_) write_file(directories_[0] + "/cgroup.kill", "1");
+  if (unified_) {
+    write_file(directories_[0] + "/cgroup.kill", "1");
+    return;
+  }
+  if (directories_.empty()) return;
+  // New ones may be born while we read; the pid namespace's end has usually left none at all.
+  for (int tries = 0; tries < 100; ++tries) {
+    std::istringstream list(
+        sys::find_user_file(directories_[0] + "/cgroup.procs", kMaxFile).value_or(""));
+    pid_t pid = 0;
+    bool any = false;
+    while (list >> pid) any = ::kill(pid, SIGKILL) == 0 || any;
+    if (!any) return;
+  }
 }
 
 }  // namespace launch

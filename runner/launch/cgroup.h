@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,13 +10,15 @@
 
 namespace launch {
 
-/// The control groups of one container: one directory on cgroup v2, one for each controller in use on
-/// v1. Removed at the end of life; by then no process may be left in them. Move-only.
+/// The control groups of one container: one directory on cgroup v2, one for each controller in use
+/// on v1. Removed at the end of life; by then no process may be left in them. Move-only.
 class Cgroup {
  public:
   /// Makes the groups and writes the limits. Throws Unsupported, naming the controller, for a limit
   /// that cannot be applied here.
-  explicit Cgroup(const Limits& limits);
+  Cgroup(const Limits& limits, bool with_freezer);
+  /// The groups of a running container, to put another process into; never removed.
+  static std::unique_ptr<Cgroup> of_container(int pidfd);
   /// Whether this process could limit `controller` ("pids") at all.
   static bool available(const std::string& controller);
   Cgroup(const Cgroup&) = delete;
@@ -24,6 +27,8 @@ class Cgroup {
 
   /// v2: the directory for CLONE_INTO_CGROUP; -1 on v1.
   int clone_directory() const { return unified_.get(); }
+  /// v1: a process must be moved in by attach().
+  bool needs_attach() const { return !unified_ && !directories_.empty(); }
   /// v1: moves a process in. Waits for the kernel, up to some milliseconds.
   void attach(pid_t pid);
   void freeze(bool frozen);
@@ -31,6 +36,13 @@ class Cgroup {
   void kill_all();
 
  private:
+  Cgroup() = default;
+  void make_unified(const std::vector<std::string>& controllers);
+  void make_separate(const std::vector<std::string>& controllers);
+  std::string directory_of(const std::string& controller) const;
+  void remove();
+
+  bool owned_ = true;
   std::vector<std::string> directories_;
   sys::UniqueFd unified_;
 };

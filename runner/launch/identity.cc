@@ -35,15 +35,15 @@ bool is_number(std::string_view text) {
 uint32_t parse_id(std::string_view text, const char* what) {
   auto id = base::parse_decimal(text);
   if (!id || *id > kMaxId)
-    throw base::Error(base::Code::kInvalid,
-                      base::str(what, " ", base::printable(text), " is out of range (0 to ", kMaxId,
-                                ")"),
-                      "user-id-range");
+    throw base::Error(
+        base::Code::kInvalid,
+        base::str(what, " ", base::printable(text), " is out of range (0 to ", kMaxId, ")"),
+        "user-id-range");
   return static_cast<uint32_t>(*id);
 }
 
-/// Lines that do not parse are passed over, as every reader of these files does. A file that is none
-/// (a fifo, a device, far too large) is an error only when an answer depends on it.
+/// Lines that do not parse are passed over, as every reader of these files does. A file that is
+/// none (a fifo, a device, far too large) is an error only when an answer depends on it.
 template <typename Entry, typename Parse>
 std::vector<Entry> read_entries(const sys::Root& root, const char* file, bool needed, Parse parse) {
   std::vector<Entry> entries;
@@ -68,7 +68,8 @@ std::vector<User> read_users(const sys::Root& root, bool needed) {
                             [](const std::vector<std::string>& f) -> std::optional<User> {
                               if (f.size() < 4) return std::nullopt;
                               auto uid = base::parse_decimal(f[2]), gid = base::parse_decimal(f[3]);
-                              if (!uid || !gid || *uid > kMaxId || *gid > kMaxId) return std::nullopt;
+                              if (!uid || !gid || *uid > kMaxId || *gid > kMaxId)
+                                return std::nullopt;
                               return User{f[0], *uid, *gid, f.size() > 5 ? f[5] : ""};
                             });
 }

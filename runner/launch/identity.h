@@ -18,10 +18,11 @@ struct Identity {
   std::string home = "/";     ///< of the passwd entry; "/" when there is none
 };
 
-/// Reads "user", "user:group", "uid", "uid:gid" or "" (root) by the passwd and group files of an image.
-/// The files are read inside `root` only, regular files of at most 10 MiB, and nothing but this parser
-/// looks at them. A text of digits is a number and never a name. Throws NotFound for an unknown name
-/// and Invalid for a number above 2^31-1. [spec/dockerfile.md R5; spec/security.md 4 "user field"]
+/// Reads "user", "user:group", "uid", "uid:gid" or "" (root) by the passwd and group files of an
+/// image. The files are read inside `root` only, regular files of at most 10 MiB, and nothing but
+/// this parser looks at them. A text of digits is a number and never a name. Throws NotFound for an
+/// unknown name and Invalid for a number above 2^31-1. [spec/dockerfile.md R5; spec/security.md 4
+/// "user field"]
 Identity resolve_user(const sys::Root& root, std::string_view user);
 
 }  // namespace launch

@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,9 +37,10 @@ struct Enforcement {
   sys::UniqueFd pid_max_file;
 };
 
-/// The default pids limit must not cost a wait (spec/performance.md rule 4), so it is, in this order:
-/// the numbers of the pid namespace, where they are its own; RLIMIT_NPROC in a user namespace, which
-/// counts its own processes; a cgroup. Limits that were asked for are always a cgroup's.
+/// The default pids limit must not cost a wait (spec/performance.md rule 4), so it is, in this
+/// order: the numbers of the pid namespace, where they are its own; RLIMIT_NPROC in a user
+/// namespace, which counts its own processes; a cgroup. Limits that were asked for are always a
+/// cgroup's.
 Enforcement enforce(const Spec& spec) {
   Enforcement how;
   Limits limits = spec.limits;
@@ -57,7 +59,7 @@ Enforcement enforce(const Spec& spec) {
   }
   if (unlimited) limits.pids.reset();
   if (!limits.any() && !spec.own_cgroup) return how;
-  how.cgroup = std::make_unique<Cgroup>(limits);
+  how.cgroup = std::make_unique<Cgroup>(limits, spec.own_cgroup);
   how.demands.wait_for_parent = how.cgroup->clone_directory() < 0;
   how.demands.unshare_namespace = true;
   return how;
@@ -79,6 +81,7 @@ struct Report {
   bool failed = false;
   wire::Status status = {};
   sys::UniqueFd console;
+  pid_t child = -1;
 };
 
 /// One message; false at the end of the stream.
@@ -103,6 +106,8 @@ bool receive(int socket, Report& report) {
     report.console = sys::UniqueFd(fd);
   }
   if (report.status.type == wire::Status::kFailed) report.failed = true;
+  if (report.status.type == wire::Status::kSplitOff)
+    report.child = static_cast<pid_t>(report.status.operation);
   return true;
 }
 
@@ -122,9 +127,11 @@ bool receive(int socket, Report& report) {
   throw error;
 }
 
-/// Keeps a closed standard descriptor from being taken for another file: the plan's descriptors must
-/// be 3 and up.
-void check_not_standard(int fd) { CHECK(fd > 2); }
+/// cgroup v1: the launcher waits until it is where it should be.
+void admit(Cgroup& cgroup, const Spawned& spawned) {
+  cgroup.attach(spawned.process.pid());
+  sys::write_all(spawned.status.get(), base::as_bytes("x"), "launcher");
+}
 
 /// One try; nullopt when pid_max turned out to be the machine's and another limit must be used.
 struct Started {
@@ -140,10 +147,7 @@ std::optional<Started> try_start(const Spec& spec, int root_fd, const Enforcemen
   const int wanted[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
   for (int i = 0; i < 3; ++i) options.stdio[i] = spec.tty ? -1 : wanted[i];
   Spawned spawned = spawn(plan, options);
-  if (how.demands.wait_for_parent) {
-    how.cgroup->attach(spawned.process.pid());
-    sys::write_all(spawned.status.get(), base::as_bytes("x"), "launcher");
-  }
+  if (how.demands.wait_for_parent) admit(*how.cgroup, spawned);
   Report report;
   while (!report.failed && receive(spawned.status.get(), report)) {
   }
@@ -192,7 +196,6 @@ Container launch(Spec given) {
   Spec spec = with_privileges(std::move(given));
   return base::with_context("start container", [&] {
     sys::UniqueFd root = make_root(spec);
-    check_not_standard(root.get());
     Enforcement how = enforce(spec);
     bool asked = how.demands.pid_max_file >= 0;
     std::optional<Started> started = try_start(spec, root.get(), how);
@@ -206,6 +209,39 @@ Container launch(Spec given) {
     }
     return Container(std::move(started->process), std::move(started->console),
                      std::move(how.cgroup));
+  });
+}
+
+namespace {
+
+sys::Process adopt(pid_t pid) {
+  int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) base::throw_errno("open process");
+  return sys::Process(pid, sys::UniqueFd(fd));
+}
+
+}  // namespace
+
+Container join(int pidfd, Spec given) {
+  Spec spec = with_privileges(std::move(given));
+  return base::with_context("join container", [&] {
+    std::unique_ptr<Cgroup> cgroup = Cgroup::of_container(pidfd);
+    CgroupDemands demands;
+    demands.wait_for_parent = cgroup->needs_attach();
+    Plan plan = plan_join(spec, pidfd, demands);
+    SpawnOptions options;
+    options.cgroup = cgroup->clone_directory();
+    const int wanted[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
+    for (int i = 0; i < 3; ++i) options.stdio[i] = spec.tty ? -1 : wanted[i];
+    Spawned spawned = spawn(plan, options);
+    if (demands.wait_for_parent) admit(*cgroup, spawned);
+    Report report;
+    while (!report.failed && receive(spawned.status.get(), report)) {
+      if (report.status.type == wire::Status::kSplitOff) spawned.process = adopt(report.child);
+    }
+    if (report.failed) throw_failure(plan, report.status, spec);
+    CHECK(report.child > 0);
+    return Container(std::move(spawned.process), std::move(report.console), nullptr);
   });
 }
 

@@ -21,26 +21,29 @@
 ///   spec.root.lowers = {...};  spec.root.upper = ...;  spec.root.work = ...;
 ///   spec.argv = {"/bin/sh", "-c", "make"};
 ///   launch::Container container = launch::launch(std::move(spec));  // the program runs
-///   int status = container.wait().shell_status();                  // it and all its children ended
+///   int status = container.wait().shell_status();                  // it and all its children
+///   ended
 ///
-/// launch() turns the Spec into a plan (plan.h): a list of operations as data. A small static program,
-/// embedded in torte and started from a sealed memory file, performs them in order inside the new
-/// namespaces and becomes the program (or stays as its init). Nothing is left in the host's mount table.
+/// launch() turns the Spec into a plan (plan.h): a list of operations as data. A small static
+/// program, embedded in torte and started from a sealed memory file, performs them in order inside
+/// the new namespaces and becomes the program (or stays as its init). Nothing is left in the host's
+/// mount table.
 namespace launch {
 
 /// How the root comes about: either a detached `mount`, or parts of an overlay.
 struct RootFs {
-  /// A detached mount (sys::mount_overlay, sys::clone_mount); used up by the launch. Mount targets that
-  /// are missing in it are created in it.
+  /// A detached mount (sys::mount_overlay, sys::clone_mount); used up by the launch. Mount targets
+  /// that are missing in it are created in it.
   sys::UniqueFd mount;
 
   /// Directories of the image's layers, topmost first. Borrowed, as all descriptors below.
   std::vector<int> lowers;
-  /// A constant directory made once by fill_stub_layer(), stacked below everything, so that the usual
-  /// mount targets exist in any image without a trace; -1 for none.
+  /// A constant directory made once by fill_stub_layer(), stacked below everything, so that the
+  /// usual mount targets exist in any image without a trace; -1 for none.
   int stubs = -1;
-  /// An empty directory of this container alone, stacked above the image's layers when a mount target
-  /// is still missing; it then takes the targets. -1: targets are created in the upper directory.
+  /// An empty directory of this container alone, stacked above the image's layers when a mount
+  /// target is still missing; it then takes the targets. -1: targets are created in the upper
+  /// directory.
   int init_layer = -1;
   int upper = -1;  ///< takes the changes
   int work = -1;   ///< empty, never used before, beside `upper`
@@ -55,8 +58,8 @@ struct RootFs {
 /// changes nothing.
 void fill_stub_layer(int directory_fd);
 
-/// Something attached below the root, in the order of the list. Targets are resolved inside the root;
-/// missing ones are created (see RootFs).
+/// Something attached below the root, in the order of the list. Targets are resolved inside the
+/// root; missing ones are created (see RootFs).
 struct Mount {
   enum class Kind {
     kBind,   ///< `source`, or what is at `source_path` below it
@@ -145,7 +148,7 @@ struct Spec {
   std::vector<Ulimit> ulimits;
   uint64_t shm_bytes = 64 << 20;
   Limits limits;
-  /// A cgroup even without limits, for pause() and statistics.
+  /// A cgroup even without limits, for pause().
   bool own_cgroup = false;
 
   /// The program gets a terminal of its own; Container::console() is its other side.
@@ -181,12 +184,13 @@ class Container {
   void signal(int number) const { process_.signal(number); }
   /// Waits for the end of process 1, and with it of every process of the container. Once.
   sys::ExitStatus wait();
-  /// Stops and continues every process (cgroup freezer). Throws Unsupported without a cgroup.
+  /// Stops and continues every process. Throws Unsupported unless the Spec said `own_cgroup`.
   void pause();
   void resume();
 
  private:
   friend Container launch(Spec spec);
+  friend Container join(int pidfd, Spec spec);
   Container(sys::Process process, sys::UniqueFd console, std::unique_ptr<Cgroup> cgroup);
 
   std::unique_ptr<Cgroup> cgroup_;  // last to go: it can only be removed when empty
@@ -199,5 +203,11 @@ class Container {
 /// Error is the engine's own (125). May be called by several threads at once.
 /// [spec/security.md 5; spec/performance.md 2.1; spec/cli.md G4]
 Container launch(Spec spec);
+
+/// Starts another program in the namespaces and the cgroup of the running container whose process 1
+/// `pidfd` is (`torte exec`). Of `spec` counts what describes the process: argv, env, cwd,
+/// identity, rights, terminal, streams, ulimits. Errors as with launch(). In a user namespace torte
+/// must be in the container's own (sys::join_user_namespace).
+Container join(int pidfd, Spec spec);
 
 }  // namespace launch

@@ -19,8 +19,8 @@ class Plan {
   /// A slot to be filled by an operation.
   int new_slot();
 
-  /// Adds an operation; `what` is how an error names it. Returns a reference that is valid until the
-  /// next add(), for fields beyond the usual.
+  /// Adds an operation; `what` is how an error names it. Returns a reference that is valid until
+  /// the next add(), for fields beyond the usual.
   wire::Operation& add(wire::Kind kind, std::string what, wire::Operation fields = {},
                        std::string_view text = {});
 

@@ -29,8 +29,8 @@ constexpr const char* kFiles[] = {"etc/hosts", "etc/hostname", "etc/resolv.conf"
 
 /// What must exist in the root itself. A target below another mount is none of the root's business.
 std::vector<Target> targets_in_root(const Spec& spec) {
-  std::vector<Target> targets = {{sys::RootedPath("/proc")}, {sys::RootedPath("/dev")},
-                                 {sys::RootedPath("/sys")}};
+  std::vector<Target> targets = {
+      {sys::RootedPath("/proc")}, {sys::RootedPath("/dev")}, {sys::RootedPath("/sys")}};
   auto add = [&](const sys::RootedPath& path, bool is_directory) {
     bool inside = std::any_of(targets.begin(), targets.end(), [&](const Target& other) {
       return other.is_directory && path != other.path && path.is_within(other.path);
@@ -59,8 +59,8 @@ void copy_attributes(const struct stat& status, const sys::Xattrs& xattrs, int d
   for (const auto& [name, value] : xattrs) sys::set_xattr(directory_fd, name, value);
 }
 
-/// One target in the init layer. Directories that the image has are copied without their content, and
-/// their times are set last, when nothing more is created in them.
+/// One target in the init layer. Directories that the image has are copied without their content,
+/// and their times are set last, when nothing more is created in them.
 void add_stub(const sys::Root& image, int init_layer, const Target& target) {
   sys::RootedPath path = image.resolve(target.path);
   std::vector<std::string> names = path.components();
@@ -118,6 +118,8 @@ void fill_stub_layer(int directory_fd) {
     sys::UniqueFd file(::openat(directory_fd, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
     if (!file) base::throw_errno(std::string("create stub ") + name);
   }
+  if (::symlinkat("/proc/mounts", directory_fd, "etc/mtab") < 0 && errno != EEXIST)
+    base::throw_errno("create stub etc/mtab");
 }
 
 bool mount_is_directory(const Mount& mount) {
@@ -128,9 +130,8 @@ bool mount_is_directory(const Mount& mount) {
   if (mount.source_path.is_root()) return S_ISDIR(own.st_mode);
   auto status = sys::Root(mount.source.duplicate()).stat(mount.source_path);
   if (!status)
-    throw base::Error(base::Code::kNotFound,
-                      "mount " + mount.target.str() + ": no " + mount.source_path.str() +
-                          " in its source");
+    throw base::Error(base::Code::kNotFound, "mount " + mount.target.str() + ": no " +
+                                                 mount.source_path.str() + " in its source");
   return S_ISDIR(status->st_mode);
 }
 

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "runner/launch/cgroup.h"
 #include "runner/launch/rootfs.h"
+#include "runner/launch/sandbox_table.h"
 #include "runner/launch/seccomp.h"
 
 namespace launch {
@@ -29,29 +30,6 @@ using wire::OnError;
 constexpr uint64_t kInside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 constexpr uint64_t kNoSuidExecDev = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
 constexpr uint64_t kHidden = kNoSuidExecDev | MOUNT_ATTR_RDONLY;
-
-struct DeviceNode {
-  const char* name;
-  unsigned major, minor;
-  uint64_t number() const { return uint64_t{major} << 8 | minor; }
-};
-constexpr DeviceNode kDevices[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
-                                   {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
-
-struct Hidden {
-  const char* path;
-  bool is_directory;
-};
-constexpr Hidden kMasked[] = {
-    {"/proc/acpi", true},         {"/proc/asound", true},
-    {"/proc/kcore", false},       {"/proc/keys", false},
-    {"/proc/latency_stats", false}, {"/proc/timer_list", false},
-    {"/proc/timer_stats", false}, {"/proc/sched_debug", false},
-    {"/proc/scsi", true},         {"/proc/interrupts", false},
-    {"/sys/firmware", true},      {"/sys/devices/virtual/powercap", true},
-};
-constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                     "/proc/sysrq-trigger"};
 
 std::string strings(std::initializer_list<std::string_view> parts) {
   std::string text;
@@ -66,7 +44,33 @@ std::string strings(std::initializer_list<std::string_view> parts) {
 class Composer {
  public:
   Composer(const Spec& spec, const CgroupDemands& cgroup, Held& held)
-      : spec_(spec), cgroup_(cgroup), held_(held), real_devices_(sys::in_initial_user_namespace()) {}
+      : spec_(spec),
+        cgroup_(cgroup),
+        held_(held),
+        real_devices_(sys::in_initial_user_namespace()) {}
+
+  Plan compose_join(int target) {
+    int slot = plan_.inherit(target);
+    add(Kind::kResetSignals, "reset signals");
+    if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
+    add(Kind::kHideFromOthers, "hide from the container");
+    add(Kind::kSetNamespace, "join the container's namespaces",
+        {.a = slot,
+         .x = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+              CLONE_NEWCGROUP});
+    add(Kind::kClose, "close", {.a = slot});
+    add(Kind::kSplitOff, "enter the container's pid namespace");
+    // The join made the container's root our working directory.
+    root_ = plan_.new_slot();
+    add(Kind::kOpen, "open the container's root",
+        {.a = root_, .b = -1, .x = O_PATH | O_DIRECTORY, .y = kInside}, strings({"/"}));
+    if (spec_.tty) {
+      pts_ = open("/dev/pts", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
+      terminal();
+    }
+    become();
+    return std::move(plan_);
+  }
 
   Plan compose(int root_fd) {
     inherit(root_fd);
@@ -92,22 +96,31 @@ class Composer {
   }
 
   void inherit(int root_fd) {
-    root_ = plan_.inherit(root_fd);
+    root_ = inherit_one(root_fd);
     for (const Mount& mount : spec_.mounts) {
       int slot = -1;
-      if (mount.kind == Mount::Kind::kBind) slot = plan_.inherit(bind_source(mount));
+      if (mount.kind == Mount::Kind::kBind) slot = inherit_one(bind_source(mount));
       sources_.push_back(slot);
     }
     if (!real_devices_) {
       for (const DeviceNode& device : kDevices)
-        device_mounts_.push_back(plan_.inherit(held_.hold(
+        device_mounts_.push_back(inherit_one(held_.hold(
             sys::clone_mount(AT_FDCWD, base::str("/dev/", device.name).c_str(), false))));
     }
-    // Without a network namespace of its own the owner of the host's must mount sysfs; we may not be.
+    // Without a network namespace of its own the owner of the host's must mount sysfs; we may not
+    // be.
     if (spec_.network != Network::kNone && !real_devices_)
-      host_sys_ = plan_.inherit(held_.hold(sys::clone_mount(AT_FDCWD, "/sys", true)));
+      host_sys_ = inherit_one(held_.hold(sys::clone_mount(AT_FDCWD, "/sys", true)));
     if (cgroup_.pid_max_file >= 0) pid_max_file_ = plan_.inherit(cgroup_.pid_max_file);
-    if (spec_.network == Network::kJoin) network_ = plan_.inherit(spec_.network_namespace);
+    if (spec_.network == Network::kJoin) network_ = inherit_one(spec_.network_namespace);
+  }
+
+  /// The program's own streams will be 0, 1 and 2, so what the plan names must not be.
+  int inherit_one(int fd) {
+    if (fd > 2) return plan_.inherit(fd);
+    int high = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (high < 0) base::throw_errno("duplicate descriptor");
+    return plan_.inherit(held_.hold(sys::UniqueFd(high)));
   }
 
   int bind_source(const Mount& mount) {
@@ -126,9 +139,7 @@ class Composer {
   void begin() {
     add(Kind::kResetSignals, "reset signals");
     if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
-    if (pid_max_file_ >= 0)
-      add(Kind::kExpectOther, "see whether pid_max is per namespace", {.b = pid_max_file_},
-          strings({kPidMaxPath}));
+    if (pid_max_file_ >= 0) see_whose_pid_max();
     if (cgroup_.unshare_namespace)
       add(Kind::kUnshare, "create cgroup namespace", {.x = CLONE_NEWCGROUP});
     if (network_ >= 0)
@@ -143,25 +154,31 @@ class Composer {
   }
 
   /// Parts of a mount can only be cloned once it is attached somewhere. A directory of the old root
-  /// that surely exists does: what is stacked there goes with it. (Not "/" itself: that is where ours
-  /// will be, and unmounting the old root means the topmost mount there.)
+  /// that surely exists does: what is stacked there goes with it. (Not "/" itself: that is where
+  /// ours will be, and unmounting the old root means the topmost mount there.)
   void attach_sources() {
     bool files = spec_.hosts || spec_.resolv_conf || spec_.hostname_file;
     for (size_t i = 0; i < spec_.mounts.size(); ++i) {
       const Mount& mount = spec_.mounts[i];
       if (mount.kind == Mount::Kind::kFile) files = true;
       if (takes_part_of_detached(mount))
-        add(Kind::kAttachOutside, "attach the source of " + mount.target.str(),
-            {.a = sources_[i]}, strings({"/proc"}));
+        add(Kind::kAttachOutside, "attach the source of " + mount.target.str(), {.a = sources_[i]},
+            strings({"/proc"}));
     }
     if (!files) return;
-    files_ = new_file_system("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, strings({"mode", "700"}),
-                             "files");
+    files_ = new_file_system("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                             strings({"mode", "700"}), "files");
     add(Kind::kAttachOutside, "attach files", {.a = files_}, strings({"/proc"}));
   }
 
   static bool takes_part_of_detached(const Mount& mount) {
     return mount.source_is_detached && !mount.source_path.is_root();
+  }
+
+  void see_whose_pid_max() {
+    add(Kind::kExpectOther, "see whether pid_max is per namespace", {.b = pid_max_file_},
+        strings({kPidMaxPath}));
+    add(Kind::kClose, "close", {.a = pid_max_file_});
   }
 
   void attach_root() {
@@ -256,13 +273,14 @@ class Composer {
     if (!spec_.host_ipc) mount_on("/dev/mqueue", "mqueue", kNoSuidExecDev, "");
   }
 
-  /// mknod where we may, else the host's node bound to a file; checked to be the device it should be.
+  /// mknod where we may, else the host's node bound to a file; checked to be the device it should
+  /// be.
   void device(const DeviceNode& device, size_t index) {
     std::string what = base::str("/dev/", device.name);
     int node = plan_.new_slot();
     if (real_devices_) {
-      add(Kind::kMakeNode, "create " + what,
-          {.b = dev_, .c = S_IFCHR | 0666, .x = device.number()}, strings({device.name}));
+      add(Kind::kMakeNode, "create " + what, {.b = dev_, .c = S_IFCHR | 0666, .x = device.number()},
+          strings({device.name}));
       add(Kind::kOpen, "open " + what,
           {.a = node, .b = dev_, .x = O_PATH | O_NOFOLLOW, .y = RESOLVE_BENEATH},
           strings({device.name}));
@@ -270,6 +288,7 @@ class Composer {
     } else {
       int mount = device_mounts_[index];
       add(Kind::kCheckDevice, "check " + what, {.a = mount, .x = device.number()});
+      set_attributes(mount, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, what);
       add(Kind::kMakeFile, "create " + what, {.a = node, .b = dev_, .c = 0666},
           strings({device.name}));
       add(Kind::kAttach, "attach " + what, {.a = mount, .b = node});
@@ -306,7 +325,8 @@ class Composer {
 
   // --- files, user mounts ---
 
-  /// Files with content live on one tmpfs that is itself visible nowhere; each is bound to its place.
+  /// Files with content live on one tmpfs that is itself visible nowhere; each is bound to its
+  /// place.
   void mount_files() {
     auto add_file = [&](const char* path, const std::optional<std::string>& content) {
       if (!content) return;
@@ -328,7 +348,10 @@ class Composer {
     int clone = plan_.new_slot();
     std::string what = mount.target.str();
     add(Kind::kMakeFile, "write " + what,
-        {.a = file, .b = files_, .c = static_cast<int>(mount.mode & 07777), .x = mount.uid,
+        {.a = file,
+         .b = files_,
+         .c = static_cast<int>(mount.mode & 07777),
+         .x = mount.uid,
          .y = mount.gid},
         strings({std::to_string(file_count_++)}) + mount.content);
     add(Kind::kCloneTree, "bind " + what, {.a = clone, .b = file});
@@ -370,8 +393,7 @@ class Composer {
     int clone = plan_.new_slot();
     add(Kind::kOpen, "open " + mount.source_path.str() + " in the source of " + what,
         {.a = found, .b = source, .x = O_PATH, .y = kInside}, strings({mount.source_path.str()}));
-    add(Kind::kCloneTree, "bind " + what,
-        {.a = clone, .b = found, .x = mount.recursive ? 1u : 0u});
+    add(Kind::kCloneTree, "bind " + what, {.a = clone, .b = found, .x = mount.recursive ? 1u : 0u});
     add(Kind::kClose, "close", {.a = found});
     return clone;
   }
@@ -384,17 +406,25 @@ class Composer {
 
   void console() {
     if (!spec_.tty) return;
-    int terminal = plan_.new_slot();
+    int ours = terminal();
     int file = plan_.new_slot();
     int mount = plan_.new_slot();
-    add(Kind::kTerminal, "open terminal",
-        {.a = terminal, .b = pts_, .c = spec_.tty_rows, .d = spec_.tty_columns,
-         .x = spec_.identity.uid});
     add(Kind::kMakeFile, "create /dev/console", {.a = file, .b = dev_, .c = 0600},
         strings({"console"}));
-    add(Kind::kCloneTree, "bind /dev/console", {.a = mount, .b = terminal});
+    add(Kind::kCloneTree, "bind /dev/console", {.a = mount, .b = ours});
     attach(mount, file, "/dev/console");
-    add(Kind::kClose, "close", {.a = terminal});
+    add(Kind::kClose, "close", {.a = ours});
+  }
+
+  int terminal() {
+    int slot = plan_.new_slot();
+    add(Kind::kTerminal, "open terminal",
+        {.a = slot,
+         .b = pts_,
+         .c = spec_.tty_rows,
+         .d = spec_.tty_columns,
+         .x = spec_.identity.uid});
+    return slot;
   }
 
   // --- what is hidden ---
@@ -409,7 +439,8 @@ class Composer {
   void hide() {
     std::vector<std::pair<int, std::string>> attached;
     for (const Hidden& hidden : kMasked)
-      if (!unmasked(hidden.path)) attached.emplace_back(mask(hidden.path, hidden.is_directory), hidden.path);
+      if (!unmasked(hidden.path))
+        attached.emplace_back(mask(hidden.path, hidden.is_directory), hidden.path);
     for (const std::string& path : spec_.mask) {
       struct stat status;
       bool directory = ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
@@ -465,8 +496,8 @@ class Composer {
         {.a = cwd});
     add(Kind::kUmask, "set umask", {.c = static_cast<int>(spec_.umask.value_or(022))});
     add(Kind::kBoundingSet, "drop capabilities", {.x = spec_.capabilities});
-    // Without no_new_privs only the privileged may load a filter, so it comes before they are given up;
-    // everything after it is allowed by every policy.
+    // Without no_new_privs only the privileged may load a filter, so it comes before they are given
+    // up; everything after it is allowed by every policy.
     bool filter = spec_.seccomp == Seccomp::kDefault && !spec_.privileged;
     if (filter && !spec_.no_new_privileges) load_filter();
     identity();
@@ -502,7 +533,8 @@ class Composer {
       add(Kind::kGroups, "set groups", {},
           {reinterpret_cast<const char*>(groups.data()), groups.size() * sizeof(gid_t)});
     add(Kind::kIdentity, base::str("become user ", spec_.identity.uid, ":", spec_.identity.gid),
-        {.c = static_cast<int>(spec_.identity.uid), .d = static_cast<int>(spec_.identity.gid),
+        {.c = static_cast<int>(spec_.identity.uid),
+         .d = static_cast<int>(spec_.identity.gid),
          .x = spec_.capabilities});
   }
 
@@ -519,7 +551,8 @@ class Composer {
       }
     }
     add(Kind::kExecute, "execute " + base::printable(spec_.argv[0]),
-        {.c = static_cast<int>(spec_.argv.size()), .d = static_cast<int>(spec_.env.size()),
+        {.c = static_cast<int>(spec_.argv.size()),
+         .d = static_cast<int>(spec_.env.size()),
          .x = spec_.init ? 1u : 0u},
         text);
   }
@@ -540,6 +573,11 @@ class Composer {
 
 Plan plan_sandbox(const Spec& spec, int root_fd, const CgroupDemands& cgroup, Held& held) {
   return Composer(spec, cgroup, held).compose(root_fd);
+}
+
+Plan plan_join(const Spec& spec, int target, const CgroupDemands& cgroup) {
+  Held nothing;
+  return Composer(spec, cgroup, nothing).compose_join(target);
 }
 
 }  // namespace launch

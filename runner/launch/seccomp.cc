@@ -1,8 +1,8 @@
 // The system call filter as a decision tree.
 //
-// A BPF program that compares the number with each of 400 others costs every load of it (and, before
-// Linux 5.11, every call). Calls that follow the same rule mostly have neighbouring numbers, so the
-// table is a list of some hundred ranges and the program a binary search over it:
+// A BPF program that compares the number with each of 400 others costs every load of it (and,
+// before Linux 5.11, every call). Calls that follow the same rule mostly have neighbouring numbers,
+// so the table is a list of some hundred ranges and the program a binary search over it:
 //
 //   right architecture? -> number >= middle? -> ... -> leaf: allow, refuse, or look at an argument
 //
@@ -38,8 +38,8 @@ constexpr uint32_t kNoSuchCall = SECCOMP_RET_ERRNO | ENOSYS;
 
 sock_filter statement(int code, uint32_t k) { return {static_cast<uint16_t>(code), 0, 0, k}; }
 sock_filter jump(int code, uint32_t k, size_t yes, size_t no) {
-  return {static_cast<uint16_t>(BPF_JMP | code), static_cast<uint8_t>(yes), static_cast<uint8_t>(no),
-          k};
+  return {static_cast<uint16_t>(BPF_JMP | code), static_cast<uint8_t>(yes),
+          static_cast<uint8_t>(no), k};
 }
 sock_filter result(uint32_t action) { return statement(BPF_RET | BPF_K, action); }
 /// The low half of an argument: all the calls we look into take an int there.
@@ -60,8 +60,8 @@ Code by_value(uint32_t argument, std::initializer_list<uint32_t> values, uint32_
   return code;
 }
 
-/// mknod: anything but devices, and of those the ones every container has in /dev; 0:0 is overlayfs's
-/// sign for a deleted file. Block devices never: the node could be opened.
+/// mknod: anything but devices, and of those the ones every container has in /dev; 0:0 is
+/// overlayfs's sign for a deleted file. Block devices never: the node could be opened.
 Code make_node(uint32_t mode_argument) {
   constexpr uint32_t kTerminals = 136 << 8;
   return {
@@ -96,38 +96,57 @@ Code leaf(Rule rule, Capabilities capabilities) {
     return {result((capabilities >> capability & 1) != 0 ? kAllow : kRefuse)};
   };
   switch (rule) {
-    case Rule::kAllow: return {result(kAllow)};
-    case Rule::kRefuse: return {result(kRefuse)};
-    case Rule::kUnknownToUs: return {result(kNoSuchCall)};
-    case Rule::kNeedsSysAdmin: return needs(CAP_SYS_ADMIN);
-    case Rule::kNeedsDacReadSearch: return needs(CAP_DAC_READ_SEARCH);
-    case Rule::kNeedsSysModule: return needs(CAP_SYS_MODULE);
-    case Rule::kNeedsSysBoot: return needs(CAP_SYS_BOOT);
-    case Rule::kNeedsSysRawio: return needs(CAP_SYS_RAWIO);
-    case Rule::kNeedsSysTime: return needs(CAP_SYS_TIME);
-    case Rule::kNeedsSysPtrace: return needs(CAP_SYS_PTRACE);
-    case Rule::kNeedsSysPacct: return needs(CAP_SYS_PACCT);
-    case Rule::kNeedsSysTtyConfig: return needs(CAP_SYS_TTY_CONFIG);
-    case Rule::kNeedsSysNice: return needs(CAP_SYS_NICE);
-    case Rule::kNeedsSysChroot: return needs(CAP_SYS_CHROOT);
+    case Rule::kAllow:
+      return {result(kAllow)};
+    case Rule::kRefuse:
+      return {result(kRefuse)};
+    case Rule::kUnknownToUs:
+      return {result(kNoSuchCall)};
+    case Rule::kNeedsSysAdmin:
+      return needs(CAP_SYS_ADMIN);
+    case Rule::kNeedsDacReadSearch:
+      return needs(CAP_DAC_READ_SEARCH);
+    case Rule::kNeedsSysModule:
+      return needs(CAP_SYS_MODULE);
+    case Rule::kNeedsSysBoot:
+      return needs(CAP_SYS_BOOT);
+    case Rule::kNeedsSysRawio:
+      return needs(CAP_SYS_RAWIO);
+    case Rule::kNeedsSysTime:
+      return needs(CAP_SYS_TIME);
+    case Rule::kNeedsSysPtrace:
+      return needs(CAP_SYS_PTRACE);
+    case Rule::kNeedsSysPacct:
+      return needs(CAP_SYS_PACCT);
+    case Rule::kNeedsSysTtyConfig:
+      return needs(CAP_SYS_TTY_CONFIG);
+    case Rule::kNeedsSysNice:
+      return needs(CAP_SYS_NICE);
+    case Rule::kNeedsSysChroot:
+      return needs(CAP_SYS_CHROOT);
     case Rule::kClone:
       if ((capabilities >> CAP_SYS_ADMIN & 1) != 0) return {result(kAllow)};
       return clone_without_namespaces();
-    case Rule::kSocket: return by_value(0, {38, 40}, kRefuse, kAllow);  // AF_ALG, AF_VSOCK
-    case Rule::kSocketCall: return by_value(0, {1}, kRefuse, kAllow);   // SYS_SOCKET
+    case Rule::kSocket:
+      return by_value(0, {38, 40}, kRefuse, kAllow);  // AF_ALG, AF_VSOCK
+    case Rule::kSocketCall:
+      return by_value(0, {1}, kRefuse, kAllow);  // SYS_SOCKET
     case Rule::kPersonality:
       return by_value(0, {0, 8, 0x20000, 0x20008, 0xffffffff}, kAllow, kRefuse);
-    case Rule::kIoctl: return by_value(1, {TIOCSTI, TIOCLINUX}, kRefuse, kAllow);
-    case Rule::kMakeNode: return make_node(1);
-    case Rule::kMakeNodeAt: return make_node(2);
+    case Rule::kIoctl:
+      return by_value(1, {TIOCSTI, TIOCLINUX}, kRefuse, kAllow);
+    case Rule::kMakeNode:
+      return make_node(1);
+    case Rule::kMakeNodeAt:
+      return make_node(2);
   }
   return {result(kRefuse)};
 }
 
 void append(Code& code, const Code& more) { code.insert(code.end(), more.begin(), more.end()); }
 
-/// Compares the accumulator with the first number of the right half; jumps further than a byte can say
-/// go through an unconditional one.
+/// Compares the accumulator with the first number of the right half; jumps further than a byte can
+/// say go through an unconditional one.
 Code search(std::span<const RuleRange> ranges, Capabilities capabilities) {
   if (ranges.size() == 1) return leaf(ranges[0].rule, capabilities);
   size_t middle = ranges.size() / 2;
@@ -175,8 +194,7 @@ std::string seccomp_program(Capabilities capabilities) {
   append(both, native);
   append(both, x32);
   append(code, for_architecture(AUDIT_ARCH_X86_64, load_number_and(both)));
-  append(code,
-         for_architecture(AUDIT_ARCH_I386, load_number_and(search(kForeign, capabilities))));
+  append(code, for_architecture(AUDIT_ARCH_I386, load_number_and(search(kForeign, capabilities))));
 #else
   append(code,
          for_architecture(AUDIT_ARCH_AARCH64, load_number_and(search(kNative, capabilities))));

@@ -29,13 +29,13 @@ namespace {
 /// Made once; the file lives as long as torte does. (CVE-2019-5736)
 int launcher_file() {
   static const sys::UniqueFd file = sys::sealed_memfd(
-      "torte-init", {torte_launcher_begin,
-                     static_cast<size_t>(torte_launcher_end - torte_launcher_begin)});
+      "torte-init",
+      {torte_launcher_begin, static_cast<size_t>(torte_launcher_end - torte_launcher_begin)});
   return file.get();
 }
 
-/// Everything the child needs, prepared beforehand: between clone and execve it shares our memory, so it
-/// only makes system calls.
+/// Everything the child needs, prepared beforehand: between clone and execve it shares our memory,
+/// so it only makes system calls.
 struct Child {
   int stdio[3];
   int stdio_high[3];
@@ -92,8 +92,8 @@ long clone3_on_stack(clone_args* arguments, int (*function)(void*), void* data) 
     return -ENOSYS;
   }
   auto* top = reinterpret_cast<char*>(arguments->stack) + arguments->stack_size;
-  int pid = ::clone(function, top, static_cast<int>(arguments->flags | arguments->exit_signal), data,
-                    reinterpret_cast<int*>(arguments->pidfd));
+  int pid = ::clone(function, top, static_cast<int>(arguments->flags | arguments->exit_signal),
+                    data, reinterpret_cast<int*>(arguments->pidfd));
   return pid < 0 ? -errno : pid;
 }
 #endif

@@ -19,8 +19,8 @@ struct Spawned {
   sys::UniqueFd status;
 };
 
-/// Starts the launcher on `plan`. The calling thread stops until the launcher's own execve, a fraction
-/// of a millisecond; nothing of this process is copied, however large it is.
+/// Starts the launcher on `plan`. The calling thread stops until the launcher's own execve, a
+/// fraction of a millisecond; nothing of this process is copied, however large it is.
 /// [spec/performance.md rule 6]
 Spawned spawn(const Plan& plan, const SpawnOptions& options);
 

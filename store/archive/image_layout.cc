@@ -240,7 +240,7 @@ std::vector<FoundImage> ImageLayout::get_images(const oci::Platform& platform) c
   return images;
 }
 
-std::unique_ptr<base::Source> ImageLayout::open_blob(const oci::Descriptor& blob) const {
+std::unique_ptr<base::Source> ImageLayout::open_unverified_blob(const oci::Descriptor& blob) const {
   auto file = find_blob(blob.digest);
   if (!file) {
     std::string message = base::str("blob ", blob.digest.str(), " is not in the layout");
@@ -252,7 +252,12 @@ std::unique_ptr<base::Source> ImageLayout::open_blob(const oci::Descriptor& blob
                       base::str("blob ", blob.digest.str(), " has ", file->size_bytes(),
                                 " bytes, its descriptor says ", blob.size_bytes),
                       "size-mismatch");
-  return std::make_unique<oci::VerifiedSource>(file->open(), blob.digest, blob.size_bytes);
+  return file->open();
+}
+
+std::unique_ptr<base::Source> ImageLayout::open_blob(const oci::Descriptor& blob) const {
+  return std::make_unique<oci::VerifiedSource>(open_unverified_blob(blob), blob.digest,
+                                               blob.size_bytes);
 }
 
 std::string ImageLayout::read_blob(const oci::Descriptor& blob, uint64_t limit) const {

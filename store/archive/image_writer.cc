@@ -44,14 +44,14 @@ class DirectoryWriter : public ImageWriter {
   }
 
  protected:
-  void write_blob(const oci::Descriptor& blob, base::Source& content) override {
+  void write_blob(const oci::Descriptor& blob, const Produce& produce) override {
     std::filesystem::path target = directory_ / blob_path(blob.digest);
     std::string beside = (directory_ / "blobs" / "sha256" / ".new-XXXXXX").string();
     sys::UniqueFd fd(::mkostemp(beside.data(), O_CLOEXEC));
     if (!fd) base::throw_errno("create " + beside);
     try {
       sys::FdSink sink(fd.get(), beside);
-      base::copy(content, sink);
+      produce(sink);
       if (::fchmod(fd.get(), 0644) < 0) base::throw_errno("chmod " + beside);
       if (::fdatasync(fd.get()) < 0) base::throw_errno("sync " + beside);
       if (::rename(beside.c_str(), target.c_str()) < 0)
@@ -79,8 +79,8 @@ class ArchiveWriter : public ImageWriter {
   }
 
  protected:
-  void write_blob(const oci::Descriptor& blob, base::Source& content) override {
-    tar_.add_file(blob_path(blob.digest), blob.size_bytes, content);
+  void write_blob(const oci::Descriptor& blob, const Produce& produce) override {
+    tar_.add_file(blob_path(blob.digest), blob.size_bytes, produce);
   }
   TarOutput& tar() { return tar_; }
 
@@ -116,17 +116,27 @@ class DockerWriter : public ArchiveWriter {
 
 }  // namespace
 
-void ImageWriter::add_blob(const oci::Descriptor& blob, base::Source& content) {
+void ImageWriter::add_blob(const oci::Descriptor& blob, const Produce& produce) {
   if (has_blob(blob.digest)) return;
   if (blob.digest.algorithm() != "sha256")
     throw base::Error(base::Code::kUnsupported,
                       "write blob " + blob.digest.str() + ": only sha256 layouts are written");
   oci::Verifier verifier(blob.digest, blob.size_bytes);
-  base::TeeSource checked(content, verifier);
-  // The verdict comes after the bytes: a writer whose blob was refused must not be finished.
-  write_blob(blob, checked);
-  verifier.finish();
+  // The bytes are judged before write_blob() makes them part of the bundle.
+  write_blob(blob, [&](base::Sink& out) {
+    base::TeeSink checked(verifier, out);
+    produce(checked);
+    verifier.finish();
+  });
   written_.insert(blob.digest);
+}
+
+void ImageWriter::add_blob(const oci::Descriptor& blob, base::Source& content) {
+  add_blob(blob, [&](base::Sink& out) { base::copy(content, out); });
+}
+
+void ImageWriter::add_blob(const oci::Descriptor& blob, std::string_view content) {
+  add_blob(blob, [&](base::Sink& out) { out.write(base::as_bytes(content)); });
 }
 
 void ImageWriter::add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
@@ -135,8 +145,7 @@ void ImageWriter::add_image(const oci::Manifest& manifest, const oci::ImageConfi
   for (const oci::Descriptor& layer : manifest.layers) CHECK(has_blob(layer.digest));
   std::string text = manifest.bytes();
   oci::Descriptor entry = oci::Descriptor::of(manifest.media_type, text);
-  base::MemorySource source(base::as_bytes(text));
-  add_blob(entry, source);
+  add_blob(entry, text);
   entry.platform = config.platform;
   std::vector<oci::Descriptor>& entries = index_.manifests;
   if (names.empty()) entries.push_back(entry);

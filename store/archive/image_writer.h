@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -23,8 +24,13 @@ class ImageWriter {
 
   /// Whether the blob is in the bundle already; adding it again does nothing.
   bool has_blob(const oci::Digest& digest) const { return written_.contains(digest); }
-  /// Reads all of `content`. Throws Corrupt when it is not what `blob` describes.
+  /// Writes the bytes of a blob to the sink it is given.
+  using Produce = std::function<void(base::Sink&)>;
+  /// Throws Corrupt when what `produce` writes is not what `blob` describes.
+  void add_blob(const oci::Descriptor& blob, const Produce& produce);
+  /// The same for bytes that are there to be read.
   void add_blob(const oci::Descriptor& blob, base::Source& content);
+  void add_blob(const oci::Descriptor& blob, std::string_view content);
 
   /// Adds the manifest itself and an entry for each name. Configuration and layers must be there.
   /// `config` gives the platform.
@@ -35,7 +41,7 @@ class ImageWriter {
   virtual void finish() = 0;
 
  protected:
-  virtual void write_blob(const oci::Descriptor& blob, base::Source& content) = 0;
+  virtual void write_blob(const oci::Descriptor& blob, const Produce& produce) = 0;
   /// For forms with more than the index: called once an image.
   virtual void note_image(const oci::Manifest&, const oci::ImageConfig&,
                           const std::vector<oci::Reference>&) {}

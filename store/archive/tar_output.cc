@@ -12,6 +12,32 @@ namespace {
 
 constexpr size_t kBlock = 512;
 
+/// Lets through exactly as many bytes as the header announced.
+class Exactly : public base::Sink {
+ public:
+  Exactly(base::Sink& out, uint64_t size_bytes, const std::string& path)
+      : out_(out), size_bytes_(size_bytes), path_(path) {}
+  void write(base::Bytes bytes) override {
+    count_ += bytes.size();
+    if (count_ > size_bytes_) fail();
+    out_.write(bytes);
+  }
+  void finish() const {
+    if (count_ != size_bytes_) fail();
+  }
+
+ private:
+  [[noreturn]] void fail() const {
+    throw base::Error(base::Code::kCorrupt,
+                      base::str(path_, ": ", count_, " bytes instead of ", size_bytes_),
+                      "size-mismatch");
+  }
+  base::Sink& out_;
+  uint64_t size_bytes_;
+  const std::string& path_;
+  uint64_t count_ = 0;
+};
+
 }  // namespace
 
 void TarOutput::header(const std::string& path, char type, uint32_t mode, uint64_t size_bytes) {
@@ -40,16 +66,15 @@ void TarOutput::header(const std::string& path, char type, uint32_t mode, uint64
 void TarOutput::add_directory(const std::string& path) { header(path + "/", '5', 0755, 0); }
 
 void TarOutput::add_file(const std::string& path, std::string_view content) {
-  base::MemorySource source(base::as_bytes(content));
-  add_file(path, content.size(), source);
+  add_file(path, content.size(), [&](base::Sink& out) { out.write(base::as_bytes(content)); });
 }
 
-void TarOutput::add_file(const std::string& path, uint64_t size_bytes, base::Source& content) {
+void TarOutput::add_file(const std::string& path, uint64_t size_bytes,
+                         const std::function<void(base::Sink&)>& produce) {
   header(path, '0', 0644, size_bytes);
-  uint64_t copied = base::copy(content, out_, size_bytes);
-  if (copied != size_bytes)
-    throw base::Error(base::Code::kCorrupt, base::str(path, ": ", copied, " bytes instead of ",
-                                                      size_bytes));
+  Exactly content(out_, size_bytes, path);
+  produce(content);
+  content.finish();
   static constexpr char kZeros[kBlock] = {};
   size_t padding = (kBlock - size_bytes % kBlock) % kBlock;
   out_.write(base::as_bytes(std::string_view(kZeros, padding)));

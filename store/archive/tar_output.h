@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/bytes.h"
@@ -14,8 +15,9 @@ class TarOutput {
   explicit TarOutput(base::Sink& out) : out_(out) {}
   void add_directory(const std::string& path);
   void add_file(const std::string& path, std::string_view content);
-  /// Throws Corrupt when `content` does not have exactly `size_bytes`.
-  void add_file(const std::string& path, uint64_t size_bytes, base::Source& content);
+  /// `produce` writes the content. Throws Corrupt unless that is exactly `size_bytes`.
+  void add_file(const std::string& path, uint64_t size_bytes,
+                const std::function<void(base::Sink&)>& produce);
   /// The end-of-archive blocks.
   void finish();
 

@@ -16,7 +16,6 @@ namespace layer {
 namespace {
 
 constexpr size_t kMaxOpen = 64;
-constexpr size_t kMaxNodes = 1 << 16;
 constexpr int kMaxLinks = 40;
 constexpr size_t kMaxName = 255;
 
@@ -403,7 +402,7 @@ void Directories::finish() {
 }
 
 void Directories::trim() {
-  if (nodes_.size() > kMaxNodes) flush();
+  if (nodes_.size() > options_.max_nodes) flush();
 }
 
 }  // namespace layer

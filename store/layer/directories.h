@@ -22,7 +22,7 @@ namespace layer {
 /// It walks by itself, one component at a time with O_NOFOLLOW, and resolves links in the tree as if
 /// its root were "/". Paths may be longer than PATH_MAX. In a layer, a directory that the tar did not
 /// mention is taken from the lower layers: its metadata when it is a directory there, its target when
-/// it is a link. Memory is bounded: above kMaxNodes everything pending is applied and forgotten, and
+/// it is a link. Memory is bounded: above Options::max_nodes everything pending is applied and forgotten, and
 /// what is needed again is read back from the tree.
 ///
 /// Internal to the room; one thread.
@@ -41,6 +41,7 @@ class Directories {
     bool layer = false;
     bool user_xattr = false;
     uint64_t max_directories = UINT64_MAX;  ///< implied ones; above: Invalid
+    uint64_t max_nodes = 1 << 16;
     LowerView lower;
   };
 

@@ -1,3 +1,4 @@
+#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
 #include <algorithm>
@@ -15,7 +16,8 @@ namespace {
   throw base::Error(base::Code::kCorrupt, "gzip: " + what, "gzip-corrupt");
 }
 
-/// Inflates member after member; ISA-L reads the header of each and checks CRC-32 and size.
+/// Inflates member after member. The member headers are read here, byte by byte: ISA-L forgets the
+/// flags of a header that two reads of the source share. It checks CRC-32 and size of the trailer.
 class GzipDecoder : public base::Source {
  public:
   explicit GzipDecoder(base::Source& source)
@@ -36,34 +38,51 @@ class GzipDecoder : public base::Source {
       if (members_ == 0) corrupt("the stream is empty");
       return false;
     }
-    check_magic();
-    if (members_ == 0)
-      isal_inflate_init(state_.get());
-    else
-      isal_inflate_reset(state_.get());
-    state_->crc_flag = ISAL_GZIP;
+    read_header();
+    isal_inflate_init(state_.get());
+    state_->crc_flag = ISAL_GZIP_NO_HDR_VER;
     in_member_ = true;
-    feed(magic_, 2);
     return true;
   }
 
-  void check_magic() {
-    for (uint8_t& byte : magic_) {
-      base::Bytes bytes = input_.peek();
-      byte = bytes.empty() ? 0 : static_cast<uint8_t>(bytes[0]);
-      if (!bytes.empty()) input_.consume(1);
+  // [RFC 1952, 2.3]
+  void read_header() {
+    enum Flag : uint8_t { kHeaderCrc = 2, kExtra = 4, kName = 8, kComment = 16, kReserved = 0xe0 };
+    header_crc_ = 0;
+    const char* not_gzip =
+        members_ == 0 ? "not a gzip stream" : "other data after the end of the stream";
+    if (header_byte() != 0x1f || header_byte() != 0x8b) corrupt(not_gzip);
+    if (header_byte() != 8) corrupt("unknown compression method");
+    uint8_t flags = header_byte();
+    if ((flags & kReserved) != 0) corrupt("unknown flags in a member header");
+    for (int i = 0; i < 6; ++i) header_byte();  // time, extra flags, system
+    if ((flags & kExtra) != 0) {
+      unsigned size = header_byte();
+      size |= static_cast<unsigned>(header_byte()) << 8;
+      for (; size > 0; --size) header_byte();
     }
-    if (magic_[0] != 0x1f || magic_[1] != 0x8b)
-      corrupt(members_ == 0 ? "not a gzip stream" : "other data after the end of the stream");
+    if ((flags & kName) != 0) skip_text();
+    if ((flags & kComment) != 0) skip_text();
+    if ((flags & kHeaderCrc) != 0) {
+      uint32_t computed = header_crc_ & 0xffff;
+      uint32_t stored = header_byte();
+      stored |= static_cast<uint32_t>(header_byte()) << 8;
+      if (stored != computed) corrupt("checksum of a member header does not match");
+    }
   }
 
-  void feed(uint8_t* bytes, uint32_t count) {
-    uint8_t none = 0;
-    state_->next_out = &none;
-    state_->avail_out = 0;
-    state_->next_in = bytes;
-    state_->avail_in = count;
-    check(isal_inflate(state_.get()));
+  void skip_text() {
+    while (header_byte() != 0) {
+    }
+  }
+
+  uint8_t header_byte() {
+    base::Bytes bytes = input_.peek();
+    if (bytes.empty()) corrupt("the stream is cut short");
+    uint8_t byte = static_cast<uint8_t>(bytes[0]);
+    input_.consume(1);
+    header_crc_ = crc32_gzip_refl(header_crc_, &byte, 1);
+    return byte;
   }
 
   // Fills part of the buffer; 0 when the member ended without more output.
@@ -97,9 +116,6 @@ class GzipDecoder : public base::Source {
         return;
       case ISAL_INCORRECT_CHECKSUM:
         corrupt("checksum or size in the trailer does not match the content");
-      case ISAL_INVALID_WRAPPER:
-      case ISAL_UNSUPPORTED_METHOD:
-        corrupt("invalid member header");
       default:
         corrupt(base::str("invalid compressed data (", status, ")"));
     }
@@ -107,7 +123,7 @@ class GzipDecoder : public base::Source {
 
   PackedInput input_;
   std::unique_ptr<inflate_state> state_;
-  uint8_t magic_[2] = {};
+  uint32_t header_crc_ = 0;
   bool in_member_ = false;
   uint64_t members_ = 0;
 };

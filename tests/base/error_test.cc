@@ -21,6 +21,16 @@ TEST(Error, ContextIsPutInFrontOuterLast) {
   }
 }
 
+TEST(Error, CarriesItsPlaceThroughACopy) {
+  base::Error error(base::Code::kInvalid, "no such stage");
+  EXPECT_FALSE(error.place().has_value());
+  error.set_place({{"Recipe", 3, 3, 6, 4}, nullptr, "unknown", ""});
+  base::Error copy = error;
+  ASSERT_TRUE(copy.place().has_value());
+  EXPECT_EQ(copy.place()->where.column, 6);
+  EXPECT_EQ(copy.place()->label, "unknown");
+}
+
 TEST(SystemError, KeepsErrnoAndSpellsIt) {
   errno = ENOSPC;
   try {

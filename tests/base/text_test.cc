@@ -37,4 +37,13 @@ TEST(FormatSize, HasOneDecimalFromKiB) {
   EXPECT_EQ(base::format_size(88290099), "84.2 MiB");
 }
 
+TEST(FormatElapsed, GrowsCoarserWithLength) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(base::format_elapsed(milliseconds(449)), "0.4s");
+  EXPECT_EQ(base::format_elapsed(milliseconds(59999)), "59.9s");
+  EXPECT_EQ(base::format_elapsed(milliseconds(185000)), "3m05s");
+  EXPECT_EQ(base::format_elapsed(milliseconds(7620000)), "2h07m");
+  EXPECT_EQ(base::format_elapsed(milliseconds(-5)), "0.0s");
+}
+
 }  // namespace

@@ -1,4 +1,5 @@
-// Recipes of any bytes: parsing, validating and checking never crash, and every word knows its place.
+// Recipes of any bytes: parsing, validating and checking never crash, and every word knows its
+// place.
 #include <cstdint>
 #include <string>
 #include <string_view>

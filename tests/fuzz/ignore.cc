@@ -11,8 +11,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view text(reinterpret_cast<const char*>(data), size);
   size_t zero = std::min(text.find('\0'), text.size());
-  std::string path =
-      dockerfile::clean_path(zero < text.size() ? text.substr(zero + 1) : std::string_view("a/b/c"));
+  std::string path = dockerfile::clean_path(zero < text.size() ? text.substr(zero + 1)
+                                                               : std::string_view("a/b/c"));
   if (path.size() > 1 && path[0] == '/') path.erase(0, 1);
   try {
     dockerfile::IgnoreMatcher matcher(dockerfile::read_ignore_file(text.substr(0, zero)));

@@ -3,8 +3,8 @@
 #include <asm/ioctls.h>
 #include <linux/close_range.h>
 #include <linux/prctl.h>
-#include <signal.h>
 #include <linux/wait.h>
+#include <signal.h>
 
 #include "runner/launch/init/state.h"
 #include "runner/launch/init/syscalls.h"
@@ -47,8 +47,7 @@ bool join(char* out, const char* directory, size_t size, const char* name) {
 
 long execute_found(char** arguments, char** environment) {
   if (arguments[0][0] == '\0') return -ENOENT;
-  if (has_slash(arguments[0]))
-    return call(SYS_execve, arguments[0], arguments, environment);
+  if (has_slash(arguments[0])) return call(SYS_execve, arguments[0], arguments, environment);
   long result = -ENOENT;
   const char* directory = find_path(environment);
   for (;;) {
@@ -86,14 +85,13 @@ int reap(long program) {
   const uint64_t all = ~0ull;
   for (;;) {
     siginfo_t info = {};
-    long number = call(SYS_rt_sigtimedwait, &all, &info);
-    if (number == -EINTR || number == -EAGAIN) continue;
+    long number = call(SYS_rt_sigtimedwait, &all, &info, 0, sizeof all);
+    if (number == -EINTR) continue;
+    if (number < 0) kernel::exit(125);
     if (number == SIGCHLD) {
       int status = reap(program);
       if (status >= 0) kernel::exit(status);
-    } else if (number == SIGTTOU || number == SIGTTIN || number < 0) {
-      continue;
-    } else {
+    } else if (number != SIGTTOU && number != SIGTTIN) {
       call(SYS_kill, program, number);
     }
   }
@@ -107,6 +105,7 @@ long split_off_init() {
   if (program < 0) return program;
   if (program > 0) {
     call(SYS_prctl, PR_SET_DUMPABLE, 0);
+    call(SYS_prctl, PR_SET_NAME, "torte-init");
     call(SYS_close_range, 0, ~0u, 0);
     be_init(program);
   }

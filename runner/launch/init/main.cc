@@ -1,8 +1,8 @@
 // torte-init: performs a plan (operations.h) inside new namespaces, then becomes the program.
 //
-// torte starts it as `torte-init STATUS_SOCKET PLAN_FD`; every other descriptor it may use is named by
-// the plan. It does not know why it does what it does: policy is in runner/launch, in C++ with tests.
-// No C library: it starts in a few microseconds, allocates nothing and takes no locks.
+// torte starts it as `torte-init STATUS_SOCKET PLAN_FD`; every other descriptor it may use is named
+// by the plan. It does not know why it does what it does: policy is in runner/launch, in C++ with
+// tests. No C library: it starts in a few microseconds, allocates nothing and takes no locks.
 
 #include "runner/launch/init/state.h"
 #include "runner/launch/init/syscalls.h"

@@ -56,8 +56,8 @@ long new_file_system(State& state, const wire::Operation& op, const char* text) 
   while (key < end) {
     const char* value = key + kernel::length(key) + 1;
     bool is_flag = *value == '\0';
-    long error = call(SYS_fsconfig, context, is_flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING,
-                      key, is_flag ? 0 : value);
+    long error = call(SYS_fsconfig, context, is_flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key,
+                      is_flag ? 0 : value);
     if (error < 0) {
       close(context);
       return error;
@@ -65,17 +65,17 @@ long new_file_system(State& state, const wire::Operation& op, const char* text) 
     key = value + kernel::length(value) + 1;
   }
   long mount = call(SYS_fsconfig, context, FSCONFIG_CMD_CREATE);
-  if (mount >= 0)
-    mount = call(SYS_fsmount, context, FSMOUNT_CLOEXEC, op.x);
+  if (mount >= 0) mount = call(SYS_fsmount, context, FSMOUNT_CLOEXEC, op.x);
   close(context);
   return keep(state, op.a, mount);
 }
 
 long clone_tree(State& state, const wire::Operation& op) {
   constexpr long kEmptyPath = 0x1000, kRecursive = 0x8000;
-  return keep(state, op.a,
-              call(SYS_open_tree, state.slots[op.b], "",
-                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | kEmptyPath | (op.x != 0 ? kRecursive : 0)));
+  return keep(
+      state, op.a,
+      call(SYS_open_tree, state.slots[op.b], "",
+           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | kEmptyPath | (op.x != 0 ? kRecursive : 0)));
 }
 
 long set_attributes(State& state, const wire::Operation& op) {
@@ -83,8 +83,8 @@ long set_attributes(State& state, const wire::Operation& op) {
   struct mount_attr attributes = {};
   attributes.attr_set = op.x;
   attributes.attr_clr = op.y;
-  return call(SYS_mount_setattr, state.slots[op.a], "",
-              kEmptyPath | (op.c != 0 ? kRecursive : 0), &attributes, sizeof attributes);
+  return call(SYS_mount_setattr, state.slots[op.a], "", kEmptyPath | (op.c != 0 ? kRecursive : 0),
+              &attributes, sizeof attributes);
 }
 
 long mount_id(long fd, uint64_t& id) {
@@ -109,8 +109,7 @@ long verify_mount(State& state, const wire::Operation& op, const char* path) {
 long check_device(State& state, const wire::Operation& op) {
   struct statx status = {};
   constexpr long kEmptyPath = 0x1000;
-  long error = call(SYS_statx, state.slots[op.a], "", kEmptyPath, STATX_BASIC_STATS,
-                    &status);
+  long error = call(SYS_statx, state.slots[op.a], "", kEmptyPath, STATX_BASIC_STATS, &status);
   if (error < 0) return error;
   bool right = (status.stx_mode & S_IFMT) == S_IFCHR && status.stx_rdev_major == (op.x >> 8) &&
                status.stx_rdev_minor == (op.x & 0xff);
@@ -122,8 +121,7 @@ long expect_other(State& state, const wire::Operation& op, const char* path) {
   struct statx ours = {}, theirs = {};
   constexpr long kEmptyPath = 0x1000;
   long error = call(SYS_statx, AT_FDCWD, path, 0, STATX_INO, &ours);
-  if (error >= 0)
-    error = call(SYS_statx, state.slots[op.b], "", kEmptyPath, STATX_INO, &theirs);
+  if (error >= 0) error = call(SYS_statx, state.slots[op.b], "", kEmptyPath, STATX_INO, &theirs);
   if (error < 0) return error;
   return ours.stx_ino == theirs.stx_ino ? -EXDEV : 0;
 }
@@ -158,7 +156,8 @@ long make_directories(int root, char* path) {
     long next = open_inside(root, path, kPath | kDirectory);
     if (next == -ENOENT) {
       next = call(SYS_mkdirat, current, name, 0755);
-      if (next >= 0) next = open_at(static_cast<int>(current), name, kPath | kDirectory | kNoFollow, 0);
+      if (next >= 0)
+        next = open_at(static_cast<int>(current), name, kPath | kDirectory | kNoFollow, 0);
     }
     *end = saved;
     close(current);
@@ -211,8 +210,7 @@ long make_file(State& state, const wire::Operation& op, const char* name) {
   long fd = call(SYS_openat, base, name, kWriteOnly | kCreateNew | kCloseOnExec, 0600);
   if (fd < 0) return fd;
   long error = write_whole(fd, bytes, size);
-  if (error >= 0 && (op.x != 0 || op.y != 0))
-    error = call(SYS_fchown, fd, op.x, op.y);
+  if (error >= 0 && (op.x != 0 || op.y != 0)) error = call(SYS_fchown, fd, op.x, op.y);
   if (error >= 0) error = call(SYS_fchmod, fd, op.c);
   close(fd);
   if (error < 0) return error;
@@ -237,37 +235,49 @@ long allow_existing(long error) { return error == -EEXIST ? 0 : error; }
 long do_mount_operation(State& state, const wire::Operation& op, const char* text) {
   const int* slots = state.slots;
   switch (op.kind) {
-    case wire::Kind::kExpectOther: return expect_other(state, op, text);
-    case wire::Kind::kPrivateMounts: return private_mounts();
-    case wire::Kind::kNewFileSystem: return new_file_system(state, op, text);
-    case wire::Kind::kCloneTree: return clone_tree(state, op);
+    case wire::Kind::kExpectOther:
+      return expect_other(state, op, text);
+    case wire::Kind::kPrivateMounts:
+      return private_mounts();
+    case wire::Kind::kNewFileSystem:
+      return new_file_system(state, op, text);
+    case wire::Kind::kCloneTree:
+      return clone_tree(state, op);
     case wire::Kind::kAttach:
       return call(SYS_move_mount, slots[op.a], "", slots[op.b], "",
                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     case wire::Kind::kAttachOutside:
-      return call(SYS_move_mount, slots[op.a], "", AT_FDCWD, text,
-                  MOVE_MOUNT_F_EMPTY_PATH);
-    case wire::Kind::kSetAttributes: return set_attributes(state, op);
-    case wire::Kind::kVerifyMount: return verify_mount(state, op, text);
+      return call(SYS_move_mount, slots[op.a], "", AT_FDCWD, text, MOVE_MOUNT_F_EMPTY_PATH);
+    case wire::Kind::kSetAttributes:
+      return set_attributes(state, op);
+    case wire::Kind::kVerifyMount:
+      return verify_mount(state, op, text);
     case wire::Kind::kEnterDirectory:
       return call(SYS_fchdir, slots[op.a]);
-    case wire::Kind::kPivot: return pivot(state, op);
-    case wire::Kind::kOpen: return keep(state, op.a, open_at(slots[op.b], text, op.x, op.y));
+    case wire::Kind::kPivot:
+      return pivot(state, op);
+    case wire::Kind::kOpen:
+      return keep(state, op.a, open_at(op.b < 0 ? AT_FDCWD : slots[op.b], text, op.x, op.y));
     case wire::Kind::kMakeDirectory:
       return allow_existing(call(SYS_mkdirat, slots[op.b], text, op.c));
     case wire::Kind::kMakeNode:
       return call(SYS_mknodat, slots[op.b], text, op.c, op.x);
-    case wire::Kind::kCheckDevice: return check_device(state, op);
+    case wire::Kind::kCheckDevice:
+      return check_device(state, op);
     case wire::Kind::kMakeLink:
       return call(SYS_symlinkat, text, slots[op.b], text + kernel::length(text) + 1);
-    case wire::Kind::kMakeTarget: return make_target(state, op, text);
-    case wire::Kind::kMakeFile: return make_file(state, op, text);
-    case wire::Kind::kWriteFile: return write_file(state, op, text);
+    case wire::Kind::kMakeTarget:
+      return make_target(state, op, text);
+    case wire::Kind::kMakeFile:
+      return make_file(state, op, text);
+    case wire::Kind::kWriteFile:
+      return write_file(state, op, text);
     case wire::Kind::kClose:
       close(slots[op.a]);
       state.slots[op.a] = -1;
       return 0;
-    default: return -ENOSYS;
+    default:
+      return -ENOSYS;
   }
 }
 

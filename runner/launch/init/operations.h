@@ -8,32 +8,36 @@
 ///
 ///   PlanHeader | Operation text... | Operation text... | ...     (texts padded to 8 bytes)
 ///
-/// Operations name descriptors by slot; slots below PlanHeader::slot_count start with the descriptors
-/// that were inherited, the others are filled by operations.
+/// Operations name descriptors by slot; slots below PlanHeader::slot_count start with the
+/// descriptors that were inherited, the others are filled by operations.
 namespace launch::wire {
 
 inline constexpr uint32_t kMagic = 0x3174726c;
 inline constexpr int kMaxSlots = 256;
 
 enum class Kind : uint32_t {
-  kResetSignals,   // default handlers, nothing blocked
-  kWaitForParent,  // reads one byte from the status socket
-  kExpectOther,    // b: slot, text: path before the pivot; fails with EXDEV when both are one file
-  kUnshare,        // x: CLONE_NEW*
-  kSetNamespace,   // a: slot, x: CLONE_NEW*
-  kHostname,       // text
-  kDomainname,     // text
+  kResetSignals,    // default handlers, nothing blocked
+  kWaitForParent,   // reads one byte from the status socket
+  kExpectOther,     // b: slot, text: path before the pivot; fails with EXDEV when both are one file
+  kUnshare,         // x: CLONE_NEW*
+  kSetNamespace,    // a: slot, x: CLONE_NEW*
+  kSplitOff,        // go on as a child of torte, in the pid namespace joined before
+  kHideFromOthers,  // not dumpable: nobody in the namespaces we join may trace us
+  kHostname,        // text
+  kDomainname,      // text
   kLoopbackUp,
-  kPrivateMounts,  // nothing propagates in or out any more
-  kNewFileSystem,  // a: slot out, x: MOUNT_ATTR_*, text: type\0 then key\0value\0 (empty value: a flag)
-  kCloneTree,      // a: slot out, b: slot, x: 1 = with the mounts below
-  kAttach,         // a: mount slot, b: target slot
-  kAttachOutside,  // a: mount slot, text: path in the old root
-  kSetAttributes,  // a: mount slot, x: set, y: clear, c: 1 = recursive
-  kVerifyMount,    // a: mount slot, b: base slot, text: path. What is at path is that mount
-  kEnterDirectory, // a: slot
-  kPivot,          // a: root slot; the old root is detached, slot stays valid
-  kOpen,           // a: slot out, b: base slot, x: open flags, y: RESOLVE_*, text: path
+  kPrivateMounts,   // nothing propagates in or out any more
+  kNewFileSystem,   // a: slot out, x: MOUNT_ATTR_*, text: type\0 then key\0value\0 (empty value: a
+                    // flag)
+  kCloneTree,       // a: slot out, b: slot, x: 1 = with the mounts below
+  kAttach,          // a: mount slot, b: target slot
+  kAttachOutside,   // a: mount slot, text: path in the old root
+  kSetAttributes,   // a: mount slot, x: set, y: clear, c: 1 = recursive
+  kVerifyMount,     // a: mount slot, b: base slot, text: path. What is at path is that mount
+  kEnterDirectory,  // a: slot
+  kPivot,           // a: root slot; the old root is detached, slot stays valid
+  kOpen,  // a: slot out, b: base slot or -1 for the working directory, x: open flags, y: RESOLVE_*,
+          // text: path
   kMakeDirectory,  // b: base slot, c: mode, text: name; existing is fine
   kMakeNode,       // b: base slot, c: mode, x: device number, text: name
   kCheckDevice,    // a: slot, x: device number: a character device, this one
@@ -43,19 +47,19 @@ enum class Kind : uint32_t {
   kWriteFile,      // b: base slot or -1, text: path\0bytes; the file exists
   kClose,          // a: slot
   kSessionKeyring,
-  kLimit,          // c: RLIMIT_*, x: soft, y: hard; d: 1 = as far as we may
+  kLimit,  // c: RLIMIT_*, x: soft, y: hard; d: 1 = as far as we may
   kNewSession,
-  kTerminal,       // a: slot out, b: slot of devpts, c: rows, d: columns, x: owner; session leader
-                   // of a new terminal on 0, 1, 2; its other side goes to the status socket
-  kChangeDirectory,// a: slot; must be below the root
-  kUmask,          // c
-  kBoundingSet,    // x: capabilities to keep
-  kGroups,         // text: gid_t array
-  kIdentity,       // c: uid, d: gid, x: capabilities
+  kTerminal,  // a: slot out, b: slot of devpts, c: rows, d: columns, x: owner; session leader
+              // of a new terminal on 0, 1, 2; its other side goes to the status socket
+  kChangeDirectory,  // a: slot; must be below the root
+  kUmask,            // c
+  kBoundingSet,      // x: capabilities to keep
+  kGroups,           // text: gid_t array
+  kIdentity,         // c: uid, d: gid, x: capabilities
   kNoNewPrivileges,
-  kSeccomp,        // text: struct sock_filter array
+  kSeccomp,  // text: struct sock_filter array
   kDieWithParent,
-  kExecute,        // c: argument count, d: environment count, x: 1 = stay as init, text: strings
+  kExecute,  // c: argument count, d: environment count, x: 1 = stay as init, text: strings
 };
 
 /// What an error of the operation means.
@@ -82,12 +86,12 @@ struct PlanHeader {
   int32_t slots[kMaxSlots];
 };
 
-/// What the launcher writes to the status socket before the program runs. The end of the stream means
-/// that it runs.
+/// What the launcher writes to the status socket before the program runs. The end of the stream
+/// means that it runs.
 struct Status {
-  enum Type : uint32_t { kFailed, kTerminal };
+  enum Type : uint32_t { kFailed, kTerminal, kSplitOff };
   uint32_t type;
-  uint32_t operation;  // kFailed: index in the plan
+  uint32_t operation;  // kFailed: index in the plan; kSplitOff: number of the new process
   int32_t error;       // kFailed: errno
 };
 

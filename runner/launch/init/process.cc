@@ -6,9 +6,9 @@
 #include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
-#include <signal.h>
 #include <net/if.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "runner/launch/init/state.h"
@@ -64,6 +64,16 @@ long wait_for_parent(const State& state) {
   return n < 0 ? n : n == 0 ? -EPIPE : 0;
 }
 
+/// Only children enter a joined pid namespace. The child becomes torte's own, so that torte can
+/// wait for it, and we are done.
+long split_off(const State& state) {
+  constexpr long kParent = 0x8000;  // CLONE_PARENT
+  long pid = call(SYS_clone, kParent | SIGCHLD);
+  if (pid <= 0) return pid;
+  report(state, {wire::Status::kSplitOff, static_cast<uint32_t>(pid), 0});
+  kernel::exit(0);
+}
+
 long loopback_up() {
   long fd = call(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return fd;
@@ -92,8 +102,7 @@ long set_limit(const wire::Operation& op) {
 
 long open_terminal(State& state, const wire::Operation& op) {
   constexpr long kReadWrite = 02, kNoControl = 0400, kCloseOnExec = 02000000;
-  long master = call(SYS_openat, state.slots[op.b], "ptmx",
-                     kReadWrite | kNoControl | kCloseOnExec);
+  long master = call(SYS_openat, state.slots[op.b], "ptmx", kReadWrite | kNoControl | kCloseOnExec);
   if (master < 0) return master;
   int unlocked = 0;
   long error = call(SYS_ioctl, master, TIOCSPTLCK, &unlocked);
@@ -114,8 +123,8 @@ long open_terminal(State& state, const wire::Operation& op) {
   return error;
 }
 
-/// The descriptor may have been opened before the pivot; a directory outside the root shows as a path
-/// that does not begin with "/" (CVE-2024-21626).
+/// The descriptor may have been opened before the pivot; a directory outside the root shows as a
+/// path that does not begin with "/" (CVE-2024-21626).
 long change_directory(State& state, const wire::Operation& op) {
   long error = call(SYS_fchdir, state.slots[op.a]);
   if (error < 0) return error;
@@ -161,8 +170,7 @@ long load_filter(const wire::Operation& op, const char* text) {
   sock_fprog program = {};
   program.len = static_cast<unsigned short>(op.text_size / sizeof(sock_filter));
   program.filter = reinterpret_cast<sock_filter*>(const_cast<char*>(text));
-  return call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-              &program);
+  return call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
 }
 
 long die_with_parent(const State& state) {
@@ -173,8 +181,7 @@ long die_with_parent(const State& state) {
   struct {
     long seconds, nanoseconds;
   } now = {};
-  if (call(SYS_ppoll, &entry, 1, &now) > 0 && (entry.revents & POLLHUP) != 0)
-    kernel::exit(125);
+  if (call(SYS_ppoll, &entry, 1, &now) > 0 && (entry.revents & POLLHUP) != 0) kernel::exit(125);
   return 0;
 }
 
@@ -182,29 +189,50 @@ long die_with_parent(const State& state) {
 
 long do_process_operation(State& state, const wire::Operation& op, const char* text) {
   switch (op.kind) {
-    case wire::Kind::kResetSignals: return reset_signals();
-    case wire::Kind::kWaitForParent: return wait_for_parent(state);
-    case wire::Kind::kUnshare: return call(SYS_unshare, op.x);
+    case wire::Kind::kResetSignals:
+      return reset_signals();
+    case wire::Kind::kWaitForParent:
+      return wait_for_parent(state);
+    case wire::Kind::kUnshare:
+      return call(SYS_unshare, op.x);
     case wire::Kind::kSetNamespace:
       return call(SYS_setns, state.slots[op.a], op.x);
-    case wire::Kind::kHostname: return call(SYS_sethostname, text, op.text_size - 1);
-    case wire::Kind::kDomainname: return call(SYS_setdomainname, text, op.text_size - 1);
-    case wire::Kind::kLoopbackUp: return loopback_up();
+    case wire::Kind::kSplitOff:
+      return split_off(state);
+    case wire::Kind::kHideFromOthers:
+      return call(SYS_prctl, PR_SET_DUMPABLE, 0);
+    case wire::Kind::kHostname:
+      return call(SYS_sethostname, text, op.text_size - 1);
+    case wire::Kind::kDomainname:
+      return call(SYS_setdomainname, text, op.text_size - 1);
+    case wire::Kind::kLoopbackUp:
+      return loopback_up();
     case wire::Kind::kSessionKeyring:
       return call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING);
-    case wire::Kind::kLimit: return set_limit(op);
-    case wire::Kind::kNewSession: return call(SYS_setsid);
-    case wire::Kind::kTerminal: return open_terminal(state, op);
-    case wire::Kind::kChangeDirectory: return change_directory(state, op);
-    case wire::Kind::kUmask: return call(SYS_umask, op.c);
-    case wire::Kind::kBoundingSet: return keep_bounding_set(op.x);
+    case wire::Kind::kLimit:
+      return set_limit(op);
+    case wire::Kind::kNewSession:
+      return call(SYS_setsid);
+    case wire::Kind::kTerminal:
+      return open_terminal(state, op);
+    case wire::Kind::kChangeDirectory:
+      return change_directory(state, op);
+    case wire::Kind::kUmask:
+      return call(SYS_umask, op.c);
+    case wire::Kind::kBoundingSet:
+      return keep_bounding_set(op.x);
     case wire::Kind::kGroups:
       return call(SYS_setgroups, static_cast<long>(op.text_size / sizeof(gid_t)), text);
-    case wire::Kind::kIdentity: return set_identity(op);
-    case wire::Kind::kNoNewPrivileges: return call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
-    case wire::Kind::kSeccomp: return load_filter(op, text);
-    case wire::Kind::kDieWithParent: return die_with_parent(state);
-    default: return -EINVAL;
+    case wire::Kind::kIdentity:
+      return set_identity(op);
+    case wire::Kind::kNoNewPrivileges:
+      return call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
+    case wire::Kind::kSeccomp:
+      return load_filter(op, text);
+    case wire::Kind::kDieWithParent:
+      return die_with_parent(state);
+    default:
+      return -EINVAL;
   }
 }
 

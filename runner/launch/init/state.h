@@ -11,7 +11,8 @@ struct State {
   int slots[wire::kMaxSlots] = {};
 };
 
-/// Each returns 0 or a negative errno. `text` is the operation's text, NUL-ended where it is strings.
+/// Each returns 0 or a negative errno. `text` is the operation's text, NUL-ended where it is
+/// strings.
 long do_mount_operation(State& state, const wire::Operation& op, const char* text);
 long do_process_operation(State& state, const wire::Operation& op, const char* text);
 /// Returns only on failure.

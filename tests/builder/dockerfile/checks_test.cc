@@ -22,7 +22,8 @@ std::vector<std::string> checks(std::string_view text, std::string_view argument
 }
 
 TEST(Checks, PassACleanRecipe) {
-  EXPECT_THAT(checks("ARG V=1\nFROM img:$V AS build\nWORKDIR /x\nWORKDIR y\nCMD [\"a\"]"), IsEmpty());
+  EXPECT_THAT(checks("ARG V=1\nFROM img:$V AS build\nWORKDIR /x\nWORKDIR y\nCMD [\"a\"]"),
+              IsEmpty());
 }
 
 TEST(Checks, FindEachTrigger) {

@@ -121,7 +121,8 @@ TEST(CommandRunR2, KnowsASingleHeredoc) {
 }
 
 TEST(CommandCopyC71, ReadsFlagsAndSources) {
-  Copy copy = read<Copy>("COPY --from=b --chown=1:2 --chmod=u+x --parents --exclude=*.o a <<F c/\nhi\nF");
+  Copy copy =
+      read<Copy>("COPY --from=b --chown=1:2 --chmod=u+x --parents --exclude=*.o a <<F c/\nhi\nF");
   EXPECT_EQ(copy.from, "b");
   EXPECT_EQ(copy.chown, "1:2");
   EXPECT_TRUE(copy.parents);
@@ -190,10 +191,10 @@ TEST(CommandHealthcheck, RefusesMistakes) {
 }
 
 TEST(CommandOthers, CheckTheirArguments) {
-  for (const char* line : {"WORKDIR", "USER", "STOPSIGNAL", "STOPSIGNAL NOPE", "SHELL", "SHELL []",
-                           "SHELL sh -c", "EXPOSE", "EXPOSE 99999", "VOLUME", "VOLUME []",
-                           "VOLUME [\"\"]", "MAINTAINER", "ONBUILD", "ONBUILD FROM a",
-                           "ONBUILD ONBUILD RUN x", "ONBUILD MAINTAINER x"})
+  for (const char* line :
+       {"WORKDIR", "USER", "STOPSIGNAL", "STOPSIGNAL NOPE", "SHELL", "SHELL []", "SHELL sh -c",
+        "EXPOSE", "EXPOSE 99999", "VOLUME", "VOLUME []", "VOLUME [\"\"]", "MAINTAINER", "ONBUILD",
+        "ONBUILD FROM a", "ONBUILD ONBUILD RUN x", "ONBUILD MAINTAINER x"})
     EXPECT_EQ(step_errors(line).size(), 1u) << line;
   for (const char* line : {"STOPSIGNAL $s", "EXPOSE $p 80", "VOLUME /a /b", "SHELL [\"sh\"]"})
     EXPECT_THAT(step_errors(line), IsEmpty()) << line;

@@ -29,7 +29,8 @@ bool walk(const IgnoreMatcher& matcher, const std::string& path) {
 
 TEST(IgnoreG2, ReadsAndCleansLines) {
   Patterns texts;
-  for (const auto& p : read_ignore_file("\xef\xbb\xbf# c\n a//b/./c/../d/ \r\n\n/x\n! /y \n #no\n!"))
+  for (const auto& p :
+       read_ignore_file("\xef\xbb\xbf# c\n a//b/./c/../d/ \r\n\n/x\n! /y \n #no\n!"))
     texts.push_back(p.text);
   EXPECT_THAT(texts, ElementsAre("a/b/d", "x", "!y", "#no", "!"));
   EXPECT_EQ(read_ignore_file("\n\nx")[0].line, 3);

@@ -26,8 +26,14 @@ std::string failure(std::string_view text) {
 }
 
 TEST(ParserL1, DropsByteOrderMarkOfTheFirstLineOnly) {
-  EXPECT_EQ(only("\xef\xbb\xbf" "FROM a").name, "from");
-  Recipe recipe = parse("FROM a\n\xef\xbb\xbf" "RUN b", "f");
+  EXPECT_EQ(only("\xef\xbb\xbf"
+                 "FROM a")
+                .name,
+            "from");
+  Recipe recipe = parse(
+      "FROM a\n\xef\xbb\xbf"
+      "RUN b",
+      "f");
   EXPECT_EQ(recipe.instructions[1].keyword, Keyword::kUnknown);
 }
 
@@ -55,7 +61,8 @@ TEST(ParserL4, IgnoresBlanksBeforeAnInstructionOnly) {
 }
 
 TEST(ParserL5, ReadsDirectivesWhileEveryLineIsOne) {
-  Recipe recipe = parse("# Syntax = docker/dockerfile:1 \n#escape=`\n# check = skip=all\nFROM a`\nb", "f");
+  Recipe recipe =
+      parse("# Syntax = docker/dockerfile:1 \n#escape=`\n# check = skip=all\nFROM a`\nb", "f");
   EXPECT_EQ(recipe.syntax, "docker/dockerfile:1");
   EXPECT_EQ(recipe.check, "skip=all");
   EXPECT_EQ(recipe.escape, '`');
@@ -136,7 +143,8 @@ TEST(ParserL10, ReadsTheJsonForm) {
 }
 
 TEST(ParserL10, FallsBackWhenItIsNoJson) {
-  for (const char* text : {"CMD ['a']", "CMD [\"a\",]", "CMD [\"\\d\"]", "CMD [\"a\"] b", "CMD [\"a"}) {
+  for (const char* text :
+       {"CMD ['a']", "CMD [\"a\",]", "CMD [\"\\d\"]", "CMD [\"a\"] b", "CMD [\"a"}) {
     Recipe recipe = parse(text, "f");
     EXPECT_FALSE(recipe.instructions[0].json) << text;
     ASSERT_EQ(recipe.warnings.size(), 1u) << text;
@@ -181,8 +189,8 @@ TEST(ParserL13, ReadsBodiesInOrder) {
 }
 
 TEST(ParserL13, KnowsWhatIsNoHeredoc) {
-  for (const char* text : {"RUN cat <<<x", "RUN cat<<X", "RUN \"<<X\"", "RUN [\"<<X\"]", "USER <<X",
-                           "RUN it's <<X"})
+  for (const char* text :
+       {"RUN cat <<<x", "RUN cat<<X", "RUN \"<<X\"", "RUN [\"<<X\"]", "USER <<X", "RUN it's <<X"})
     EXPECT_THAT(only(text).heredocs, IsEmpty()) << text;
 }
 
@@ -233,6 +241,12 @@ TEST(ParserErrors, AreAllReportedAtOnce) {
 
 TEST(ParserLimits, RefusesRecipesAboveTheLimit) {
   EXPECT_EQ(failure(std::string(kMaxRecipeSize + 1, '#')), "recipe-too-large");
+  std::string text;
+  for (size_t i = 0; i <= kMaxInstructions; ++i) text += "RUN x\n";
+  EXPECT_EQ(failure(text), "too-many-instructions");
+  text = "ARG";
+  for (int i = 0; i < 200'000; ++i) text += " a";
+  EXPECT_EQ(failure(text), "too-many-words");
 }
 
 TEST(ParserTrigger, IsExactlyOneInstruction) {

@@ -14,9 +14,11 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::optional<std::string> sample(std::string_view name) {
-  static const std::map<std::string, std::string, std::less<>> env = {
-      {"PWD", "/home"}, {"SHELL", "bash"}, {"NULL", ""}, {"LIST", "80  90/udp"},
-      {"FILE", "a/b.tar.gz"}};
+  static const std::map<std::string, std::string, std::less<>> env = {{"PWD", "/home"},
+                                                                      {"SHELL", "bash"},
+                                                                      {"NULL", ""},
+                                                                      {"LIST", "80  90/udp"},
+                                                                      {"FILE", "a/b.tar.gz"}};
   auto found = env.find(name);
   if (found == env.end()) return std::nullopt;
   return found->second;
@@ -34,14 +36,36 @@ std::string run(std::string_view word, ExpandOptions options = {}) {
 
 TEST(WordV6, ExpandsTheTestVectors) {
   const std::vector<std::pair<const char*, const char*>> vectors = {
-      {"he'll'o", "hello"}, {"he\\'llo", "he'llo"}, {"he'llo", "error"},
-      {"\"abc\\tdef\"", "abc\\tdef"}, {"abc\\tdef", "abctdef"}, {"hello\\", "hello"},
-      {"he$PWD", "he/home"}, {"he\\$PWD", "he$PWD"}, {"'$PWD'", "$PWD"}, {"he$.x", "he$.x"},
-      {"$1x", "x"}, {"$999aaa", "aaa"}, {"$@@@", "@@"}, {"he${XXX:-$PWD}xx", "he/homexx"},
-      {"he${XXX:-${PWD:-y}}", "he/home"}, {"${XXX:+y}", ""}, {"${PWD:+${SHELL}}", "bash"},
-      {"${NULL?}", ""}, {"${NULL:?}", "error"}, {"${XXX?}", "error"}, {"${PWD:=0}", "error"},
-      {"${XXX:YYY}", "error"}, {"${{a}", "error"}, {"${aaa}}", "}"}, {"${XXX:-b {foo}", "b {foo"},
-      {"${}", "error"}, {"${:-x}", "error"}, {"${PWD", "error"}, {"$", "$"}, {"a$", "a$"}};
+      {"he'll'o", "hello"},
+      {"he\\'llo", "he'llo"},
+      {"he'llo", "error"},
+      {"\"abc\\tdef\"", "abc\\tdef"},
+      {"abc\\tdef", "abctdef"},
+      {"hello\\", "hello"},
+      {"he$PWD", "he/home"},
+      {"he\\$PWD", "he$PWD"},
+      {"'$PWD'", "$PWD"},
+      {"he$.x", "he$.x"},
+      {"$1x", "x"},
+      {"$999aaa", "aaa"},
+      {"$@@@", "@@"},
+      {"he${XXX:-$PWD}xx", "he/homexx"},
+      {"he${XXX:-${PWD:-y}}", "he/home"},
+      {"${XXX:+y}", ""},
+      {"${PWD:+${SHELL}}", "bash"},
+      {"${NULL?}", ""},
+      {"${NULL:?}", "error"},
+      {"${XXX?}", "error"},
+      {"${PWD:=0}", "error"},
+      {"${XXX:YYY}", "error"},
+      {"${{a}", "error"},
+      {"${aaa}}", "}"},
+      {"${XXX:-b {foo}", "b {foo"},
+      {"${}", "error"},
+      {"${:-x}", "error"},
+      {"${PWD", "error"},
+      {"$", "$"},
+      {"a$", "a$"}};
   for (const auto& [word, expected] : vectors) EXPECT_EQ(run(word), expected) << word;
 }
 

@@ -24,10 +24,11 @@ class BusyboxRoot {
     for (const char* name : {"bin", "etc", "tmp", "root", "proc", "dev", "sys", "run"})
       std::filesystem::create_directories(dir_ / ("image/" + std::string(name)));
     std::filesystem::copy_file("/bin/busybox", dir_ / "image/bin/busybox");
-    for (const char* name : {"sh", "echo", "cat", "ls", "id", "mount", "umount", "unshare", "mknod",
-                             "head", "grep", "readlink", "hostname", "pwd", "env", "sleep", "true",
-                             "chroot", "dmesg", "ps", "ip", "kill", "touch", "rm", "stat", "tty",
-                             "wc", "test", "sort", "tr", "cut", "mkdir", "ulimit", "stty", "dd"})
+    for (const char* name :
+         {"sh",    "echo", "cat",      "ls",       "id",    "mount",  "umount", "unshare", "mknod",
+          "head",  "grep", "readlink", "hostname", "pwd",   "env",    "sleep",  "true",    "chroot",
+          "dmesg", "ps",   "ip",       "kill",     "touch", "rm",     "stat",   "tty",     "wc",
+          "test",  "sort", "tr",       "cut",      "mkdir", "ulimit", "stty",   "dd"})
       std::filesystem::create_symlink("busybox", dir_ / ("image/bin/" + std::string(name)));
     dir_.write("image/etc/passwd",
                "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n");

@@ -17,11 +17,8 @@ using support::LayoutFixture;
 const oci::Platform kPlatform{.os = "linux", .architecture = "amd64"};
 
 void add(ImageWriter& writer, const LayoutFixture& fixture, std::vector<oci::Reference> names) {
-  base::MemorySource layer(base::as_bytes(fixture.layer));
-  writer.add_blob(fixture.manifest.layers[0], layer);
-  std::string text = fixture.config.bytes();
-  base::MemorySource config(base::as_bytes(text));
-  writer.add_blob(fixture.manifest.config, config);
+  writer.add_blob(fixture.manifest.layers[0], fixture.layer);
+  writer.add_blob(fixture.manifest.config, fixture.config.bytes());
   writer.add_image(fixture.manifest, fixture.config, names);
 }
 
@@ -115,8 +112,8 @@ TEST(ImageWriter, DirectoriesKeepOtherImagesAndMoveNames) {
 TEST(ImageWriter, RefusesBlobsThatAreNotWhatTheySay) {
   base::StringSink sink;
   auto writer = archive::write_oci_archive(sink);
-  base::MemorySource content(base::as_bytes("abd"));
-  EXPECT_THROW(writer->add_blob(oci::Descriptor::of("a/b", "abc"), content), base::Error);
+  EXPECT_THROW(writer->add_blob(oci::Descriptor::of("a/b", "abc"), "abd"), base::Error);
+  EXPECT_THROW(writer->add_blob(oci::Descriptor::of("a/b", "abc"), "ab"), base::Error);
 }
 
 }  // namespace

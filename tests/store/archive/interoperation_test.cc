@@ -30,11 +30,8 @@ class Interoperation : public testing::Test {
       GTEST_SKIP() << tool << " is not installed";
   }
   void write(archive::ImageWriter& writer) {
-    base::MemorySource layer(base::as_bytes(fixture_.layer));
-    writer.add_blob(fixture_.manifest.layers[0], layer);
-    std::string text = fixture_.config.bytes();
-    base::MemorySource config(base::as_bytes(text));
-    writer.add_blob(fixture_.manifest.config, config);
+    writer.add_blob(fixture_.manifest.layers[0], fixture_.layer);
+    writer.add_blob(fixture_.manifest.config, fixture_.config.bytes());
     writer.add_image(fixture_.manifest, fixture_.config, {oci::Reference::parse("torte/test:1")});
     writer.finish();
   }

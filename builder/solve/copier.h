@@ -1,0 +1,78 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "builder/context/file_tree.h"
+#include "builder/dockerfile/mode.h"
+#include "overlay/target.h"
+
+namespace solve {
+
+struct Owner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+struct CopyRules {
+  std::optional<Owner> owner;        ///< --chown; unset: keep_owner decides
+  bool keep_owner = false;           ///< from a stage or image: as in the source, else 0:0
+  std::optional<dockerfile::FileMode> mode;    ///< --chmod
+  bool replace = false;              ///< --link: what is in the way is replaced, not an error
+  const dockerfile::IgnoreMatcher* exclude = nullptr;  ///< relative to each copied directory
+  std::optional<timespec> created_mtime;  ///< for directories made on the way; unset: now
+};
+
+/// Copies files of one FileTree into a snapshot: the engine of COPY and of plain ADD.
+/// Errors name the destination path. One thread.
+/// [spec: COPY and ADD, destination and ownership rules]
+class Copier {
+ public:
+  Copier(context::FileTree& source, const CopyRules& rules) : source_(source), rules_(rules) {}
+
+  /// Copies what is in `directory` into `target`, merging. The target keeps its own attributes.
+  void copy_contents(context::Node& directory, const overlay::Target& target);
+  /// Copies one file or directory as `name` into `target`.
+  void copy(context::Node& node, const overlay::Target& target, const std::string& name);
+  /// Gives a directory made for --parents the attributes of its source.
+  void copy_directory_attributes(const context::Node& node, const overlay::Target& made);
+
+  /// Owner and mode for directories that a COPY must create on the way.
+  overlay::Attributes created_directory() const;
+
+ private:
+  using IgnoreState = dockerfile::IgnoreMatcher::State;
+  void copy_children(context::Node& directory, const overlay::Target& target,
+                     const std::string& prefix, const IgnoreState& state);
+  void copy_node(context::Node& node, const overlay::Target& target, const std::string& name,
+                 const std::string& relative, const IgnoreState& state);
+  void copy_directory(context::Node& node, const overlay::Target& target, const std::string& name,
+                      const std::string& relative, const IgnoreState& state);
+  void copy_regular(const context::Node& node, const overlay::Target& target,
+                    const std::string& name);
+  void copy_special(const context::Node& node, const overlay::Target& target,
+                    const std::string& name);
+  void remember_link(const context::Node& node, const overlay::Target& target,
+                     const std::string& name);
+  void make_room(const overlay::Target& target, const std::string& name);
+  void copy_bytes(int from, int to, const context::Node& node) const;
+  void copy_xattrs(int from, int to) const;
+  overlay::Attributes attributes_of(const context::Node& node) const;
+  int source_directory(const context::Node& node);
+
+  context::FileTree& source_;
+  const CopyRules& rules_;
+  // Where the first of several hard links went; directories in a row share a descriptor.
+  std::map<std::pair<dev_t, ino_t>, std::pair<std::shared_ptr<sys::UniqueFd>, std::string>>
+      first_links_;
+  std::shared_ptr<sys::UniqueFd> link_directory_;
+  sys::RootedPath link_path_;
+  const context::Node* opened_for_ = nullptr;
+  sys::UniqueFd opened_;
+};
+
+}  // namespace solve

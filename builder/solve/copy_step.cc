@@ -1,0 +1,239 @@
+#include "builder/solve/copy_step.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "builder/solve/archive_source.h"
+#include "builder/solve/copier.h"
+#include "builder/solve/owner.h"
+
+namespace solve {
+
+using context::FileTree;
+using context::Node;
+using overlay::Target;
+
+namespace {
+
+[[noreturn]] void fail_missing(const plan::CopyStep& step, size_t index, const FileTree& files,
+                               std::string_view source_name) {
+  const std::string& pattern = step.sources[index];
+  base::Error error(base::Code::kNotFound,
+                    base::str(step.add ? "ADD" : "COPY", " source \"", base::printable(pattern), "\" not found in ",
+                              source_name),
+                    "copy-source-missing");
+  if (files.hidden_by_ignore(sys::RootedPath(pattern)))
+    error.add_fact("it exists on disk but the ignore file leaves it out")
+        .add_help(base::str("add \"!", base::printable(pattern), "\" at the end of the ignore file"));
+  if (index < step.source_places.size())
+    error.set_place({step.source_places[index], nullptr, "not there", ""});
+  throw error;
+}
+
+bool into_directory(const plan::CopyStep& step) {
+  return step.destination.ends_with('/') || step.destination.ends_with("/.");
+}
+
+// Every node that define_files must name, with its path below the selected one.
+void walk(FileTree& files, Node& node, const std::string& relative,
+          const dockerfile::IgnoreMatcher& exclude, const dockerfile::IgnoreMatcher::State& state,
+          const std::function<void(Node&, const std::string&)>& visit) {
+  visit(node, relative);
+  if (!node.is_directory()) return;
+  for (const auto& child : files.children(node)) {
+    std::string path = relative.empty() ? child->name : relative + "/" + child->name;
+    auto decision = exclude.visit(path, state);
+    if (decision.ignored && !(child->is_directory() && exclude.may_reinclude_below(path))) continue;
+    walk(files, *child, path, exclude, decision.state, visit);
+  }
+}
+
+// "regular 0644 0:0 <digest>": what section 9.4 of the language calls the identity of a file.
+std::string identity(const FileTree& files, const Node& node, bool keep_owner) {
+  std::string text = base::str("type=", (node.st.st_mode & S_IFMT) >> 12, " mode=",
+                               node.st.st_mode & 07777);
+  if (keep_owner) text += base::str(" owner=", node.st.st_uid, ":", node.st.st_gid);
+  if (node.is_link()) return text + " link=" + node.link;
+  if (node.is_regular() || node.is_directory())
+    return text + " digest=" + base::to_hex(files.digest(node));
+  return text + base::str(" device=", node.st.st_rdev);
+}
+
+}  // namespace
+
+std::vector<Selection> select(const plan::CopyStep& step, FileTree& files,
+                              std::string_view source_name) {
+  std::vector<Selection> selections;
+  for (size_t i = 0; i < step.sources.size(); ++i) {
+    const std::string& pattern = step.sources[i];
+    Selection selection{pattern, files.match(pattern)};
+    bool dangling = !selection.matches.empty() && !dockerfile::has_wildcard(pattern) &&
+                    files.find(selection.matches[0]->path(), true) == nullptr;
+    if (!dockerfile::has_wildcard(pattern) && (selection.matches.empty() || dangling))
+      fail_missing(step, i, files, source_name);
+    selections.push_back(std::move(selection));
+  }
+  return selections;
+}
+
+void define_files(const plan::CopyStep& step, FileTree& files,
+                  const std::vector<Selection>& selections, bool keep_owner,
+                  cache::Definition& definition) {
+  auto exclude = dockerfile::IgnoreMatcher::from_texts(step.excludes);
+  std::vector<std::pair<Node*, std::string>> found;
+  for (const Selection& selection : selections) {
+    for (Node* match : selection.matches) {
+      Node* node = files.find(match->path(), true);
+      if (node == nullptr) continue;
+      // The base name enters the key where it becomes the name of the result.
+      std::string top = node->is_directory() ? "" : match->name;
+      walk(files, *node, "", exclude, {}, [&](Node& n, const std::string& relative) {
+        found.emplace_back(&n, relative.empty() ? top : relative);
+      });
+    }
+  }
+  std::vector<Node*> nodes;
+  nodes.reserve(found.size());
+  for (const auto& [node, name] : found) nodes.push_back(node);
+  files.digest_all(nodes);
+  for (const auto& [node, name] : found)
+    definition.add("file", base::str(name, "\t", identity(files, *node, keep_owner)));
+}
+
+namespace {
+
+class CopyJob {
+ public:
+  CopyJob(const plan::CopyStep& step, FileTree& files, overlay::Active& active, CopyRules rules)
+      : step_(step), files_(files), active_(active), rules_(std::move(rules)),
+        copier_(files, rules_), root_(active.target()) {}
+
+  void run(const std::vector<Selection>& selections) {
+    resolve_destination();
+    for (const Selection& selection : selections) {
+      for (Node* match : selection.matches) {
+        Node* node = files_.find(match->path(), true);
+        if (node == nullptr) continue;  // a wildcard met a dangling link
+        if (step_.parents)
+          copy_with_parents(selection.pattern, *match, *node);
+        else
+          copy_one(*match, *node);
+      }
+    }
+    for (const plan::InlineFile& file : step_.files) write_inline(file);
+  }
+
+ private:
+  void resolve_destination() {
+    sys::RootedPath wanted(step_.destination);
+    destination_ = step_.link || active_.below().empty() ? wanted : active_.merged().resolve(wanted);
+    std::optional<struct stat> st = active_.upper().lstat(destination_);
+    if (!st && !active_.below().empty()) st = active_.merged().lstat(destination_);
+    bool exists = st && S_ISDIR(st->st_mode);
+    if (into_directory(step_) && st && !exists)
+      throw base::Error(base::Code::kInvalid,
+                        "destination " + base::printable(destination_.str()) + " is not a directory",
+                        "copy-destination-not-directory");
+    directory_ = exists || into_directory(step_) || destination_.is_root();
+  }
+
+  Target directory(const sys::RootedPath& path) {
+    return root_.make_path(path, copier_.created_directory());
+  }
+
+  void copy_one(Node& match, Node& node) {
+    if (step_.add && step_.unpack.value_or(true) && node.is_regular() &&
+        unpack_archive(files_, node, active_, destination_, rules_))
+      return;
+    if (node.is_directory()) return copier_.copy_contents(node, directory(destination_));
+    if (directory_ || step_.sources.size() + step_.files.size() > 1)
+      return copier_.copy(node, directory(destination_), match.name);
+    copier_.copy(node, directory(destination_.parent()), std::string(destination_.name()));
+  }
+
+  // The part of the path right of the pivot `/./` (or all of it) is kept below the destination.
+  void copy_with_parents(const std::string& pattern, Node& match, Node& node) {
+    std::string kept = pattern;
+    sys::RootedPath pivot;
+    size_t at = pattern.find("/./");
+    if (at != std::string::npos) {
+      pivot = sys::RootedPath(pattern.substr(0, at));
+      Node* start = files_.find(pivot, true);
+      if (start != nullptr) pivot = start->path();
+    }
+    std::vector<Node*> chain;
+    for (Node* up = match.parent; up != nullptr && up->path() != pivot && !up->path().is_root();
+         up = up->parent)
+      chain.push_back(up);
+    Target target = directory(destination_);
+    for (auto up = chain.rbegin(); up != chain.rend(); ++up) {
+      bool existed = target.find((*up)->name).has_value();
+      target = existed ? target.open((*up)->name) : target.create((*up)->name);
+      if (!existed) copier_.copy_directory_attributes(**up, target);
+    }
+    if (&match != &node && node.is_directory()) {
+      copier_.copy_contents(node, target.make_path(sys::RootedPath(match.name),
+                                                   copier_.created_directory()));
+    } else if (node.parent == nullptr || node.path() == pivot) {
+      copier_.copy_contents(node, target);
+    } else {
+      copier_.copy(node, target, match.name);
+    }
+  }
+
+  void write_inline(const plan::InlineFile& file) {
+    Target target = directory(directory_ ? destination_ : destination_.parent());
+    std::string name = directory_ ? file.name : std::string(destination_.name());
+    if (::unlinkat(target.fd(), name.c_str(), 0) < 0 && errno != ENOENT)
+      base::throw_errno("replace " + base::printable(target.path().below(name).str()));
+    sys::UniqueFd fd(::openat(target.fd(), name.c_str(),
+                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) base::throw_errno("create " + base::printable(target.path().below(name).str()));
+    sys::write_all(fd.get(), base::as_bytes(file.content), name);
+    overlay::Attributes attributes;
+    if (rules_.owner) {
+      attributes.uid = rules_.owner->uid;
+      attributes.gid = rules_.owner->gid;
+    }
+    attributes.mode = rules_.mode ? rules_.mode->apply(0644, false) : 0644;
+    attributes.mtime = rules_.created_mtime;
+    set_attributes(fd.get(), attributes, name);
+  }
+
+  const plan::CopyStep& step_;
+  FileTree& files_;
+  overlay::Active& active_;
+  CopyRules rules_;
+  Copier copier_;
+  Target root_;
+  sys::RootedPath destination_;
+  bool directory_ = false;
+};
+
+}  // namespace
+
+void copy_files(const plan::CopyStep& step, FileTree& files,
+                const std::vector<Selection>& selections, bool keep_owner,
+                overlay::Active& active, std::optional<timespec> created_mtime) {
+  CopyRules rules;
+  rules.keep_owner = keep_owner;
+  rules.replace = step.link;
+  rules.created_mtime = created_mtime;
+  auto exclude = dockerfile::IgnoreMatcher::from_texts(step.excludes);
+  if (!step.excludes.empty()) rules.exclude = &exclude;
+  if (!step.chmod.empty()) rules.mode.emplace(step.chmod);
+  if (!step.chown.empty()) {
+    bool no_files = step.link || active.below().empty();
+    rules.owner = resolve_owner(no_files ? nullptr : &active.merged(), step.chown);
+  }
+  CopyJob(step, files, active, std::move(rules)).run(selections);
+}
+
+}  // namespace solve

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "builder/cache/definition.h"
+#include "builder/context/file_tree.h"
+#include "builder/plan/plan.h"
+#include "overlay/snapshot.h"
+
+namespace solve {
+
+/// The files of one source of a COPY or ADD.
+struct Selection {
+  std::string pattern;                 ///< as in the recipe, expanded
+  std::vector<context::Node*> matches; ///< links not yet followed
+};
+
+/// What a COPY selects, found without reading any content. Throws NotFound naming the source and why
+/// it is not there (id "copy-source-missing"). [spec: COPY and ADD, path sources]
+std::vector<Selection> select(const plan::CopyStep& step, context::FileTree& files,
+                              std::string_view source_name);
+
+/// Adds the identity of exactly the selected files to a definition: names, types, modes, content.
+/// Reads content that no index remembers.
+void define_files(const plan::CopyStep& step, context::FileTree& files,
+                  const std::vector<Selection>& selections, bool keep_owner,
+                  cache::Definition& definition);
+
+/// Copies the selection into `active`. `created_mtime` dates directories made on the way.
+void copy_files(const plan::CopyStep& step, context::FileTree& files,
+                const std::vector<Selection>& selections, bool keep_owner,
+                overlay::Active& active, std::optional<timespec> created_mtime);
+
+}  // namespace solve

@@ -1,0 +1,173 @@
+#include "builder/solve/run_mounts.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/sys/file.h"
+#include "base/sys/lock.h"
+#include "base/text.h"
+#include "builder/solve/copier.h"
+#include "builder/solve/copy_step.h"
+
+namespace solve {
+
+namespace {
+
+sys::UniqueFd open_path(const std::filesystem::path& path) {
+  sys::UniqueFd fd(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) base::throw_errno("open " + path.string());
+  return fd;
+}
+
+context::Node& find_source(const plan::Mount& mount, const SourceTree& source) {
+  context::Node* node = source.files->find(sys::RootedPath(mount.source), true);
+  if (node == nullptr)
+    throw base::Error(base::Code::kNotFound,
+                      base::str("mount source \"", base::printable(mount.source), "\" not found in ",
+                                source.shown), "mount-source-missing");
+  return *node;
+}
+
+// Copies what a mount shows into a directory of its own: the step may do with it what it likes, and
+// neither ignored files nor owners of the context show through.
+std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree& source,
+                                          context::Node& node) {
+  auto active = std::make_shared<overlay::Active>(store, overlay::Stack(), "mount");
+  CopyRules rules;
+  rules.keep_owner = source.keep_owner;
+  Copier copier(*source.files, rules);
+  overlay::Target target = active->target();
+  if (node.is_directory()) {
+    copier.copy_contents(node, target);
+    copier.copy_directory_attributes(node, target);
+  } else {
+    copier.copy(node, target, "file");
+  }
+  return active;
+}
+
+}  // namespace
+
+void define_bind(const plan::Mount& mount, SourceTree source, cache::Definition& definition) {
+  plan::CopyStep as_copy;
+  as_copy.sources = {mount.source.empty() ? "/" : mount.source};
+  Selection selection{mount.source, {&find_source(mount, source)}};
+  define_files(as_copy, *source.files, {selection}, source.keep_owner, definition);
+}
+
+PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
+  PreparedMount prepared;
+  prepared.mount.kind = launch::Mount::Kind::kBind;
+  prepared.mount.target = sys::RootedPath(mount.target);
+  prepared.mount.read_only = mount.read_only;
+  SourceTree source = open_source_(mount.from);
+  context::Node& node = find_source(mount, source);
+  std::shared_ptr<overlay::Active> copy = snapshot(store_, source, node);
+  prepared.mount.source = open_path(copy->staging().path() / "tree");
+  if (!node.is_directory()) prepared.mount.source_path = sys::RootedPath("/file");
+  prepared.keep = copy;
+  return prepared;
+}
+
+PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount) {
+  PreparedMount prepared;
+  prepared.mount.kind = launch::Mount::Kind::kBind;
+  prepared.mount.target = sys::RootedPath(mount.target);
+  prepared.mount.read_only = mount.read_only;
+  // The id comes from the recipe: it names a directory only through its digest.
+  std::string key = base::sha256_hex(
+      base::as_bytes(base::str(options_.cache_mount_namespace, '\0', mount.id))).substr(0, 32);
+  std::filesystem::path all = store_.layout().cache_mounts();
+  std::filesystem::path directory = all / key;
+  sys::make_directories(all);
+  auto lock_mode = mount.sharing == plan::Mount::Sharing::kLocked ? sys::FileLock::Mode::kExclusive
+                                                                  : sys::FileLock::Mode::kShared;
+  std::optional<sys::FileLock> lock;
+  if (mount.sharing == plan::Mount::Sharing::kPrivate) {
+    for (int copy = 0; !lock; ++copy) {
+      directory = all / base::str(key, ".", copy);
+      lock = sys::FileLock::try_acquire(directory.string() + ".lock", sys::FileLock::Mode::kExclusive);
+    }
+  } else {
+    lock = sys::FileLock::acquire(directory.string() + ".lock", lock_mode);
+  }
+  struct stat st;
+  if (::lstat((directory / "tree").c_str(), &st) < 0) {
+    sys::make_directories(directory);
+    std::shared_ptr<overlay::Active> content;
+    if (!std::holds_alternative<plan::FromNothing>(mount.from)) {
+      SourceTree source = open_source_(mount.from);
+      content = snapshot(store_, source, find_source(mount, source));
+    } else {
+      content = std::make_shared<overlay::Active>(store_, overlay::Stack(), "cache-mount");
+    }
+    std::filesystem::path tree = content->staging().path() / "tree";
+    if (::chown(tree.c_str(), mount.uid, mount.gid) < 0 ||
+        ::chmod(tree.c_str(), mount.mode.value_or(0755)) < 0)
+      base::throw_errno("set owner of cache mount");
+    if (::rename(tree.c_str(), (directory / "tree").c_str()) < 0 && errno != EEXIST &&
+        errno != ENOTEMPTY)
+      base::throw_errno("create cache mount");
+    sys::write_file_durably(directory / "id", mount.id, 0600);
+  }
+  prepared.mount.source = open_path(directory / "tree");
+  if (!mount.source.empty() && mount.source != "/" &&
+      std::holds_alternative<plan::FromNothing>(mount.from))
+    prepared.mount.source_path = sys::RootedPath(mount.source);
+  prepared.keep = std::make_shared<sys::FileLock>(std::move(*lock));
+  return prepared;
+}
+
+void MountPreparer::prepare_secret(const plan::Mount& mount, RunEnvironment& environment) {
+  auto found = options_.secrets.find(mount.id);
+  if (found == options_.secrets.end()) {
+    if (mount.required)
+      throw base::Error(base::Code::kNotFound,
+                        "secret \"" + base::printable(mount.id) + "\" is required but was not given",
+                        "secret-missing")
+          .add_help("give it with --secret id=" + base::printable(mount.id) + ",src=FILE");
+    return;
+  }
+  if (!mount.env.empty()) environment.secret_env.push_back(mount.env + "=" + found->second);
+  if (mount.target.empty()) return;
+  PreparedMount prepared;
+  prepared.mount.kind = launch::Mount::Kind::kFile;
+  prepared.mount.target = sys::RootedPath(mount.target);
+  prepared.mount.read_only = true;
+  prepared.mount.content = found->second;
+  prepared.mount.mode = mount.mode.value_or(0400);
+  prepared.mount.uid = mount.uid;
+  prepared.mount.gid = mount.gid;
+  environment.mounts.push_back(std::move(prepared));
+}
+
+void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environment) {
+  switch (mount.type) {
+    case plan::Mount::Type::kBind:
+      environment.mounts.push_back(prepare_bind(mount));
+      return;
+    case plan::Mount::Type::kCache:
+      environment.mounts.push_back(prepare_cache(mount));
+      return;
+    case plan::Mount::Type::kTmpfs: {
+      PreparedMount prepared;
+      prepared.mount.kind = launch::Mount::Kind::kTmpfs;
+      prepared.mount.target = sys::RootedPath(mount.target);
+      prepared.mount.size_bytes = mount.size_bytes.value_or(0);
+      prepared.mount.mode = mount.mode.value_or(01777);
+      environment.mounts.push_back(std::move(prepared));
+      return;
+    }
+    case plan::Mount::Type::kSecret:
+      prepare_secret(mount, environment);
+      return;
+    case plan::Mount::Type::kSsh:
+      throw base::Error(base::Code::kUnsupported, "RUN --mount=type=ssh is not built yet",
+                        "not-built");
+  }
+}
+
+}  // namespace solve

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <functional>
+
+#include "builder/cache/definition.h"
+#include "builder/plan/plan.h"
+#include "builder/solve/run_step.h"
+#include "builder/solve/sources.h"
+
+namespace solve {
+
+/// Adds the identity of the files that a bind mount from a context shows.
+void define_bind(const plan::Mount& mount, SourceTree source, cache::Definition& definition);
+
+/// Turns the mounts of a RUN into what the launcher attaches.
+class MountPreparer {
+ public:
+  using OpenSource = std::function<SourceTree(const plan::FileSource&)>;
+  MountPreparer(const Options& options, store::Store& store, OpenSource open_source)
+      : options_(options), store_(store), open_source_(std::move(open_source)) {}
+
+  /// Throws NotFound for a missing source or a required secret, Unsupported for ssh.
+  void prepare(const plan::Mount& mount, RunEnvironment& environment);
+
+ private:
+  PreparedMount prepare_bind(const plan::Mount& mount);
+  PreparedMount prepare_cache(const plan::Mount& mount);
+  void prepare_secret(const plan::Mount& mount, RunEnvironment& environment);
+
+  const Options& options_;
+  store::Store& store_;
+  OpenSource open_source_;
+};
+
+}  // namespace solve

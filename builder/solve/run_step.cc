@@ -1,0 +1,153 @@
+#include "builder/solve/run_step.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/text.h"
+#include "runner/launch/identity.h"
+#include "runner/launch/stub_layer.h"
+
+namespace solve {
+
+void define_run(const plan::RunStep& step, const Options& options, cache::Definition& definition) {
+  for (const std::string& argument : step.argv) definition.add("argv", argument);
+  for (const std::string& variable : step.env) definition.add("env", variable);
+  definition.add("cwd", step.cwd);
+  definition.add("user", step.user);
+  definition.add("hostname", options.hostname);
+  definition.add("network", step.network);
+  if (step.insecure) definition.add("security", "insecure");
+  for (const auto& [name, address] : options.extra_hosts) definition.add("host", name);
+  if (step.script) definition.add("script", step.script->content);
+  for (const plan::Mount& mount : step.mounts) {
+    definition.add("mount", base::str("type=", static_cast<int>(mount.type), " target=", mount.target,
+                                      " read_only=", mount.read_only ? 1 : 0, " id=", mount.id,
+                                      " env=", mount.env, " source=", mount.source,
+                                      " required=", mount.required ? 1 : 0));
+  }
+}
+
+namespace {
+
+std::string hosts_file(const Options& options) {
+  std::string text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+  text += "127.0.0.1\t" + options.hostname + "\n";
+  for (const auto& [name, address] : options.extra_hosts) text += address + "\t" + name + "\n";
+  return text;
+}
+
+std::string resolver_file() {
+  return sys::find_user_file("/etc/resolv.conf", 1 << 20).value_or("");
+}
+
+// The passwd entry gives HOME; a lookup through the merged view sees what earlier steps wrote.
+launch::Identity identity_of(const plan::RunStep& step, overlay::Active& active,
+                             store::Store& store) {
+  overlay::View view(store, active.below());
+  return launch::resolve_user(view.root(), step.user);
+}
+
+bool has_variable(const std::vector<std::string>& env, std::string_view name) {
+  return std::any_of(env.begin(), env.end(), [&](const std::string& variable) {
+    return variable.starts_with(name) && variable.size() > name.size() && variable[name.size()] == '=';
+  });
+}
+
+launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active, RunEnvironment& env) {
+  launch::Spec spec;
+  spec.argv = step.argv;
+  spec.env = step.env;
+  spec.env.insert(spec.env.end(), step.unkeyed_env.begin(), step.unkeyed_env.end());
+  spec.env.insert(spec.env.end(), env.secret_env.begin(), env.secret_env.end());
+  spec.cwd = step.cwd.empty() ? "/" : step.cwd;
+  spec.identity = identity_of(step, active, env.store);
+  if (!has_variable(spec.env, "HOME")) spec.env.push_back("HOME=" + spec.identity.home);
+  spec.capabilities = launch::build_capabilities();
+  spec.no_new_privileges = false;  // sudo and set-id tools in recipes are normal
+  spec.privileged = step.insecure;
+  spec.hostname = env.options.hostname;
+  spec.network = step.network == "host" ? launch::Network::kHost : launch::Network::kNone;
+  spec.hosts = hosts_file(env.options);
+  spec.resolv_conf = resolver_file();
+  spec.shm_bytes = env.options.shm_bytes;
+  for (PreparedMount& prepared : env.mounts) spec.mounts.push_back(std::move(prepared.mount));
+  if (step.script) {
+    launch::Mount script;
+    script.kind = launch::Mount::Kind::kFile;
+    script.target = sys::RootedPath("/dev/pipes").below(step.script->name);
+    script.content = step.script->content;
+    script.mode = 0755;
+    spec.mounts.push_back(std::move(script));
+  }
+  return spec;
+}
+
+[[noreturn]] void fail_run(const plan::RunStep& step, const sys::ExitStatus& status) {
+  int number = status.shell_status();
+  std::string text = status.signal != 0
+                         ? base::str("RUN was ended by signal ", status.signal, " (SIG",
+                                     sigabbrev_np(status.signal) != nullptr
+                                         ? sigabbrev_np(status.signal) : "?", "), status ", number)
+                         : base::str("RUN failed with status ", number);
+  base::Error error(base::Code::kFailed, text, "run-failed");
+  error.set_exit_status(number);
+  if (step.network == "default")
+    error.add_help("the step had no network; if it needs one, build with --network host");
+  throw error;
+}
+
+void forward_output(int pipe_end, const std::function<void(std::string_view)>& output) {
+  char buffer[64 * 1024];
+  for (;;) {
+    ssize_t n = ::read(pipe_end, buffer, sizeof buffer);
+    if (n > 0) output(std::string_view(buffer, static_cast<size_t>(n)));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+  }
+}
+
+}  // namespace
+
+void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironment environment) {
+  launch::Spec spec = make_spec(step, active, environment);
+  sys::UniqueFd stubs = launch::open_stub_layer(environment.store.layout().stubs());
+  spec.root.stubs = stubs.get();
+  spec.root.init_layer = active.init().fd();
+  spec.root.lowers = overlay::lower_fds(active.below());
+  sys::UniqueFd work = active.make_work();
+  spec.root.upper = active.upper().fd();
+  spec.root.work = work.get();
+  spec.root.is_volatile = true;
+  spec.root.userxattr = overlay::uses_user_xattrs();
+
+  sys::Pipe pipe = sys::make_pipe();
+  spec.stdout_fd = pipe.write_end.get();
+  spec.stderr_fd = pipe.write_end.get();
+  launch::Container container = launch::launch(std::move(spec));
+  pipe.write_end.reset();
+
+  pollfd wait[2] = {{pipe.read_end.get(), POLLIN, 0}, {container.pidfd(), POLLIN, 0}};
+  ::fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK);
+  for (bool ended = false; !ended;) {
+    if (::poll(wait, 2, 200) < 0 && errno != EINTR) base::throw_errno("wait for step");
+    if (environment.options.stop.stop_requested())
+      throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
+    if (wait[0].revents != 0) forward_output(pipe.read_end.get(), environment.output);
+    // A hang-up alone: everybody closed the pipe; only the end of the program is still to come.
+    if ((wait[0].revents & (POLLHUP | POLLIN)) == POLLHUP) wait[0].fd = -1;
+    ended = (wait[1].revents & POLLIN) != 0;
+  }
+  sys::ExitStatus status = container.wait();
+  forward_output(pipe.read_end.get(), environment.output);
+  if (status.shell_status() != 0) fail_run(step, status);
+}
+
+}  // namespace solve

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/events.h"
+#include "builder/plan/plan.h"
+#include "overlay/snapshot.h"
+#include "store/store.h"
+
+/// Walks a plan: what is remembered is used, the rest is run and remembered.
+namespace solve {
+
+/// Secret bytes by id; never written to disk, keys, history or logs.
+using Secrets = std::map<std::string, std::string>;
+
+struct Options {
+  std::filesystem::path context;                 ///< directory; empty: an empty context
+  std::string context_name = "the build context";
+  std::optional<std::string> ignore_file;        ///< its text
+  std::string ignore_file_name;
+  std::map<std::string, std::filesystem::path> named_contexts;
+  bool no_cache = false;
+  std::set<std::string> no_cache_stages;         ///< --no-cache-filter
+  bool explain = false;                          ///< emit a CacheMiss for each miss
+  std::vector<std::string> names;                ///< normalised names for the result
+  std::string slot;                              ///< identity of the recipe, for finding what changed
+  std::string hostname = "build";
+  std::vector<std::pair<std::string, std::string>> extra_hosts;
+  uint64_t shm_bytes = 64 << 20;
+  std::string cache_mount_namespace;
+  Secrets secrets;
+  std::optional<int64_t> source_date_epoch;      ///< seconds
+  std::filesystem::path log_directory;           ///< full output of every step; empty: not kept
+  std::stop_token stop;
+};
+
+struct Result {
+  oci::Digest image;           ///< digest of the configuration
+  uint64_t size_bytes = 0;     ///< sum of the layers' tars
+  uint64_t new_bytes = 0;      ///< of layers made in this build
+  int steps = 0;
+  int cached = 0;
+};
+
+/// Builds the plan's target and names it. What was finished is remembered even when a later step
+/// fails. Throws Failed (id "run-failed") with the program's status, Cancelled, or what the work
+/// threw, each with the step's place.
+Result solve(const plan::Plan& plan, const Options& options, store::Store& store,
+             base::EventSink& events);
+
+}  // namespace solve

@@ -1,0 +1,80 @@
+#include "builder/solve/sources.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/sys/file.h"
+#include "base/text.h"
+
+namespace solve {
+
+struct Sources::Context {
+  std::string index_name;
+  std::unique_ptr<context::DigestIndex> index;
+  std::unique_ptr<dockerfile::IgnoreMatcher> ignore;
+  std::unique_ptr<context::FileTree> files;
+  std::string shown;
+};
+
+namespace {
+
+// A stack's view together with the file tree that looks through it.
+struct ViewTree {
+  overlay::View view;
+  std::unique_ptr<context::FileTree> files;
+};
+
+constexpr uint64_t kMostIgnoreBytes = 16 << 20;
+
+}  // namespace
+
+Sources::Sources(const plan::Plan&, const Options& options, store::Store& store)
+    : options_(options), store_(store) {}
+
+Sources::~Sources() = default;
+
+Sources::Context& Sources::open_context(const std::string& name) {
+  std::unique_ptr<Context>& slot = contexts_[name];
+  if (slot) return *slot;
+  slot = std::make_unique<Context>();
+  std::filesystem::path directory =
+      name.empty() ? options_.context : options_.named_contexts.at(name);
+  slot->shown = name.empty() ? options_.context_name : base::str("context \"", name, "\"");
+  if (directory.empty()) {
+    directory = store_.layout().empty_directory();
+    slot->shown = "the empty build context";
+  }
+  std::string identity = std::filesystem::canonical(directory).string();
+  slot->index_name = "context-" + base::sha256_hex(base::as_bytes(identity)).substr(0, 32);
+  slot->index =
+      std::make_unique<context::DigestIndex>(store_.find_index(slot->index_name).value_or(""));
+  std::optional<std::string> ignore_text = options_.ignore_file;
+  if (!name.empty())
+    ignore_text = sys::find_user_file(directory / ".dockerignore", kMostIgnoreBytes);
+  if (ignore_text)
+    slot->ignore = std::make_unique<dockerfile::IgnoreMatcher>(
+        dockerfile::read_ignore_file(*ignore_text));
+  slot->files = std::make_unique<context::FileTree>(sys::Root::open(directory), slot->ignore.get(),
+                                                    slot->index.get());
+  return *slot;
+}
+
+SourceTree Sources::context(const std::string& name) {
+  Context& context = open_context(name);
+  return {context.files.get(), false, context.shown, nullptr};
+}
+
+SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string shown) {
+  auto tree = std::make_shared<ViewTree>(
+      ViewTree{overlay::View(store_, open_stack(store_, layers)), nullptr});
+  tree->files =
+      std::make_unique<context::FileTree>(tree->view.root().duplicate(), nullptr, nullptr);
+  SourceTree source{tree->files.get(), true, std::move(shown), tree};
+  return source;
+}
+
+void Sources::save_indexes() {
+  for (auto& [name, context] : contexts_)
+    if (context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
+}
+
+}  // namespace solve

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "builder/context/digest_index.h"
+#include "builder/context/file_tree.h"
+#include "builder/plan/plan.h"
+#include "builder/solve/layers.h"
+#include "builder/solve/solver.h"
+#include "overlay/snapshot.h"
+
+namespace solve {
+
+/// A tree that files are taken from, and how it stands in cache keys and messages.
+struct SourceTree {
+  context::FileTree* files = nullptr;
+  bool keep_owner = false;   ///< files of a stage or image keep their owners
+  std::string shown;         ///< "stage \"build\"", "the build context"
+  std::shared_ptr<void> keep;
+};
+
+/// Opens what COPY --from and mounts name: the context once a build, stages and images as views.
+class Sources {
+ public:
+  Sources(const plan::Plan& plan, const Options& options, store::Store& store);
+  ~Sources();
+
+  /// A local directory: the main context (empty name) or a named one. Opened once.
+  SourceTree context(const std::string& name);
+  /// The merged files of a stack of layers.
+  SourceTree layers(const std::vector<LayerPtr>& layers, std::string shown);
+
+  /// Remembers the digests computed in this build for the next one.
+  void save_indexes();
+
+ private:
+  struct Context;
+  Context& open_context(const std::string& name);
+
+  const Options& options_;
+  store::Store& store_;
+  std::map<std::string, std::unique_ptr<Context>> contexts_;
+};
+
+}  // namespace solve

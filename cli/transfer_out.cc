@@ -1,0 +1,178 @@
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/transfer.h"
+#include "store/layer/compression.h"
+#include "store/layer/writer.h"
+#include "store/oci/limits.h"
+#include "store/oci/media_types.h"
+
+namespace cli {
+
+namespace {
+
+oci::LayerEncoding encoding_of(const std::string& media_type) {
+  oci::LayerType type;
+  return oci::find_layer_type(media_type, &type) ? type.encoding : oci::LayerEncoding::kNone;
+}
+
+layer::Compression compression_of(oci::LayerEncoding encoding) {
+  switch (encoding) {
+    case oci::LayerEncoding::kGzip: return layer::Compression::kGzip;
+    case oci::LayerEncoding::kZstd: return layer::Compression::kZstd;
+    case oci::LayerEncoding::kNone: break;
+  }
+  return layer::Compression::kNone;
+}
+
+/// A stored blob of the layer, of `wanted` encoding or of any.
+const store::LayerBlob* find_stored(store::Store& store, const store::LayerRecord& layer,
+                                    std::optional<oci::LayerEncoding> wanted) {
+  for (const store::LayerBlob& blob : layer.blobs)
+    if ((!wanted || encoding_of(blob.media_type) == *wanted) && store.find_blob(blob.digest))
+      return &blob;
+  return nullptr;
+}
+
+oci::Descriptor describe(const store::LayerBlob& blob) {
+  // Whatever family the blob came as, it leaves as OCI: the bytes are the same.
+  return {std::string(oci::layer_media_type(encoding_of(blob.media_type))), blob.digest,
+          blob.size_bytes};
+}
+
+store::LayerRecord get_layer(store::Store& store, const oci::DiffId& id) {
+  auto layer = store.find_layer(id);
+  if (!layer)
+    throw base::Error(base::Code::kNotFound, "layer " + id.str() + " is not in the store",
+                      "layer-missing")
+        .add_help("torte fsck --repair tells what must be fetched or built again");
+  return *std::move(layer);
+}
+
+/// Packs a layer, stores the blob and remembers it.
+oci::Descriptor pack(store::Store& store, const oci::DiffId& id, oci::LayerEncoding encoding,
+                     const TransferOptions& options) {
+  // One process packs, the others wait and find its blob.
+  store::Claim claim = store.claim("pack:" + std::string(id.hex()));
+  store::LayerRecord layer = get_layer(store, id);
+  if (const store::LayerBlob* done = find_stored(store, layer, encoding)) return describe(*done);
+  auto writer = store.write_blob();
+  auto packer = encoding == oci::LayerEncoding::kZstd ? layer::zstd_sink(*writer)
+                                                      : layer::gzip_sink(*writer);
+  // Only torte's own bytes from torte's own tree can be made again.
+  bool from_tree = find_stored(store, layer, {}) == nullptr;
+  write_layer_tar(store, layer, *packer, options);
+  packer->finish();
+  store::StagedBlob staged = writer->finish();
+  store::LayerBlob blob{.digest = staged.digest(),
+                        .media_type = std::string(oci::layer_media_type(encoding)),
+                        .size_bytes = staged.size_bytes(),
+                        .compression = encoding == oci::LayerEncoding::kZstd ? "zstd-3" : "gzip-isal-2",
+                        .remakeable = from_tree};
+  store::Batch batch = store.batch();
+  batch.add_blob(std::move(staged));
+  batch.add_layer_blob(id, blob);
+  batch.commit();
+  return describe(blob);
+}
+
+oci::Descriptor provide_layer(store::Store& store, const oci::DiffId& id, Packing packing,
+                              const TransferOptions& options) {
+  store::LayerRecord layer = get_layer(store, id);
+  switch (packing) {
+    case Packing::kNone:
+      return {std::string(oci::media_type::kLayer), id.digest(), layer.tar_size_bytes};
+    case Packing::kAsIs:
+      if (const store::LayerBlob* blob = find_stored(store, layer, {})) return describe(*blob);
+      return pack(store, id, oci::LayerEncoding::kGzip, options);
+    case Packing::kGzip:
+    case Packing::kZstd: break;
+  }
+  oci::LayerEncoding encoding =
+      packing == Packing::kZstd ? oci::LayerEncoding::kZstd : oci::LayerEncoding::kGzip;
+  if (const store::LayerBlob* blob = find_stored(store, layer, encoding)) return describe(*blob);
+  return pack(store, id, encoding, options);
+}
+
+/// The manifest an image came with or left with before, if all its layers are still there.
+std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image) {
+  if (!image.manifest || !store.find_blob(*image.manifest)) return std::nullopt;
+  oci::Manifest manifest =
+      oci::Manifest::parse(store.read_blob(*image.manifest, oci::kMaxManifestBytes));
+  for (const oci::Descriptor& blob : manifest.layers)
+    if (!store.find_blob(blob.digest)) return std::nullopt;
+  return manifest;
+}
+
+/// Keeps the manifest made for an image, so that it leaves under the same digest next time.
+void remember(store::Store& store, const store::ImageRecord& image, const oci::Manifest& manifest) {
+  std::string text = manifest.bytes();
+  auto writer = store.write_blob();
+  writer->write(base::as_bytes(text));
+  store.set_manifest(image.id, writer->commit());
+}
+
+}  // namespace
+
+void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base::Sink& out,
+                     const TransferOptions& options) {
+  base::with_context("layer " + layer.diff_id.str(), [&] {
+    oci::Verifier verifier(layer.diff_id.digest(), {}, "layer");
+    base::TeeSink checked(verifier, out);
+    if (const store::LayerBlob* blob = find_stored(store, layer, {})) {
+      store::BlobReader reader = store.open_blob(blob->digest);
+      auto plain = layer::decompress(reader, compression_of(encoding_of(blob->media_type)),
+                                     options.limits);
+      auto ahead = layer::read_ahead(*plain);
+      base::copy(*ahead, checked);
+    } else {
+      layer::WriteOptions writing;
+      writing.stop = options.stop;
+      layer::write_tree(sys::Root::open(store.layout().layer_tree(layer.diff_id)), checked, writing);
+    }
+    verifier.finish();
+  });
+}
+
+OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image, Packing packing,
+                            const TransferOptions& options) {
+  store::Lease lease = store.lease();
+  std::string config_text = store.read_blob(image.id, oci::kMaxConfigBytes);
+  oci::ImageConfig config = oci::ImageConfig::parse(config_text);
+  if (packing == Packing::kAsIs)
+    if (auto manifest = find_manifest(store, image))
+      return {*std::move(manifest), std::move(config)};
+  oci::Manifest manifest{
+      .media_type = std::string(oci::media_type::kManifest),
+      .config = oci::Descriptor::of(oci::media_type::kConfig, config_text)};
+  for (const oci::DiffId& id : config.diff_ids)
+    manifest.layers.push_back(provide_layer(store, id, packing, options));
+  if (packing == Packing::kAsIs) remember(store, image, manifest);
+  return {std::move(manifest), std::move(config)};
+}
+
+void write_blob(store::Store& store, const OutgoingImage& image, const oci::Descriptor& blob,
+                base::Sink& out, const TransferOptions& options) {
+  if (blob.digest == image.manifest.config.digest)
+    return out.write(base::as_bytes(image.config.bytes()));
+  if (auto reader = store.find_blob(blob.digest)) {
+    base::copy(*reader, out);
+    return;
+  }
+  // An uncompressed layer is not kept as a blob: its digest is its diff id.
+  write_layer_tar(store, get_layer(store, oci::DiffId(blob.digest)), out, options);
+}
+
+void export_image(store::Store& store, const OutgoingImage& image,
+                  const std::vector<oci::Reference>& names, archive::ImageWriter& writer,
+                  const TransferOptions& options) {
+  auto add = [&](const oci::Descriptor& blob) {
+    writer.add_blob(blob, [&](base::Sink& out) { write_blob(store, image, blob, out, options); });
+  };
+  for (const oci::Descriptor& layer : image.manifest.layers) add(layer);
+  add(image.manifest.config);
+  writer.add_image(image.manifest, image.config, names);
+}
+
+}  // namespace cli

@@ -1,0 +1,28 @@
+#include "overlay/unpack.h"
+
+#include <optional>
+
+#include "store/layer/extract.h"
+
+namespace overlay {
+
+Unpacked unpack_layer(store::Store& store, base::Source& tar, const Stack& below,
+                      const UnpackOptions& options) {
+  Active active(store, {}, "unpack");
+  std::optional<View> view;
+  layer::ExtractOptions extract;
+  extract.limits = options.limits;
+  extract.stop = options.stop;
+  extract.user_xattr = uses_user_xattrs();
+  if (!below.empty()) {
+    extract.lower = [&]() -> const sys::Root* {
+      if (!view) view.emplace(store, below);
+      return &view->root();
+    };
+  }
+  layer::ExtractResult result = layer::extract(tar, active.upper(), extract);
+  view.reset();
+  return {std::move(active).commit(), result.content_bytes, result.depends_on_lower};
+}
+
+}  // namespace overlay

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <stop_token>
+
+#include "base/bytes.h"
+#include "overlay/snapshot.h"
+#include "store/layer/limits.h"
+
+namespace overlay {
+
+struct UnpackOptions {
+  layer::Limits limits;
+  std::stop_token stop;
+};
+
+/// A layer unpacked into a staging directory, not yet published.
+struct Unpacked {
+  TreePtr tree;
+  uint64_t content_bytes = 0;
+  /// The tree took metadata or files from the layers below: it is right only above them.
+  bool depends_on_lower = false;
+};
+
+/// Unpacks the uncompressed tar of a layer. `below` is consulted only for what the tar leaves open
+/// (parents without an entry, hard links into lower layers). Reads `tar` to its end; throws what
+/// layer::extract throws, and then leaves nothing behind.
+Unpacked unpack_layer(store::Store& store, base::Source& tar, const Stack& below,
+                      const UnpackOptions& options);
+
+}  // namespace overlay

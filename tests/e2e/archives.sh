@@ -1,0 +1,64 @@
+# save, load and import: what goes out comes back the same, and other programs agree (interop.sh).
+. "$(dirname "$0")/lib.sh"
+base_image
+recipe <<'R'
+FROM base
+RUN echo one >/file && ln /file /hard && ln -s file /soft && mkdir -m 1750 /folder && chown 12:34 /folder
+RUN rm /bin/vi; rm -rf /home && mkdir /home && echo new >/home/file
+LABEL kept=yes
+ENV WORD="two words"
+R
+ok torte build -t odd "$work/context"
+id() { "$@" inspect --format '{{.Id}}' odd; }
+other() { "$TORTE" --root "$work/other" --run-root "$work/run" "$@"; }
+
+for format in oci-archive docker-archive; do
+  step "$format: saved, loaded into an empty store, the same image"
+  ok torte save --format $format -o "$work/$format.tar" odd
+  rm -rf "$work/other"
+  ok other load -i "$work/$format.tar"
+  ok other run --rm odd sh -c 'cat /soft; stat -c "%a %u:%g" /folder; ls /home; test ! -e /bin/vi; stat -c %h /file; echo "$WORD"'
+  prints_line one
+  prints_line "1750 12:34"
+  prints_line file
+  prints_line 2
+  prints_line "two words"
+  ok other inspect odd
+  prints '"kept"'
+done
+
+step "the same image saved twice gives the same bytes"
+ok torte save --format oci-archive -o "$work/again.tar" odd
+cmp "$work/oci-archive.tar" "$work/again.tar" || fail "the archives differ"
+
+step "an archive comes through a pipe, compressed or not"
+rm -rf "$work/other"
+torte save odd 2>"$work/err" | gzip -1 >"$work/odd.tar.gz" || fail "save to a pipe"
+other load <"$work/odd.tar.gz" >"$work/out" 2>"$work/err" || fail "load from a pipe"
+ok other run --rm odd cat /file
+
+step "import makes an image of any tar of a root file system"
+mkdir -p "$work/rootfs/bin" "$work/rootfs/srv"
+cp /bin/busybox "$work/rootfs/bin/sh"
+echo imported >"$work/rootfs/srv/file"
+tar -C "$work/rootfs" -cJf "$work/rootfs.tar.xz" .
+ok torte import -c 'ENV A=b' -c 'CMD ["sh", "-c", "read -r x </srv/file; echo $x $A"]' "$work/rootfs.tar.xz" imported
+ok torte run --rm imported
+prints_line "imported b"
+tar -C "$work/rootfs" -c . | torte import - piped >"$work/out" 2>"$work/err" || fail "import from a pipe"
+ok torte run --rm piped sh -c 'echo yes'
+prints_line yes
+
+step "broken archives are refused, and leave no image"
+head -c 20000 "$work/oci-archive.tar" >"$work/short.tar"
+rm -rf "$work/other"
+status 1 other load -i "$work/short.tar"
+says "error:"
+head -c 4096 /dev/urandom >"$work/noise"
+status 1 other load -i "$work/noise"
+status 1 other import "$work/noise" noise
+status 1 other load -i "$work/nowhere.tar"
+says "nowhere.tar"
+ok other images -q
+equal "$(cat "$work/out")" "" "images after broken archives"
+ok other fsck

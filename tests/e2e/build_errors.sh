@@ -1,0 +1,103 @@
+# What goes wrong in recipes is said in the user's words, with the place in the user's file, and leaves nothing behind.
+. "$(dirname "$0")/lib.sh"
+base_image
+mkdir -p "$work/context"
+build() { torte build -t broken "$@" "$work/context"; }
+
+step "a failing RUN names its status, its place and its last words"
+recipe <<'R'
+FROM base
+RUN echo before && echo 'the disk sings' >&2 && exit 3
+R
+status 1 build
+says "error: RUN failed with status 3" "[run-failed]" "Recipe:2" "the disk sings"
+
+step "no name was given to the failed image"
+status 1 torte inspect broken
+
+step "a missing program is named"
+recipe <<'R'
+FROM base
+RUN mke -j8 all
+R
+status 1 build
+says "127" "mke"
+
+step "the first failure stops the build, a killed step says so"
+recipe <<'R'
+FROM base
+RUN kill -9 $$
+RUN touch /never
+R
+status 1 build
+says "137" "Recipe:2"
+
+step "no recipe: the names that were tried"
+rm -f "$work/context/Recipe"
+status 1 build
+says "Recipe" "Dockerfile"
+status 1 build -f "$work/context/nowhere"
+says "nowhere"
+
+step "an empty recipe"
+: >"$work/context/Recipe"
+status 1 build
+says "error:"
+
+step "an unknown instruction: its line and the nearest name"
+printf 'FROM base\nRNU echo\n' >"$work/context/Recipe"
+status 1 build
+says "Recipe:2" "RNU" "RUN"
+
+step "several mistakes are reported in one go"
+printf 'FROM base\nRNU echo\nCOPPY a b\n' >"$work/context/Recipe"
+status 1 build
+says "Recipe:2" "Recipe:3"
+
+step "a COPY source that does not exist"
+recipe <<'R'
+FROM base
+COPY dist/app.js /srv/
+R
+status 1 build
+says "dist/app.js" "[copy-source-missing]" "Recipe:2"
+
+step "a COPY source that an ignore rule hides: the rule and its line"
+mkdir -p "$work/context/dist"
+echo x >"$work/context/dist/app.js"
+printf '# made by the build\ndist\n' >"$work/context/.dockerignore"
+status 1 build
+says "dist/app.js" "[copy-source-missing]" ".dockerignore:2"
+rm "$work/context/.dockerignore"
+ok build
+
+step "an unknown stage: the stages there are"
+recipe <<'R'
+FROM base AS first
+FROM base AS second
+COPY --from=frist /bin/sh /x
+R
+status 1 build --pull=never
+says "frist"
+
+step "an unknown target"
+status 1 build --target third
+says "third"
+
+step "a base image that is nowhere"
+printf 'FROM not-here-at-all\n' >"$work/context/Recipe"
+status 1 build --pull=never
+says "not-here-at-all"
+
+step "a context that does not exist"
+status 1 torte build -t broken "$work/nowhere"
+says "nowhere"
+
+step "wrong usage is status 2 and names the flag"
+status 2 torte build --no-such-flag "$work/context"
+says "--no-such-flag"
+status 2 torte bulid "$work/context"
+says "build"
+
+step "nothing of all this is left half-made"
+ok torte fsck

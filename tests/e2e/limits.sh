@@ -1,0 +1,44 @@
+# Limits are applied, or refused: never ignored.
+. "$(dirname "$0")/lib.sh"
+base_image
+
+if [ "$(id -u)" != 0 ]; then
+  step "an ordinary user without a delegated cgroup is told that the limit cannot be applied"
+  got=0
+  torte run --rm -m 32m base true >"$work/out" 2>"$work/err" || got=$?
+  [ "$got" = 0 ] || { equal "$got" 125 "status"; says "memory"; }
+  [ "$got" != 0 ] || skip "a cgroup is delegated to this user here; as root the limits are tested"
+  exit 0
+fi
+
+step "--pids-limit stops a fork bomb, not the machine"
+ok torte run --rm --pids-limit 20 base \
+  sh -c 'for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do sleep 2 & done 2>&1; echo end' \
+  || true
+grep -qi "can't fork\|resource temporarily" "$work/out" "$work/err" || fail "25 processes under a limit of 20"
+
+step "every container has a limit on processes"
+ok torte run --rm base sh -c 'cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null | head -n 1'
+[ "$(cat "$work/out")" != max ] || fail "no limit"
+
+step "--memory ends what takes more"
+status 137 torte run --rm -m 32m base sh -c 'tail -c 200000000 /dev/zero; exit 5'
+
+step "--cpus is set"
+ok torte run --rm --cpus 0.5 base true
+
+step "--ulimit and --shm-size reach the program"
+ok torte run --rm --ulimit nofile=77:99 --shm-size 1m base sh -c 'ulimit -n; ulimit -Hn; df -k /dev/shm | tail -n 1 | tr -s " " | cut -d" " -f2'
+prints_line 77
+prints_line 99
+prints_line 1024
+
+step "nonsense is refused"
+status 125 torte run --rm -m lots base true
+says "lots"
+status 125 torte run --rm --pids-limit many base true
+says "many"
+
+step "no cgroup is left behind"
+[ -z "$(find /sys/fs/cgroup -type d -path '*torte*' -name '*-*' 2>/dev/null | head -n 1)" ] ||
+  echo "note: $(find /sys/fs/cgroup -type d -path '*torte*')"

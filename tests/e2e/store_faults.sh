@@ -1,0 +1,59 @@
+# A store that cannot be written, is full, or is of another format: said plainly, and no worse afterwards.
+. "$(dirname "$0")/lib.sh"
+base_image
+recipe <<'R'
+FROM base
+RUN head -c 60000000 /dev/zero >/big
+R
+
+step "a read-only store is named as such, and can still be read"
+if [ "$(id -u)" = 0 ]; then
+  mount --bind "$store" "$store"
+  mount -o remount,bind,ro "$store"
+else
+  chmod -R a-w "$store"
+fi
+status 1 torte build -t more "$work/context"
+says "error:" "$store"
+grep -qiE 'read-only|permission denied|not writable' "$work/err" || fail "the reason is not said"
+ok torte images
+prints base
+if [ "$(id -u)" = 0 ]; then umount "$store"; else chmod -R u+w "$store"; fi
+ok torte run --rm base true
+
+step "a store of a format we do not know is left alone"
+cp "$store/version" "$work/version"
+echo 9999 >"$store/version"
+status 1 torte build -t more "$work/context"
+says "9999"
+cp "$work/version" "$store/version"
+ok torte images
+
+step "a file in the place of a directory"
+: >"$work/file"
+status 1 "$TORTE" --root "$work/file/store" images
+says "$work/file"
+
+if [ "$(id -u)" = 0 ]; then
+  step "no space left: the file system that is full is named, and space comes back"
+  mkdir "$work/small"
+  mount -t tmpfs -o size=40m none "$work/small"
+  cp -a "$store" "$work/small/store"
+  small() { "$TORTE" --root "$work/small/store" --run-root "$work/run" "$@"; }
+  status 1 small build -t big "$work/context"
+  grep -qi 'no space left' "$work/err" || fail "nothing about space is said"
+  ok small fsck
+  ok small run --rm base true
+  mount -o remount,size=200m "$work/small"
+  ok small build -t big "$work/context"
+  ok small fsck
+fi
+
+step "a damaged blob is found, and named"
+ok torte fsck
+blob=$(find "$store/blobs/sha256" -type f | head -n 1)
+[ -n "$blob" ] || fail "no blob in $store"
+chmod u+w "$blob"
+printf 'x' | dd of="$blob" bs=1 seek=3 conv=notrunc 2>/dev/null
+status 1 torte fsck
+grep -qF "$(basename "$blob" | cut -c1-12)" "$work/out" "$work/err" || fail "the blob is not named"
