@@ -164,7 +164,7 @@ TEST_P(Sandbox, TerminalIsAConsoleOfItsOwn) {
 }
 
 TEST_P(Sandbox, LimitsProcesses) {
-  in("i=0; while [ $i -lt 3000 ]; do sleep 5 & i=$((i+1)); done; true");
+  in("i=0; while [ $i -lt 3000 ]; do sleep 1000 & i=$((i+1)); done; true");
   EXPECT_NE(status_, 0) << "3000 processes were possible";
 }
 
@@ -187,7 +187,7 @@ TEST_P(Sandbox, AppliesLimitsOrSaysWhyNot) {
     EXPECT_NE(status_, 0);
   }
   output =
-      in("i=0; while [ $i -lt 50 ]; do sleep 1 & i=$((i+1)); done; true", {"--limit-pids", "20"});
+      in("i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i+1)); done; true", {"--limit-pids", "20"});
   EXPECT_NE(status_, 0) << output;
 }
 
