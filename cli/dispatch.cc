@@ -16,9 +16,12 @@ constexpr int kCancelledStatus = 130;
 
 int show_help(const CommandTable& table, Context& context, const Invocation& invocation) {
   int width = context.out_terminal().width;
-  if (invocation.command == nullptr) context.out(program_help(table, width, invocation.group));
-  else if (invocation.help == Help::kShort) context.out(short_help(*invocation.command, width));
-  else context.out(full_help(*invocation.command, width));
+  if (invocation.command == nullptr)
+    context.out(program_help(table, width, invocation.group));
+  else if (invocation.help == Help::kShort)
+    context.out(short_help(*invocation.command, width));
+  else
+    context.out(full_help(*invocation.command, width));
   return 0;
 }
 

@@ -8,8 +8,10 @@ namespace cli {
 namespace {
 
 int run_version(Context& context, const Arguments& arguments) {
-  if (arguments.is_on("json")) context.out("{\"version\":\"" TORTE_VERSION "\"}\n");
-  else context.out("torte " TORTE_VERSION "\n");
+  if (arguments.is_on("json"))
+    context.out("{\"version\":\"" TORTE_VERSION "\"}\n");
+  else
+    context.out("torte " TORTE_VERSION "\n");
   return 0;
 }
 

@@ -28,7 +28,8 @@ TtyView::~TtyView() {
 
 void TtyView::end(const std::string& last_line, Time now) {
   Terminal terminal = options_.terminal();
-  screen_.replace(render_remains(state_, terminal, now) + last_line, terminal.width, terminal.height);
+  screen_.replace(render_remains(state_, terminal, now) + last_line, terminal.width,
+                  terminal.height);
   ended_ = true;
 }
 
