@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "base/sys/userns.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/error_view.h"
@@ -40,6 +41,8 @@ int run(const CommandTable& table, Context& context, std::span<const std::string
     return kUsageStatus;
   }
   failure_status = invocation.command->failure_status;
+  // Before the first thread starts: a process of several threads cannot change its user namespace.
+  if (invocation.command->in_user_namespace) sys::enter_user_namespace();
   return invocation.command->run(context, invocation.arguments);
 }
 

@@ -72,6 +72,8 @@ struct Command {
   int (*run)(Context&, const Arguments&) = nullptr;  ///< returns the exit status
   int failure_status = 1;  ///< exit status when run() throws: 125 for run and exec
   bool hidden = false;
+  /// Works on layers, so an ordinary user runs it inside a user namespace of torte's own.
+  bool in_user_namespace = true;
 };
 
 using CommandTable = std::vector<const Command*>;

@@ -26,6 +26,7 @@ const Command& version_command() {
       .flags = {{.name = "json", .help = "as a JSON object", .common = true}},
       .examples = {{"torte version --json", "the version, for programs"}},
       .run = run_version,
+      .in_user_namespace = false,
   };
   return kCommand;
 }
