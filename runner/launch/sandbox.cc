@@ -213,7 +213,7 @@ class Composer {
                       const std::string& what) {
     int slot = plan_.new_slot();
     add(Kind::kNewFileSystem, base::str("mount ", type, " for ", what),
-        {.a = slot, .x = attributes}, strings({type}) + options);
+        {.a = slot, .x = attributes}, strings({type, "source", type}) + options);
     return slot;
   }
 
