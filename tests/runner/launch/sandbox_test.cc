@@ -186,8 +186,8 @@ TEST_P(Sandbox, AppliesLimitsOrSaysWhyNot) {
     in("dd if=/dev/zero of=/dev/null bs=200M count=1", {"--limit-memory", "67108864"});
     EXPECT_NE(status_, 0);
   }
-  output =
-      in("i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i+1)); done; true", {"--limit-pids", "20"});
+  output = in("i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i+1)); done; true",
+              {"--limit-pids", "20"});
   EXPECT_NE(status_, 0) << output;
 }
 
