@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <set>
@@ -73,22 +72,7 @@ struct Batch::Content {
   static void publish_layers(const Core& core, StagedLayers& staged);
   void write_records(Core& core) const;
   void keep(Keeper& keeper) const;
-
- private:
-  bool has_blob(const oci::Digest& digest) const;
-  bool has_layer(const oci::DiffId& diff_id) const;
 };
-
-bool Batch::Content::has_blob(const oci::Digest& digest) const {
-  return std::any_of(blobs.begin(), blobs.end(),
-                     [&](const StagedBlob& blob) { return blob.digest() == digest; });
-}
-
-bool Batch::Content::has_layer(const oci::DiffId& diff_id) const {
-  return std::any_of(layers.begin(), layers.end(), [&](const NewLayer& layer) {
-    return layer.record.diff_id == diff_id;
-  });
-}
 
 // Moves trees below directories of our own, still private. What is in the store stays as it is.
 bool Batch::Content::stage_layers(Core& core, StagedLayers& staged) const {
@@ -111,16 +95,18 @@ void Batch::Content::sync(const Core& core, bool has_trees) const {
     for (const StagedBlob& blob : blobs) blob.sync();
     return;
   }
-  sys::UniqueFd root(::open(core.layout.root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root) base::throw_errno("open " + core.layout.root().string());
-  sys::sync_filesystem(root.get());
+  sys::sync_filesystem(core.root.get());
 }
 
 // Nothing may be named that is not there. Checked before anything is published, under the lock that
 // keeps others from sweeping.
 void Batch::Content::require_complete(Core& core) const {
+  std::set<oci::DiffId> good_layers;
+  for (const NewLayer& layer : layers) good_layers.insert(layer.record.diff_id);
+  std::set<oci::Digest> good_blobs;
+  for (const StagedBlob& blob : blobs) good_blobs.insert(blob.digest());
   const auto require_layer = [&](const oci::DiffId& id, std::string_view user) {
-    if (has_layer(id)) return;
+    if (!good_layers.insert(id).second) return;
     Core::Records records = core.records();
     Query query(records, "SELECT 1 FROM layers WHERE diff_id = ?");
     query.bind(id.str());
@@ -128,7 +114,7 @@ void Batch::Content::require_complete(Core& core) const {
       throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"));
   };
   const auto require_blob = [&](const oci::Digest& digest, std::string_view user) {
-    if (!has_blob(digest) && !is_there(core.layout.blob(digest)))
+    if (good_blobs.insert(digest).second && !is_there(core.layout.blob(digest)))
       throw Error(Code::kNotFound,
                   base::str("blob ", digest.str(), " of ", user, " is not in the store"));
   };

@@ -14,13 +14,11 @@
 
 namespace store {
 
-StagedBlob::StagedBlob(std::filesystem::path path, sys::UniqueFd fd, oci::Digest digest,
-                       uint64_t size_bytes)
-    : path_(std::move(path)), fd_(std::move(fd)), digest_(std::move(digest)),
-      size_bytes_(size_bytes) {}
+StagedBlob::StagedBlob(std::filesystem::path path, oci::Digest digest, uint64_t size_bytes)
+    : path_(std::move(path)), digest_(std::move(digest)), size_bytes_(size_bytes) {}
 
 StagedBlob::StagedBlob(StagedBlob&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::move(other.fd_)), digest_(std::move(other.digest_)),
+    : path_(std::move(other.path_)), digest_(std::move(other.digest_)),
       size_bytes_(other.size_bytes_) {
   other.path_.clear();
 }
@@ -30,7 +28,10 @@ StagedBlob::~StagedBlob() {
 }
 
 void StagedBlob::sync() const {
-  if (::fsync(fd_.get()) < 0) base::throw_errno(base::str("sync blob ", digest_.str()));
+  // Not kept open since it was written: a batch may hold thousands. The kernel reports an error of
+  // an earlier write-back to the first who asks, also through a new descriptor.
+  sys::UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) < 0) base::throw_errno(base::str("sync blob ", digest_.str()));
 }
 
 void StagedBlob::publish(const std::filesystem::path& target) {
@@ -83,7 +84,8 @@ StagedBlob BlobWriter::finish(const Expected& expected) {
                         "blob-digest");
   }
   std::filesystem::path path = std::exchange(path_, std::filesystem::path());
-  return StagedBlob(std::move(path), std::move(fd_), digest, count_);
+  fd_.reset();
+  return StagedBlob(std::move(path), digest, count_);
 }
 
 oci::Digest BlobWriter::commit(const Expected& expected) {

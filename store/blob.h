@@ -20,7 +20,7 @@ struct Core;
 /// it both; dropped, it leaves nothing behind. Move-only.
 class StagedBlob {
  public:
-  StagedBlob(std::filesystem::path path, sys::UniqueFd fd, oci::Digest digest, uint64_t size_bytes);
+  StagedBlob(std::filesystem::path path, oci::Digest digest, uint64_t size_bytes);
   StagedBlob(StagedBlob&& other) noexcept;
   StagedBlob& operator=(StagedBlob&&) = delete;
   ~StagedBlob();
@@ -36,7 +36,6 @@ class StagedBlob {
   void sync() const;
 
   std::filesystem::path path_;  // empty: published or moved from
-  sys::UniqueFd fd_;
   oci::Digest digest_;
   uint64_t size_bytes_;
 };

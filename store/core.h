@@ -35,8 +35,8 @@ struct LeaseFile {
 };
 
 struct Core {
-  Core(const std::filesystem::path& root, bool can_write, bool is_durable)
-      : layout(root), writable(can_write), durable(is_durable), trash(layout) {}
+  Core(const std::filesystem::path& root_path, bool can_write, bool is_durable)
+      : layout(root_path), writable(can_write), durable(is_durable), trash(layout) {}
 
   /// The records with their mutex held. Opens the database when first called, since commands that
   /// only need a directory should not pay for it.
@@ -63,6 +63,9 @@ struct Core {
   const Layout layout;
   const bool writable;
   const bool durable;
+  /// The root directory, open since before anything was written: syncfs reports only errors of
+  /// write-backs that happened since its descriptor was opened. Only when writable.
+  sys::UniqueFd root;
   Trash trash;
   base::Synchronized<std::map<uint64_t, LeaseFile>> leases;
 

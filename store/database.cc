@@ -1,6 +1,7 @@
 #include "store/database.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 
@@ -44,6 +45,7 @@ using base::Code;
 }
 
 constexpr int kCheckpointPages = 100;
+constexpr off_t kLargeLogBytes = 1 << 20;
 
 // A URI, because "immutable" has no flag of its own.
 std::string uri_of(const std::filesystem::path& path, Database::Mode mode) {
@@ -61,7 +63,7 @@ std::string uri_of(const std::filesystem::path& path, Database::Mode mode) {
 }  // namespace
 
 Database::Database(const std::filesystem::path& path, Mode mode, bool durable)
-    : mode_(mode), durable_(durable) {
+    : log_path_(path.string() + "-wal"), mode_(mode), durable_(durable) {
   const int access =
       mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
   const int flags = access | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
@@ -86,6 +88,13 @@ Database::Database(const std::filesystem::path& path, Mode mode, bool durable)
 
 Database::~Database() {
   for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  struct stat log;
+  if (mode_ == Mode::kReadWrite && sqlite3_total_changes64(handle_) > 0 &&
+      ::stat(log_path_.c_str(), &log) == 0 && log.st_size > kLargeLogBytes) {
+    // Whoever opens the store next would have to read all of it. Not now if others are reading.
+    sqlite3_busy_timeout(handle_, 0);
+    sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  }
   sqlite3_close(handle_);
 }
 

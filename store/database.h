@@ -39,6 +39,7 @@ class Database {
   friend class Query;
   sqlite3_stmt* prepare(const char* sql);
 
+  std::string log_path_;
   sqlite3* handle_ = nullptr;
   Mode mode_;
   bool durable_;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -200,20 +201,47 @@ std::optional<ImageRecord> Store::find_image_by_id(const oci::Digest& id) {
   return image;
 }
 
+// Whole tables instead of four look-ups an image: ten thousand images in a blink.
 std::vector<ImageRecord> Store::list_images() {
   Core::Records records = core_->records();
-  std::vector<std::string> ids;
-  {
-    Query query(records, "SELECT config FROM images ORDER BY created DESC, config");
-    while (query.step()) ids.push_back(query.text(0));
-  }
+  ReadTransaction one_state(records);
   std::vector<ImageRecord> images;
-  images.reserve(ids.size());
-  // One snapshot, and no lock taken and given back for each of thousands of reads.
-  ReadTransaction snapshot(records);
-  for (const std::string& id : ids)
-    if (std::optional<ImageRecord> image = select_image(records, id))
-      images.push_back(std::move(*image));
+  std::unordered_map<std::string, size_t> position;
+  Query query(records,
+              "SELECT config, manifest, platform, created, added, last_used FROM images "
+              "ORDER BY created DESC, config");
+  while (query.step()) {
+    position.emplace(query.text(0), images.size());
+    images.push_back({.id = oci::Digest::parse(query.text(0)),
+                      .platform = query.text(2),
+                      .created = from_milliseconds(query.number(3)),
+                      .added = from_milliseconds(query.number(4)),
+                      .last_used = from_milliseconds(query.number(5))});
+    if (!query.is_null(1)) images.back().manifest = oci::Digest::parse(query.text(1));
+  }
+  const auto image_of = [&](const Query& row) -> ImageRecord* {
+    const auto found = position.find(row.text(0));
+    return found == position.end() ? nullptr : &images[found->second];
+  };
+  Query layers(records,
+               "SELECT i.config, i.diff_id, coalesce(l.tar_size, 0) FROM image_layers i "
+               "LEFT JOIN layers l ON l.diff_id = i.diff_id ORDER BY i.config, i.position");
+  while (layers.step())
+    if (ImageRecord* image = image_of(layers)) {
+      image->layers.push_back(oci::DiffId::parse(layers.text(1)));
+      image->size_bytes += static_cast<uint64_t>(layers.number(2));
+    }
+  Query blobs(records, "SELECT config, digest FROM image_blobs");
+  while (blobs.step())
+    if (ImageRecord* image = image_of(blobs))
+      image->blobs.push_back(oci::Digest::parse(blobs.text(1)));
+  Query names(records, "SELECT config, name, digest FROM names ORDER BY name");
+  while (names.step())
+    if (ImageRecord* image = image_of(names)) {
+      Name name{.name = names.text(1)};
+      if (!names.is_null(2)) name.digest = oci::Digest::parse(names.text(2));
+      image->names.push_back(std::move(name));
+    }
   return images;
 }
 

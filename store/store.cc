@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/sys/file.h"
@@ -180,6 +179,10 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& root, Access acc
   }
   if (writable && ::access(root.c_str(), W_OK) < 0) refuse_write(layout, errno);
   auto core = std::make_unique<Core>(root, writable, *durable);
+  if (writable) {
+    core->root = sys::UniqueFd(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!core->root) base::throw_errno("open " + root.string());
+  }
   if (writable) remove_dead_staging(core->layout, core->trash);
   return std::unique_ptr<Store>(new Store(std::move(core)));
 }
@@ -306,16 +309,6 @@ void Store::remove_document(std::string_view kind, std::string_view id) {
   core_->require_writable();
   Core::Records records = core_->records();
   Query(records, "DELETE FROM documents WHERE kind = ? AND id = ?").bind(kind, id).run();
-}
-
-std::filesystem::path default_root() {
-  if (::geteuid() == 0) return "/var/lib/torte";
-  const char* data = ::getenv("XDG_DATA_HOME");
-  if (data != nullptr && data[0] == '/') return std::filesystem::path(data) / "torte";
-  const char* home = ::getenv("HOME");
-  if (home == nullptr || home[0] != '/')
-    throw Error(Code::kInvalid, "neither XDG_DATA_HOME nor HOME is set; name a store with --root");
-  return std::filesystem::path(home) / ".local/share/torte";
 }
 
 }  // namespace store

@@ -151,7 +151,4 @@ class Store {
   std::unique_ptr<Core> core_;
 };
 
-/// The root used when none is given: /var/lib/torte for root, else $XDG_DATA_HOME/torte.
-std::filesystem::path default_root();
-
 }  // namespace store

@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "base/sys/tree.h"
 #include "store/plan.h"
 #include "store/store.h"
@@ -26,21 +23,20 @@ std::map<std::string, LayerUsers> count_users(const Snapshot& snapshot) {
   return users;
 }
 
-void add_images(Core& core, const Snapshot& snapshot, const std::map<std::string, uint64_t>& sizes,
+void add_images(std::vector<ImageRecord> images, const Snapshot& snapshot,
+                const std::map<std::string, uint64_t>& sizes,
                 std::map<std::string, LayerUsers>& users, DiskUsage& usage) {
-  Core::Records records = core.records();
-  for (const auto& [id, row] : snapshot.images) {
+  for (ImageRecord& image : images) {
     ++usage.images.count;
-    const auto containers = snapshot.container_uses.find(id);
+    const auto containers = snapshot.container_uses.find(image.id.str());
     const size_t used_by = containers == snapshot.container_uses.end() ? 0 : containers->second;
-    if (used_by > 0 || !row.names.empty()) ++usage.images.active;
-    std::optional<ImageRecord> image = select_image(records, id);
-    if (!image) continue;
-    ImageUsage each{.image = std::move(*image), .containers = used_by};
-    for (const std::string& layer : std::set<std::string>(row.layers.begin(), row.layers.end())) {
-      const auto size = sizes.find(layer);
+    if (used_by > 0 || !image.names.empty()) ++usage.images.active;
+    ImageUsage each{.image = std::move(image), .containers = used_by};
+    const std::set<oci::DiffId> once(each.image.layers.begin(), each.image.layers.end());
+    for (const oci::DiffId& layer : once) {
+      const auto size = sizes.find(layer.str());
       if (size == sizes.end()) continue;
-      (users[layer].images > 1 ? each.shared_bytes : each.unique_bytes) += size->second;
+      (users[layer.str()].images > 1 ? each.shared_bytes : each.unique_bytes) += size->second;
     }
     usage.by_image.push_back(std::move(each));
   }
@@ -54,7 +50,7 @@ DiskUsage Store::usage() {
   std::map<std::string, uint64_t> sizes;
   for (const std::string& id : snapshot.layer_dirs) sizes[id] = layer_bytes(*core_, snapshot, id);
   std::map<std::string, LayerUsers> users = count_users(snapshot);
-  add_images(*core_, snapshot, sizes, users, usage);
+  add_images(list_images(), snapshot, sizes, users, usage);
 
   const Plan everything = plan_prune(snapshot, {.all = true}, 0);
   usage.cache.count = snapshot.cache.size();
