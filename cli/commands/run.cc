@@ -84,7 +84,7 @@ std::optional<sys::FileLock> take_name(const Arguments& arguments, const store::
 int run_run(Context& context, const Arguments& arguments) {
   launch::ForwardedSignals signals;
   auto store = store::Store::open(context.root, store::Access::kReadWrite);
-  std::optional<store::ImageRecord> image = store->find_image(arguments.word(0));
+  std::optional<store::ImageRecord> image = find_image(*store, arguments.word(0));
   if (!image)
     throw base::Error(base::Code::kNotFound,
                       "image " + base::printable(arguments.word(0)) + " is not in the store",
