@@ -162,4 +162,20 @@ std::string warning_line(const event::Warning& warning) {
   return warning.id.empty() ? out : str(out, "  [", base::printable(warning.id), "]");
 }
 
+std::string miss_line(const event::CacheMiss& miss) {
+  constexpr size_t kMostShown = 60;
+  auto shown = [](std::string_view value) {
+    std::string line = one_line(value);
+    if (line.empty()) return std::string("nothing");
+    if (line.size() <= kMostShown) return line;
+    size_t end = kMostShown;
+    while ((line[end] & 0xc0) == 0x80) --end;  // not inside a character
+    return line.substr(0, end) + "..";
+  };
+  std::string out = "not cached: " + one_line(miss.reason);
+  if (miss.component.empty()) return out;
+  return str(out, " ", one_line(miss.component), ": ", shown(miss.old_value), " -> ",
+             shown(miss.new_value));
+}
+
 }  // namespace cli

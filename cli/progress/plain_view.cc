@@ -167,6 +167,8 @@ void PlainView::handle(const base::Event& event, Time now) {
     if (!owner_) own(begun->step, now);
   } else if (const auto* wait = std::get_if<event::StepWait>(&event)) {
     aside(bracketed(state_.step(wait->step)) + "waiting for " + one_line(wait->waiting_for), now);
+  } else if (const auto* miss = std::get_if<event::CacheMiss>(&event)) {
+    aside(bracketed(state_.step(miss->step)) + miss_line(*miss), now);
   } else if (const auto* log = std::get_if<event::StepLog>(&event)) {
     add_lines(log->step, lines, now);
   } else if (const auto* ended = std::get_if<event::StepEnd>(&event)) {

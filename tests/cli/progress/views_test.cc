@@ -72,6 +72,14 @@ TEST(PlainView, KeepsEachStepsLinesTogether) {
   EXPECT_EQ(lines, 5u * 52);
 }
 
+TEST(PlainView, ExplainsWhyAStepWasNotCached) {
+  std::string out = plain({{0, test::planned(0, "a", 1, 1, "RUN a")},
+                           {0, event::CacheMiss{0, "changed input", "source app.c", "1c9e", std::string(99, 'x')}},
+                           {0, event::CacheMiss{0, "never built here", "", "", ""}}});
+  EXPECT_EQ(out, "[a 1/1] not cached: changed input source app.c: 1c9e -> " + std::string(60, 'x') +
+                     "..\n[a 1/1] not cached: never built here\n");
+}
+
 TEST(PlainView, BreaksLongSilence) {
   Collected out;
   FakeClock clock;
