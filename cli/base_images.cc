@@ -21,11 +21,23 @@ oci::ImageConfig read_config(store::Store& store, const store::ImageRecord& imag
   });
 }
 
+std::optional<store::ImageRecord> find_image(store::Store& store, const std::string& text) {
+  std::optional<store::ImageRecord> image = store.find_image(text);
+  if (image) return image;
+  std::optional<oci::Reference> reference = oci::Reference::try_parse(text);
+  constexpr std::string_view kLibrary = "library/";
+  if (!reference || reference->domain() != "docker.io" || !reference->path().starts_with(kLibrary))
+    return std::nullopt;
+  std::string local = "localhost/" + reference->path().substr(kLibrary.size());
+  if (!reference->tag().empty()) local += ":" + reference->tag();
+  return store.find_image(local);
+}
+
 plan::BaseImage StoreImages::get(const std::string& reference, const oci::Platform&) {
   if (policy_ == PullPolicy::kAlways)
     throw base::Error(base::Code::kUnsupported, "--pull=always: registries are not built yet", "not-built")
         .add_help("leave --pull out to use the images of the store");
-  std::optional<store::ImageRecord> image = store_.find_image(reference);
+  std::optional<store::ImageRecord> image = find_image(store_, reference);
   if (!image)
     throw base::Error(base::Code::kNotFound, "image " + reference + " is not in the store",
                       "image-missing")

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "builder/plan/plan.h"
@@ -22,6 +23,10 @@ class StoreImages : public plan::BaseImages {
   store::Store& store_;
   PullPolicy policy_;
 };
+
+/// The image a user means: as Store::find_image, and for a name without a registry also the one below
+/// localhost/, where other tools put what was built here. [spec/cli.md G6]
+std::optional<store::ImageRecord> find_image(store::Store& store, const std::string& text);
 
 /// The configuration of an image in the store.
 oci::ImageConfig read_config(store::Store& store, const store::ImageRecord& image);

@@ -44,14 +44,17 @@ std::unique_ptr<base::EventSink> Context::make_progress(std::string_view progres
   std::optional<ProgressMode> mode = parse_progress_mode(wanted);
   if (!mode) {
     UsageError error(base::str("progress mode \"", base::printable(wanted),
-                               "\" is not one of auto, tty, plain, json, quiet"), "flag-value");
+                               "\" is not one of auto, tty, plain, json, quiet"),
+                     "flag-value");
     throw error;
   }
   if (quiet && *mode == ProgressMode::kAuto) mode = ProgressMode::kQuiet;
   json_errors = *mode == ProgressMode::kJson;
   return cli::make_progress(*mode, err_fd,
-                            {.terminal = err_terminal(), .color = color,
-                             .details = std::string(details), .getenv = getenv});
+                            {.terminal = err_terminal(),
+                             .color = color,
+                             .details = std::string(details),
+                             .getenv = getenv});
 }
 
 namespace {

@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "base/sys/userns.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/error_view.h"
@@ -16,9 +17,12 @@ constexpr int kCancelledStatus = 130;
 
 int show_help(const CommandTable& table, Context& context, const Invocation& invocation) {
   int width = context.out_terminal().width;
-  if (invocation.command == nullptr) context.out(program_help(table, width, invocation.group));
-  else if (invocation.help == Help::kShort) context.out(short_help(*invocation.command, width));
-  else context.out(full_help(*invocation.command, width));
+  if (invocation.command == nullptr)
+    context.out(program_help(table, width, invocation.group));
+  else if (invocation.help == Help::kShort)
+    context.out(short_help(*invocation.command, width));
+  else
+    context.out(full_help(*invocation.command, width));
   return 0;
 }
 
@@ -37,6 +41,8 @@ int run(const CommandTable& table, Context& context, std::span<const std::string
     return kUsageStatus;
   }
   failure_status = invocation.command->failure_status;
+  // Before the first thread starts: a process of several threads cannot change its user namespace.
+  if (invocation.command->in_user_namespace) sys::enter_user_namespace();
   return invocation.command->run(context, invocation.arguments);
 }
 

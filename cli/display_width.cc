@@ -16,7 +16,8 @@ namespace {
 class Utf8Locale {
  public:
   Utf8Locale() {
-    static const locale_t kUtf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr));
+    static const locale_t kUtf8 =
+        newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr));
     if (kUtf8 != nullptr) before_ = uselocale(kUtf8);
   }
   Utf8Locale(const Utf8Locale&) = delete;

@@ -48,7 +48,8 @@ struct ShownLine {
 ShownLine lay_out(std::string_view line, int column, int mark_bytes) {
   ShownLine shown;
   size_t start = std::min<size_t>(column > 0 ? static_cast<size_t>(column - 1) : 0, line.size());
-  size_t end = mark_bytes > 0 ? std::min(start + static_cast<size_t>(mark_bytes), line.size()) : line.size();
+  size_t end =
+      mark_bytes > 0 ? std::min(start + static_cast<size_t>(mark_bytes), line.size()) : line.size();
   for (size_t at = 0; at < line.size();) {
     if (at <= start) shown.mark_start = shown.width;
     char32_t code = 0;
@@ -104,11 +105,13 @@ Window cut(const ShownLine& line, int room) {
 }
 
 std::string gutter(const Palette& palette, int width, const std::string& number, bool bar = true) {
-  std::string padding(static_cast<size_t>(std::max<int>(width - static_cast<int>(number.size()), 0)), ' ');
+  std::string padding(
+      static_cast<size_t>(std::max<int>(width - static_cast<int>(number.size()), 0)), ' ');
   return str(padding, palette.frame, number, bar ? " |" : "", palette.off);
 }
 
-std::string render_excerpt(const base::Place& place, const Palette& palette, int gutter_width, int width) {
+std::string render_excerpt(const base::Place& place, const Palette& palette, int gutter_width,
+                           int width) {
   const base::SourceRange& where = place.where;
   std::vector<std::string> lines = base::split(*place.source_text, '\n');
   if (where.first_line < 1 || static_cast<size_t>(where.first_line) > lines.size()) return {};
@@ -120,10 +123,13 @@ std::string render_excerpt(const base::Place& place, const Palette& palette, int
     bool marked = number == where.first_line && where.column > 0;
     std::string_view line = base::trim(lines[static_cast<size_t>(number - 1)], "\r");
     Window window = cut(lay_out(line, marked ? where.column : 1, marked ? where.width : 1), room);
-    out += gutter(palette, gutter_width, str(number)) + (window.text.empty() ? "" : " ") + window.text + "\n";
+    out += gutter(palette, gutter_width, str(number)) + (window.text.empty() ? "" : " ") +
+           window.text + "\n";
     if (!marked) continue;
-    out += gutter(palette, gutter_width, "") + " " + std::string(static_cast<size_t>(window.mark_start), ' ');
-    out += str(palette.alarm, std::string(static_cast<size_t>(window.mark_end - window.mark_start), '^'));
+    out += gutter(palette, gutter_width, "") + " " +
+           std::string(static_cast<size_t>(window.mark_start), ' ');
+    out += str(palette.alarm,
+               std::string(static_cast<size_t>(window.mark_end - window.mark_start), '^'));
     if (!place.label.empty()) out += " " + base::printable(place.label, kMessageBytes);
     out += str(palette.off, "\n");
   }
@@ -131,7 +137,8 @@ std::string render_excerpt(const base::Place& place, const Palette& palette, int
   return out;
 }
 
-std::string render_place(const base::Place& place, const Palette& palette, int gutter_width, int width) {
+std::string render_place(const base::Place& place, const Palette& palette, int gutter_width,
+                         int width) {
   const base::SourceRange& where = place.where;
   std::string out = std::string(static_cast<size_t>(gutter_width), ' ');
   out += str(palette.frame, "-->", palette.off, " ", base::printable(where.file));
@@ -166,25 +173,30 @@ nlohmann::ordered_json where_json(const base::Place& place) {
 }  // namespace
 
 Problem to_problem(const base::Error& error) {
-  return {.id = error.id(), .message = error.what(), .place = error.place(),
-          .facts = error.facts(), .helps = error.helps()};
+  return {.id = error.id(),
+          .message = error.what(),
+          .place = error.place(),
+          .facts = error.facts(),
+          .helps = error.helps()};
 }
 
 std::string render_problem(const Problem& problem, const ErrorStyle& style) {
   Palette palette(style, problem.severity);
-  int last_line = problem.place ? std::max(problem.place->where.last_line, problem.place->where.first_line) : 0;
+  int last_line =
+      problem.place ? std::max(problem.place->where.last_line, problem.place->where.first_line) : 0;
   int gutter_width = std::max(2, static_cast<int>(str(last_line).size()));
-  std::string out = str(palette.alarm, severity_name(problem), ":", palette.off, " ", palette.strong,
-                        lines_of(problem.message, "  "), palette.off);
+  std::string out = str(palette.alarm, severity_name(problem), ":", palette.off, " ",
+                        palette.strong, lines_of(problem.message, "  "), palette.off);
   if (!problem.id.empty()) out += str("  [", base::printable(problem.id), "]");
   out += "\n";
   if (problem.place) out += render_place(*problem.place, palette, gutter_width, style.width);
   std::string margin = std::string(static_cast<size_t>(gutter_width), ' ');
   for (const std::string& fact : problem.facts)
-    out += str(margin, " ", palette.frame, "=", palette.off, " ", lines_of(fact, margin + "   "), "\n");
+    out += str(margin, " ", palette.frame, "=", palette.off, " ", lines_of(fact, margin + "   "),
+               "\n");
   for (size_t i = 0; i < std::min(problem.helps.size(), kMaxHelps); ++i)
-    out += str(margin, " ", palette.frame, "=", palette.off, " help: ",
-               lines_of(problem.helps[i], margin + "         "), "\n");
+    out += str(margin, " ", palette.frame, "=", palette.off,
+               " help: ", lines_of(problem.helps[i], margin + "         "), "\n");
   return out;
 }
 
@@ -198,8 +210,8 @@ std::string render_problems(const std::vector<Problem>& problems, const ErrorSty
 }
 
 std::string problem_json(const Problem& problem) {
-  nlohmann::ordered_json out = {{"v", 1}, {"type", severity_name(problem)}, {"id", problem.id},
-                                {"message", problem.message}};
+  nlohmann::ordered_json out = {
+      {"v", 1}, {"type", severity_name(problem)}, {"id", problem.id}, {"message", problem.message}};
   if (problem.place) out["where"] = where_json(*problem.place);
   out["facts"] = problem.facts;
   out["helps"] = problem.helps;
@@ -223,8 +235,10 @@ void print_error(const Context& context, const base::Error& error) {
 
 void print_internal_fault(const Context& context, const std::exception& fault) {
   Problem problem{.id = "internal", .message = "torte " TORTE_VERSION " met a fault of its own"};
-  if (context.log_level == LogLevel::kDebug) problem.facts.emplace_back(fault.what());
-  else problem.helps.emplace_back("run again with --log-level debug and report what it says");
+  if (context.log_level == LogLevel::kDebug)
+    problem.facts.emplace_back(fault.what());
+  else
+    problem.helps.emplace_back("run again with --log-level debug and report what it says");
   print_problems(context, {problem});
 }
 

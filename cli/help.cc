@@ -36,7 +36,8 @@ std::string flag_text(const Flag& flag) {
   return text;
 }
 
-// `text` broken at blanks to `width` columns, later lines indented. Help is ASCII: bytes are columns.
+// `text` broken at blanks to `width` columns, later lines indented. Help is ASCII: bytes are
+// columns.
 std::string wrap(std::string_view text, size_t width, size_t indent) {
   std::string out;
   size_t used = 0;
@@ -62,8 +63,10 @@ std::string render(const std::vector<Row>& rows, int width) {
   std::string out;
   for (const Row& row : rows) {
     out += "  " + row.left;
-    if (row.left.size() + 2 > column) out += "\n" + std::string(column + 2, ' ');
-    else out += std::string(column - row.left.size(), ' ');
+    if (row.left.size() + 2 > column)
+      out += "\n" + std::string(column + 2, ' ');
+    else
+      out += std::string(column - row.left.size(), ' ');
     out += wrap(row.right, room, column + 2) + "\n";
   }
   return out;
@@ -109,16 +112,20 @@ std::string full_help(const Command& command, int width) {
   if (!command.aliases.empty())
     out += str("also: ", base::join({command.aliases.begin(), command.aliases.end()}, ", "), "\n");
   for (const std::string& paragraph : base::split(command.about, '\n'))
-    if (!paragraph.empty()) out += "\n" + wrap(paragraph, static_cast<size_t>(std::max(width, 60)), 0) + "\n";
+    if (!paragraph.empty())
+      out += "\n" + wrap(paragraph, static_cast<size_t>(std::max(width, 60)), 0) + "\n";
   std::vector<std::string_view> groups;
   for (const Flag& flag : command.flags)
     if (std::find(groups.begin(), groups.end(), flag.group) == groups.end())
       groups.push_back(flag.group);
   for (std::string_view group : groups) {
-    std::vector<Row> rows = flag_rows(command.flags, [&](const Flag& f) { return f.group == group; });
-    if (!rows.empty()) out += str("\n", group.empty() ? "flags" : group, ":\n", render(rows, width));
+    std::vector<Row> rows =
+        flag_rows(command.flags, [&](const Flag& f) { return f.group == group; });
+    if (!rows.empty())
+      out += str("\n", group.empty() ? "flags" : group, ":\n", render(rows, width));
   }
-  out += "\nglobal flags:\n" + render(flag_rows(global_flags(), [](const Flag&) { return true; }), width);
+  out += "\nglobal flags:\n" +
+         render(flag_rows(global_flags(), [](const Flag&) { return true; }), width);
   return out + render_examples(command, command.examples.size());
 }
 
@@ -140,10 +147,12 @@ std::string program_help(const CommandTable& table, int width, std::string_view 
         if (group.empty() ? i == 0 : names[i].starts_with(str(group, " ")))
           rows.push_back({std::string(names[i]), std::string(command->summary)});
     }
-    if (!rows.empty()) out += str("\n", heading.empty() ? "commands" : heading, ":\n", render(rows, width));
+    if (!rows.empty())
+      out += str("\n", heading.empty() ? "commands" : heading, ":\n", render(rows, width));
   }
   if (group.empty())
-    out += "\nglobal flags:\n" + render(flag_rows(global_flags(), [](const Flag&) { return true; }), width);
+    out += "\nglobal flags:\n" +
+           render(flag_rows(global_flags(), [](const Flag&) { return true; }), width);
   return out + "\n\"torte COMMAND --help\" describes a command\n";
 }
 

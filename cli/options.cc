@@ -11,15 +11,23 @@ using base::str;
 
 std::span<const Flag> global_flags() {
   static const std::vector<Flag> kFlags = {
-      {.name = "root", .value = "DIR", .help = "where images, layers and containers are kept",
+      {.name = "root",
+       .value = "DIR",
+       .help = "where images, layers and containers are kept",
        .environment = "TORTE_ROOT"},
-      {.name = "run-root", .value = "DIR", .help = "where state lives that ends with the machine",
+      {.name = "run-root",
+       .value = "DIR",
+       .help = "where state lives that ends with the machine",
        .environment = "TORTE_RUN_ROOT"},
       {.name = "config", .value = "FILE", .help = "configuration file to read last"},
-      {.name = "log-level", .value = "LEVEL", .help = "how much torte says about itself",
+      {.name = "log-level",
+       .value = "LEVEL",
+       .help = "how much torte says about itself",
        .choices = {"debug", "info", "warn", "error"}},
       {.name = "quiet", .letter = 'q', .help = "print results only; say more only on failure"},
-      {.name = "color", .value = "WHEN", .help = "colour on the terminal",
+      {.name = "color",
+       .value = "WHEN",
+       .help = "colour on the terminal",
        .choices = {"auto", "always", "never"}},
       {.name = "help", .letter = 'h', .help = "show help: -h the short one, --help all of it"},
       {.name = "version", .help = "show the version"},
@@ -70,7 +78,8 @@ void Arguments::add(const Flag& flag, std::string value) {
       std::find(flag.choices.begin(), flag.choices.end(), value) == flag.choices.end()) {
     std::vector<std::string> choices(flag.choices.begin(), flag.choices.end());
     UsageError error(str("--", flag.name, ": \"", base::printable(value), "\" is not one of ",
-                         base::join(choices, ", ")), "flag-value");
+                         base::join(choices, ", ")),
+                     "flag-value");
     std::string near = base::nearest(value, choices);
     if (!near.empty()) error.add_help(str("did you mean --", flag.name, "=", near, "?"));
     throw error;
@@ -115,8 +124,10 @@ std::vector<std::string> Arguments::all(std::string_view name) const {
 
 namespace {
 
-[[noreturn]] void bad_value(std::string_view flag, const std::string& value, std::string_view wanted) {
-  throw UsageError(str("--", flag, ": \"", base::printable(value), "\" is not ", wanted), "flag-value");
+[[noreturn]] void bad_value(std::string_view flag, const std::string& value,
+                            std::string_view wanted) {
+  throw UsageError(str("--", flag, ": \"", base::printable(value), "\" is not ", wanted),
+                   "flag-value");
 }
 
 }  // namespace
@@ -153,8 +164,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   if (text.empty()) return std::nullopt;
   while (!text.empty()) {
     double value = 0;
-    auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value,
-                                         std::chars_format::fixed);
+    auto [stop, error] =
+        std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
     if (error != std::errc() || !(value >= 0)) return std::nullopt;
     text.remove_prefix(static_cast<size_t>(stop - text.data()));
     size_t length = std::min(text.find_first_of("0123456789."), text.size());
@@ -174,8 +185,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
 
 const Command* find_command(const CommandTable& table, std::string_view name) {
   for (const Command* command : table)
-    if (command->name == name || std::find(command->aliases.begin(), command->aliases.end(), name) !=
-                                     command->aliases.end())
+    if (command->name == name ||
+        std::find(command->aliases.begin(), command->aliases.end(), name) != command->aliases.end())
       return command;
   return nullptr;
 }
@@ -242,8 +253,9 @@ void Reader::read_long(std::string_view text) {
     if (setting == "1") setting = "true";
     if (setting == "0") setting = "false";
     if (setting != "true" && setting != "false")
-      throw UsageError(str(shown, " is a switch: it takes true or false, not \"",
-                           base::printable(*value), "\""), "flag-value");
+      throw UsageError(
+          str(shown, " is a switch: it takes true or false, not \"", base::printable(*value), "\""),
+          "flag-value");
     return accept(*flag, setting, false);
   }
   if (!value) value = flag->implied.empty() ? next_value(*flag, shown) : std::string(flag->implied);
@@ -260,9 +272,12 @@ void Reader::read_short(std::string_view letters) {
       accept(*flag, "true", true);
       continue;
     }
-    if (letters.starts_with('=')) letters.remove_prefix(1);
-    else if (letters.empty() && !flag->implied.empty()) return accept(*flag, std::string(flag->implied), true);
-    else if (letters.empty()) return accept(*flag, next_value(*flag, shown), true);
+    if (letters.starts_with('='))
+      letters.remove_prefix(1);
+    else if (letters.empty() && !flag->implied.empty())
+      return accept(*flag, std::string(flag->implied), true);
+    else if (letters.empty())
+      return accept(*flag, next_value(*flag, shown), true);
     return accept(*flag, std::string(letters), true);
   }
 }
@@ -275,9 +290,12 @@ void Reader::read(bool until_word) {
     if (until_word && (!is_flag || word == "--")) return;
     ++at_;
     if (word == "--") break;
-    if (is_flag && word[1] == '-') read_long(std::string_view(word).substr(2));
-    else if (is_flag) read_short(std::string_view(word).substr(1));
-    else result_.arguments.add_word(word);
+    if (is_flag && word[1] == '-')
+      read_long(std::string_view(word).substr(2));
+    else if (is_flag)
+      read_short(std::string_view(word).substr(1));
+    else
+      result_.arguments.add_word(word);
     if (verbatim > 0 && result_.arguments.words().size() == verbatim) break;
   }
   while (at_ < words_.size()) result_.arguments.add_word(words_[at_++]);
@@ -294,7 +312,8 @@ void check_count(const Invocation& invocation) {
     message += str("unexpected argument \"",
                    base::printable(invocation.arguments.word(command.positionals.max)), "\"");
   UsageError error(message, "usage");
-  error.add_help(str("usage: torte ", command.name, command.usage.empty() ? "" : " ", command.usage));
+  error.add_help(
+      str("usage: torte ", command.name, command.usage.empty() ? "" : " ", command.usage));
   throw error;
 }
 
@@ -310,9 +329,10 @@ void check_count(const Invocation& invocation) {
     if (name.starts_with(words[0] + " ")) members.push_back(name.substr(words[0].size() + 1));
   if (!members.empty()) {
     bool bare = words.size() < 2 || words[1].starts_with('-');
-    UsageError error(bare ? str("torte ", words[0], " needs a command")
-                          : str("torte ", words[0], ": unknown command \"", base::printable(words[1]), "\""),
-                     "unknown-command");
+    UsageError error(
+        bare ? str("torte ", words[0], " needs a command")
+             : str("torte ", words[0], ": unknown command \"", base::printable(words[1]), "\""),
+        "unknown-command");
     std::string near = bare ? "" : base::nearest(words[1], members);
     if (!near.empty()) error.add_help(str("did you mean \"torte ", words[0], " ", near, "\"?"));
     error.add_help(str("one of: ", base::join(members, ", ")));
@@ -326,9 +346,11 @@ void check_count(const Invocation& invocation) {
 }
 
 // Of "image ls" and "image", the longer name that exists.
-std::pair<const Command*, size_t> match(const CommandTable& table, std::span<const std::string> words) {
+std::pair<const Command*, size_t> match(const CommandTable& table,
+                                        std::span<const std::string> words) {
   if (words.size() > 1)
-    if (const Command* command = find_command(table, words[0] + " " + words[1])) return {command, 2};
+    if (const Command* command = find_command(table, words[0] + " " + words[1]))
+      return {command, 2};
   if (const Command* command = find_command(table, words[0])) return {command, 1};
   return {nullptr, 0};
 }

@@ -25,19 +25,20 @@ class Arguments;
 
 /// One flag. Text members refer to literals: they must outlive the program's run.
 struct Flag {
-  std::string_view name;         ///< long name without dashes: "build-arg"
-  char letter = 0;               ///< short name, 0 for none
-  std::string_view value = {};   ///< placeholder of its value, "NAME"; empty makes it a switch
-  std::string_view help = {};    ///< one line, lower case, no full stop
-  std::string_view implied = {}; ///< value when given bare; makes the value optional: `--pull[=always]`
-  std::string_view group = {};   ///< heading in --help; empty is the first group
-  std::string_view environment = {};               ///< variable read when the flag is absent
-  std::vector<std::string_view> aliases = {};      ///< other long names
-  std::vector<std::string_view> choices = {};      ///< the only values allowed; empty allows any
-  bool repeatable = false;  ///< every value counts; otherwise the last one wins
-  bool negatable = false;   ///< a switch with a `--no-NAME` form
-  bool hidden = false;      ///< parsed, absent from help
-  bool common = false;      ///< among the few shown by -h
+  std::string_view name;        ///< long name without dashes: "build-arg"
+  char letter = 0;              ///< short name, 0 for none
+  std::string_view value = {};  ///< placeholder of its value, "NAME"; empty makes it a switch
+  std::string_view help = {};   ///< one line, lower case, no full stop
+  std::string_view implied =
+      {};  ///< value when given bare; makes the value optional: `--pull[=always]`
+  std::string_view group = {};                 ///< heading in --help; empty is the first group
+  std::string_view environment = {};           ///< variable read when the flag is absent
+  std::vector<std::string_view> aliases = {};  ///< other long names
+  std::vector<std::string_view> choices = {};  ///< the only values allowed; empty allows any
+  bool repeatable = false;                     ///< every value counts; otherwise the last one wins
+  bool negatable = false;                      ///< a switch with a `--no-NAME` form
+  bool hidden = false;                         ///< parsed, absent from help
+  bool common = false;                         ///< among the few shown by -h
 
   bool is_switch() const { return value.empty(); }
 };
@@ -71,6 +72,8 @@ struct Command {
   int (*run)(Context&, const Arguments&) = nullptr;  ///< returns the exit status
   int failure_status = 1;  ///< exit status when run() throws: 125 for run and exec
   bool hidden = false;
+  /// Works on layers, so an ordinary user runs it inside a user namespace of torte's own.
+  bool in_user_namespace = true;
 };
 
 using CommandTable = std::vector<const Command*>;
@@ -82,8 +85,8 @@ class UsageError : public base::Error {
       : Error(base::Code::kInvalid, std::move(message), std::move(id)) {}
 };
 
-/// What was given, checked against the table. Asking for a flag that the command does not declare is
-/// a bug in torte and aborts; asking for an absent one is answered with the fallback.
+/// What was given, checked against the table. Asking for a flag that the command does not declare
+/// is a bug in torte and aborts; asking for an absent one is answered with the fallback.
 class Arguments {
  public:
   explicit Arguments(const Command& command, std::span<const Flag> globals = {});
@@ -140,12 +143,12 @@ enum class Help { kNone, kShort, kFull };
 struct Invocation {
   const Command* command = nullptr;  ///< null: only global flags were given
   Arguments arguments;
-  Help help = Help::kNone;           ///< asked for with -h or --help; nothing else was checked
-  std::string group;                 ///< help was asked for the commands starting with this word
+  Help help = Help::kNone;  ///< asked for with -h or --help; nothing else was checked
+  std::string group;        ///< help was asked for the commands starting with this word
 };
 
-/// Finds the command and reads its flags. `words` excludes the program's name. Throws UsageError with
-/// the nearest command or flag as help.
+/// Finds the command and reads its flags. `words` excludes the program's name. Throws UsageError
+/// with the nearest command or flag as help.
 Invocation parse(const CommandTable& table, std::span<const std::string> words,
                  const char* (*lookup)(const char*));
 

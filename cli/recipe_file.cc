@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
+#include "base/sys/root.h"
 #include "base/text.h"
 #include "builder/dockerfile/parser.h"
 
@@ -27,16 +28,26 @@ std::string read_standard_input(int fd) {
                             [&] { return base::read_all(source, dockerfile::kMaxRecipeSize); });
 }
 
-std::filesystem::path locate(const std::optional<std::string>& file,
-                             const std::filesystem::path& context) {
-  if (file) {
-    std::filesystem::path path = *file;
-    if (is_file(path) || path.is_absolute()) return path;
-    return is_file(context / path) ? context / path : path;
+// A recipe named with -f: what the user typed, else the same below the context.
+std::filesystem::path locate_named(const std::filesystem::path& path,
+                                   const std::filesystem::path& context) {
+  if (is_file(path) || path.is_absolute()) return path;
+  return is_file(context / path) ? context / path : path;
+}
+
+// A recipe found by a default name came with the context, so a link must not lead it out of there.
+void read_default(RecipeFile& recipe, std::filesystem::path& path) {
+  sys::Root root = sys::Root::open(recipe.context);
+  for (const char* name : kDefaultNames) {
+    std::optional<std::string> text = base::with_context(
+        recipe.context.string(),
+        [&] { return root.read_file(sys::RootedPath(name), dockerfile::kMaxRecipeSize); });
+    if (!text) continue;
+    recipe.text = std::move(*text);
+    path = recipe.context / name;
+    return;
   }
-  for (const char* name : kDefaultNames)
-    if (is_file(context / name)) return context / name;
-  throw base::Error(base::Code::kNotFound, "no recipe in " + context.string(), "recipe-missing")
+  throw base::Error(base::Code::kNotFound, "no recipe in " + recipe.context.string(), "recipe-missing")
       .add_fact("looked for Recipe, Dockerfile, Containerfile and dockerfile")
       .add_help("name it with -f");
 }
@@ -88,16 +99,18 @@ RecipeFile find_recipe(const std::optional<std::string>& file, const std::string
     find_ignore_file(recipe, {});
     return recipe;
   }
-  std::filesystem::path path = locate(file, recipe.context);
+  std::filesystem::path path;
+  if (file) path = locate_named(*file, recipe.context);
   try {
-    recipe.text = sys::read_user_file(path, dockerfile::kMaxRecipeSize);
+    if (!file) read_default(recipe, path);
+    else recipe.text = sys::read_user_file(path, dockerfile::kMaxRecipeSize);
   } catch (base::SystemError& e) {
     if (e.error_number() != ENOENT) throw;
     throw base::Error(base::Code::kNotFound, "recipe " + path.string() + " does not exist",
                       "recipe-missing");
   }
   recipe.name = path.lexically_normal().string();
-  recipe.identity = std::filesystem::canonical(path).string();
+  recipe.identity = std::filesystem::absolute(path).lexically_normal().string();
   find_ignore_file(recipe, path);
   return recipe;
 }

@@ -28,7 +28,9 @@ std::shared_ptr<const std::string> read_source(const std::string& path) {
 void add_sources(std::vector<Problem>& problems) {
   std::map<std::string, std::shared_ptr<const std::string>> read;
   for (Problem& problem : problems) {
-    if (!problem.place || problem.place->source_text != nullptr || problem.place->where.first_line < 1) continue;
+    if (!problem.place || problem.place->source_text != nullptr ||
+        problem.place->where.first_line < 1)
+      continue;
     auto [source, first] = read.try_emplace(problem.place->where.file);
     if (first) source->second = read_source(source->first);
     problem.place->source_text = source->second;
@@ -41,10 +43,11 @@ std::vector<Problem> recipe_problems(const std::vector<dockerfile::Diagnostic>& 
                                      std::shared_ptr<const std::string> source) {
   std::vector<Problem> problems;
   for (const dockerfile::Diagnostic& diagnostic : diagnostics) {
-    Problem problem{.severity = diagnostic.warning ? Problem::Severity::kWarning : Problem::Severity::kError,
-                    .id = diagnostic.id,
-                    .message = diagnostic.message,
-                    .helps = diagnostic.helps};
+    Problem problem{
+        .severity = diagnostic.warning ? Problem::Severity::kWarning : Problem::Severity::kError,
+        .id = diagnostic.id,
+        .message = diagnostic.message,
+        .helps = diagnostic.helps};
     if (!diagnostic.where.file.empty() || diagnostic.where.first_line > 0)
       problem.place = base::Place{diagnostic.where, source, "", ""};
     problems.push_back(std::move(problem));
@@ -54,8 +57,9 @@ std::vector<Problem> recipe_problems(const std::vector<dockerfile::Diagnostic>& 
 
 std::vector<Problem> problems_of(const base::Error& error) {
   const auto* recipe = dynamic_cast<const dockerfile::RecipeError*>(&error);
-  std::vector<Problem> problems = recipe != nullptr ? recipe_problems(recipe->diagnostics(), nullptr)
-                                                    : std::vector<Problem>{to_problem(error)};
+  std::vector<Problem> problems = recipe != nullptr
+                                      ? recipe_problems(recipe->diagnostics(), nullptr)
+                                      : std::vector<Problem>{to_problem(error)};
   add_sources(problems);
   return problems;
 }

@@ -13,8 +13,8 @@ namespace cli {
 std::vector<Problem> recipe_problems(const std::vector<dockerfile::Diagnostic>& diagnostics,
                                      std::shared_ptr<const std::string> source);
 
-/// What to print for any error: all diagnostics of a RecipeError, else the error itself. Excerpts that
-/// lack their text get it from the file they name, where that can be read.
+/// What to print for any error: all diagnostics of a RecipeError, else the error itself. Excerpts
+/// that lack their text get it from the file they name, where that can be read.
 std::vector<Problem> problems_of(const base::Error& error);
 
 }  // namespace cli

@@ -52,13 +52,16 @@ std::string Table::render(int width) const {
   lines.insert(lines.begin(), headings_);
   std::vector<int> columns(headings_.size(), 0);
   for (const std::vector<std::string>& line : lines)
-    for (size_t i = 0; i + 1 < line.size(); ++i) columns[i] = std::max(columns[i], display_width(line[i]));
+    for (size_t i = 0; i + 1 < line.size(); ++i)
+      columns[i] = std::max(columns[i], display_width(line[i]));
   std::string out;
   for (const std::vector<std::string>& line : lines) {
     std::string row;
-    for (size_t i = 0; i + 1 < line.size(); ++i) row += pad_to_width(line[i], columns[i]) + std::string(kGap);
+    for (size_t i = 0; i + 1 < line.size(); ++i)
+      row += pad_to_width(line[i], columns[i]) + std::string(kGap);
     std::string last = line.empty() ? "" : line.back();
-    if (width > 0) last = cut_to_width(last, std::max(width - display_width(row), kLeastLastColumn));
+    if (width > 0)
+      last = cut_to_width(last, std::max(width - display_width(row), kLeastLastColumn));
     row += last;
     row.erase(row.find_last_not_of(' ') + 1);
     out += row + "\n";
@@ -66,7 +69,8 @@ std::string Table::render(int width) const {
   return out;
 }
 
-std::string render_listing(const Table& table, const Json& items, std::string_view format, int width) {
+std::string render_listing(const Table& table, const Json& items, std::string_view format,
+                           int width) {
   if (format.empty() || format == "table") return table.render(width);
   if (format == "json") return dump(items) + "\n";
   if (format == "json-lines") {
@@ -92,7 +96,8 @@ std::string terminal_safe(std::string_view text) {
 void print_listing(const Context& context, const Table& table, const Json& items,
                    std::string_view format) {
   Terminal terminal = context.out_terminal();
-  std::string text = render_listing(table, items, format, terminal.is_terminal ? terminal.width : 0);
+  std::string text =
+      render_listing(table, items, format, terminal.is_terminal ? terminal.width : 0);
   context.out(terminal.is_terminal ? terminal_safe(text) : text);
 }
 

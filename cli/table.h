@@ -39,8 +39,8 @@ std::string render_listing(const Table& table, const nlohmann::json& items, std:
 void print_listing(const Context& context, const Table& table, const nlohmann::json& items,
                    std::string_view format);
 
-/// Output made safe for a terminal line by line, tabs kept; in a pipe it goes as it is, because there
-/// it is data (spec/security.md 6).
+/// Output made safe for a terminal line by line, tabs kept; in a pipe it goes as it is, because
+/// there it is data (spec/security.md 6).
 std::string terminal_safe(std::string_view text);
 
 /// For inspect: `items` as indented JSON for "" and "json", else the template for each.

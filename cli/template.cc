@@ -30,13 +30,16 @@ std::string heading(std::string_view field) {
 }
 
 [[noreturn]] void unknown_field(const Json& value, const std::string& name) {
-  base::Error error(base::Code::kInvalid, str("--format: there is no field \"", base::printable(name), "\""),
+  base::Error error(base::Code::kInvalid,
+                    str("--format: there is no field \"", base::printable(name), "\""),
                     "format-field");
   std::vector<std::string> fields;
   if (value.is_object())
     for (const auto& [key, member] : value.items()) fields.push_back(key);
-  if (fields.empty()) error.add_fact(str("the value is a ", value.type_name(), " and has no fields"));
-  else error.add_fact(str("fields: ", base::printable(base::join(fields, ", "), 2000)));
+  if (fields.empty())
+    error.add_fact(str("the value is a ", value.type_name(), " and has no fields"));
+  else
+    error.add_fact(str("fields: ", base::printable(base::join(fields, ", "), 2000)));
   std::string near = base::nearest(name, fields);
   if (!near.empty()) error.add_help(str("did you mean .", near, "?"));
   throw error;
@@ -92,13 +95,15 @@ Json Renderer::evaluate(const Expr& expr, const Json& dot, const Scope& scope) c
     case Expr::Kind::kVariable: {
       auto found = scope.find(expr.name);
       if (found == scope.end())
-        throw base::Error(base::Code::kInvalid, str("--format: there is no variable $", expr.name), "format-template");
+        throw base::Error(base::Code::kInvalid, str("--format: there is no variable $", expr.name),
+                          "format-template");
       value = found->second;
       break;
     }
     case Expr::Kind::kCall: {
       std::vector<Json> arguments;
-      for (const Expr& argument : expr.arguments) arguments.push_back(evaluate(argument, dot, scope));
+      for (const Expr& argument : expr.arguments)
+        arguments.push_back(evaluate(argument, dot, scope));
       value = tmpl::call(expr.name, arguments);
       break;
     }
@@ -113,11 +118,13 @@ Json Renderer::evaluate(const Expr& expr, const Json& dot, const Scope& scope) c
 void Renderer::range(const Node& node, const Json& value, const Json& dot, const Scope& scope) {
   if (value.is_null() || value.empty()) return list(node.otherwise, dot, scope);
   if (!value.is_structured())
-    throw base::Error(base::Code::kInvalid, str("--format: range over a ", value.type_name()), "format-template");
+    throw base::Error(base::Code::kInvalid, str("--format: range over a ", value.type_name()),
+                      "format-template");
   int64_t position = 0;
   for (const auto& [key, element] : value.items()) {
     Scope inner = scope;
-    if (!node.key_variable.empty()) inner[node.key_variable] = value.is_array() ? Json(position) : Json(key);
+    if (!node.key_variable.empty())
+      inner[node.key_variable] = value.is_array() ? Json(position) : Json(key);
     if (!node.value_variable.empty()) inner[node.value_variable] = element;
     list(node.body, element, std::move(inner));
     ++position;
@@ -130,8 +137,10 @@ void Renderer::render(const Node& node, const Json& dot, Scope& scope) {
     return;
   }
   if (headings_) {
-    if (node.kind == Node::Kind::kOutput) out_ += tmpl::to_text(heading_value(node.value));
-    else list(node.body, dot, scope);
+    if (node.kind == Node::Kind::kOutput)
+      out_ += tmpl::to_text(heading_value(node.value));
+    else
+      list(node.body, dot, scope);
     return;
   }
   if (node.kind == Node::Kind::kList) return list(node.body, dot, scope);

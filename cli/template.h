@@ -14,13 +14,13 @@ struct Node;
 /// The part of Go's template language that scripts around container tools use (spec/ux.md 8):
 ///
 ///     {{.Name}} {{.Config.Env}} {{json .X}} {{.X | lower}} {{(index .Ports 0).HostPort}}
-///     {{range .X}}..{{else}}..{{end}}  {{range $k, $v := .X}}  {{if}}..{{else if}}  {{with}}  {{- trims -}}
-///     index len join split upper lower title truncate pad print println printf
-///     eq ne lt le gt ge and or not
+///     {{range .X}}..{{else}}..{{end}}  {{range $k, $v := .X}}  {{if}}..{{else if}}  {{with}}  {{-
+///     trims -}} index len join split upper lower title truncate pad print println printf eq ne lt
+///     le gt ge and or not
 ///
 /// Values are JSON. A field is looked up as written, then without regard to case, so that the
-/// capital names of other tools find our lowerCamelCase keys; an unknown field is an error that lists
-/// the fields there are. A missing key of `index` and null print as nothing.
+/// capital names of other tools find our lowerCamelCase keys; an unknown field is an error that
+/// lists the fields there are. A missing key of `index` and null print as nothing.
 class Template {
  public:
   /// Throws UsageError naming the column of the mistake. `\t` and `\n` written out are taken as tab

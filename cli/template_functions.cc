@@ -19,15 +19,19 @@ namespace {
 constexpr size_t kWidest = 1000;  // of pad and printf
 
 [[noreturn]] void fail(std::string_view function, std::string_view what) {
-  throw base::Error(base::Code::kInvalid, str("--format: ", function, ": ", what), "format-template");
+  throw base::Error(base::Code::kInvalid, str("--format: ", function, ": ", what),
+                    "format-template");
 }
 
 void need(std::string_view function, const Values& arguments, size_t least, size_t most) {
   if (arguments.size() < least || arguments.size() > most)
-    fail(function, str("takes ", least, least == most ? "" : " or more", " arguments, not ", arguments.size()));
+    fail(function, str("takes ", least, least == most ? "" : " or more", " arguments, not ",
+                       arguments.size()));
 }
 
-std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Json index(const Values& arguments) {
   need("index", arguments, 1, SIZE_MAX);
@@ -64,7 +68,8 @@ Json join(const Values& arguments) {
   // {{join .X ","}}, and {{.X | join ","}}, which puts the list last.
   bool last = arguments[1].is_array();
   const Json& list = arguments[last ? 1 : 0];
-  if (!list.is_array() && !list.is_null()) fail("join", str("needs a list, not a ", list.type_name()));
+  if (!list.is_array() && !list.is_null())
+    fail("join", str("needs a list, not a ", list.type_name()));
   std::vector<std::string> parts;
   for (const Json& element : list) parts.push_back(to_text(element));
   return base::join(parts, to_text(arguments[last ? 0 : 1]));
@@ -107,7 +112,8 @@ Json pad(const Values& arguments) {
 
 Json truncate(const Values& arguments) {
   need("truncate", arguments, 2, 2);
-  return cut_to_width(to_text(arguments[0]), static_cast<int>(count_of("truncate", arguments[1])), "");
+  return cut_to_width(to_text(arguments[0]), static_cast<int>(count_of("truncate", arguments[1])),
+                      "");
 }
 
 // -1, 0, 1. Throws when the two cannot be put in order.
@@ -120,7 +126,10 @@ int compare(std::string_view function, const Json& a, const Json& b) {
 Json ordering(const std::string& name, const Values& arguments) {
   need(name, arguments, 2, 2);
   int order = compare(name, arguments[0], arguments[1]);
-  return name == "lt" ? order < 0 : name == "le" ? order <= 0 : name == "gt" ? order > 0 : order >= 0;
+  return name == "lt"   ? order < 0
+         : name == "le" ? order <= 0
+         : name == "gt" ? order > 0
+                        : order >= 0;
 }
 
 // One verb of printf with its flags: "%-10s".
@@ -136,8 +145,12 @@ std::string formatted(std::string_view flags, char verb, const Json& value) {
   if (left) flags.remove_prefix(1);
   size_t dot = flags.find('.');
   if (dot != std::string_view::npos)
-    text = cut_to_width(text, static_cast<int>(std::min<uint64_t>(base::parse_decimal(flags.substr(dot + 1)).value_or(0), kWidest)), "");
-  uint64_t width = std::min<uint64_t>(base::parse_decimal(flags.substr(0, dot)).value_or(0), kWidest);
+    text = cut_to_width(text,
+                        static_cast<int>(std::min<uint64_t>(
+                            base::parse_decimal(flags.substr(dot + 1)).value_or(0), kWidest)),
+                        "");
+  uint64_t width =
+      std::min<uint64_t>(base::parse_decimal(flags.substr(0, dot)).value_or(0), kWidest);
   if (left) return pad_to_width(text, static_cast<int>(width));
   int missing = static_cast<int>(width) - display_width(text);
   return std::string(static_cast<size_t>(std::max(missing, 0)), ' ') + text;
@@ -154,7 +167,9 @@ Json format(const Values& arguments) {
       continue;
     }
     size_t start = ++at;
-    while (at < pattern.size() && std::string_view("-.0123456789").find(pattern[at]) != std::string_view::npos) ++at;
+    while (at < pattern.size() &&
+           std::string_view("-.0123456789").find(pattern[at]) != std::string_view::npos)
+      ++at;
     char verb = at < pattern.size() ? pattern[at] : '\0';
     if (verb == '%') {
       out += '%';
@@ -174,9 +189,10 @@ Json print_line(const Values& arguments, std::string_view end) {
   return base::join(parts, " ") + std::string(end);
 }
 
-constexpr std::array kFunctions = {"json", "index", "len", "join", "split", "upper", "lower", "title",
-                                   "truncate", "pad", "print", "println", "printf", "eq", "ne", "lt",
-                                   "le", "gt", "ge", "and", "or", "not"};
+constexpr std::array kFunctions = {"json",   "index", "len",      "join", "split", "upper",
+                                   "lower",  "title", "truncate", "pad",  "print", "println",
+                                   "printf", "eq",    "ne",       "lt",   "le",    "gt",
+                                   "ge",     "and",   "or",       "not"};
 
 }  // namespace
 
@@ -213,7 +229,8 @@ Json call(const std::string& name, const Values& arguments) {
   if (name == "printf") return format(arguments);
   if (name == "print") return print_line(arguments, "");
   if (name == "println") return print_line(arguments, "\n");
-  if (name == "lt" || name == "le" || name == "gt" || name == "ge") return ordering(name, arguments);
+  if (name == "lt" || name == "le" || name == "gt" || name == "ge")
+    return ordering(name, arguments);
   if (name == "eq" || name == "ne") {
     need(name, arguments, 2, name == "eq" ? SIZE_MAX : 2);
     bool equal = std::find(arguments.begin() + 1, arguments.end(), arguments[0]) != arguments.end();

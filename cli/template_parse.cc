@@ -27,7 +27,9 @@ class Action {
   Action(std::string_view text, size_t offset) : text_(text), offset_(offset) {}
 
   void skip() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos) ++at_;
+    while (at_ < text_.size() &&
+           std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos)
+      ++at_;
   }
   bool at_end() {
     skip();
@@ -130,11 +132,14 @@ std::optional<Expr> Action::operand() {
     ++at_;
     expr = {.kind = Expr::Kind::kVariable, .name = take_name()};
   } else if (c == '.') {
-    if (at_ + 1 < text_.size() && !is_name(text_[at_ + 1])) ++at_;  // "." alone
-    else if (at_ + 1 == text_.size()) ++at_;
+    if (at_ + 1 < text_.size() && !is_name(text_[at_ + 1]))
+      ++at_;  // "." alone
+    else if (at_ + 1 == text_.size())
+      ++at_;
   } else if (is_name(c)) {
     std::string name = take_name();
-    if (name == "true" || name == "false") return Expr{.kind = Expr::Kind::kLiteral, .literal = name == "true"};
+    if (name == "true" || name == "false")
+      return Expr{.kind = Expr::Kind::kLiteral, .literal = name == "true"};
     if (name == "nil") return Expr{.kind = Expr::Kind::kLiteral, .literal = nullptr};
     if (!is_function(name)) stop(str("there is no function \"", name, "\""));
     expr = {.kind = Expr::Kind::kCall, .name = name};
@@ -178,8 +183,8 @@ class Parser {
   }
 
  private:
-  // Reads nodes up to {{end}} or {{else}}; returns which, or "" at the end of the text. What follows
-  // "else" stays in rest_.
+  // Reads nodes up to {{end}} or {{else}}; returns which, or "" at the end of the text. What
+  // follows "else" stays in rest_.
   std::string list(std::vector<Node>& nodes);
   std::string action(Action words, std::vector<Node>& nodes);
   void block(Node::Kind kind, Action words, std::vector<Node>& nodes);
@@ -211,9 +216,12 @@ std::optional<Action> Parser::next(std::vector<Node>& nodes) {
   for (char quote = 0; close < text_.size(); ++close) {
     char c = text_[close];
     if (quote == 0 && text_.substr(close).starts_with("}}")) break;
-    if (quote == '"' && c == '\\') ++close;
-    else if (quote != 0) quote = c == quote ? 0 : quote;
-    else if (c == '"' || c == '`') quote = c;
+    if (quote == '"' && c == '\\')
+      ++close;
+    else if (quote != 0)
+      quote = c == quote ? 0 : quote;
+    else if (c == '"' || c == '`')
+      quote = c;
   }
   if (close >= text_.size()) fail(open, "{{ without }}");
   size_t end = close;
@@ -245,9 +253,12 @@ std::string Parser::action(Action words, std::vector<Node>& nodes) {
     rest_ = words;
     return "else";
   }
-  if (words.take_word("if")) block(Node::Kind::kIf, words, nodes);
-  else if (words.take_word("range")) block(Node::Kind::kRange, words, nodes);
-  else if (words.take_word("with")) block(Node::Kind::kWith, words, nodes);
+  if (words.take_word("if"))
+    block(Node::Kind::kIf, words, nodes);
+  else if (words.take_word("range"))
+    block(Node::Kind::kRange, words, nodes);
+  else if (words.take_word("with"))
+    block(Node::Kind::kWith, words, nodes);
   else {
     Node node{.kind = Node::Kind::kOutput};
     declare(node, words, false);
@@ -269,8 +280,10 @@ void Parser::declare(Node& node, Action& words, bool with_key) {
     first = words.variable();
     if (first.empty()) words.stop("a variable is missing");
   }
-  if (words.take(":=") || words.take("=")) node.value_variable = first;
-  else words.rewind(start);
+  if (words.take(":=") || words.take("="))
+    node.value_variable = first;
+  else
+    words.rewind(start);
 }
 
 void Parser::block(Node::Kind kind, Action words, std::vector<Node>& nodes) {

@@ -14,7 +14,7 @@ struct Expr {
   enum class Kind { kLiteral, kDot, kVariable, kCall };
   Kind kind = Kind::kDot;
   nlohmann::json literal = {};
-  std::string name = {};                ///< of the variable ("" is $) or function
+  std::string name = {};  ///< of the variable ("" is $) or function
   std::vector<Expr> arguments = {};
   std::vector<std::string> fields = {};  ///< looked up in the value, in order
 };

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
 #include <set>
 
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/sys/overlay_mount.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 
 namespace overlay {
@@ -75,16 +75,7 @@ std::vector<int> lower_fds(const Stack& stack) {
   return fds;
 }
 
-bool uses_user_xattrs() {
-  // The initial user namespace maps everything: "0 0 4294967295".
-  static const bool answer = [] {
-    std::ifstream map("/proc/self/uid_map");
-    uint64_t inside = 0, outside = 0, count = 0;
-    map >> inside >> outside >> count;
-    return !(inside == 0 && outside == 0 && count == 4294967295u);
-  }();
-  return answer;
-}
+bool uses_user_xattrs() { return !sys::in_initial_user_namespace(); }
 
 View::View(const store::Store& store, const Stack& stack) {
   sys::OverlayOptions options;

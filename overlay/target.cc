@@ -7,7 +7,9 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
+#include "store/layer/extract.h"
 
 namespace overlay {
 
@@ -67,7 +69,23 @@ Target Target::make_path(const sys::RootedPath& below, const Attributes& attribu
   return at;
 }
 
-void set_attributes(int fd, const Attributes& attributes, const std::string& name) {
+namespace {
+
+// Where only one id can be used, other owners are kept as an attribute that the canonical tar turns
+// back into an owner. Links and special files cannot carry one; theirs is lost.
+bool keeps_owner_aside(const Attributes& attributes) {
+  return sys::userns_mode() == sys::UsernsMode::kSingle &&
+         (attributes.uid != 0 || attributes.gid != 0);
+}
+
+}  // namespace
+
+void set_attributes(int fd, const Attributes& wanted, const std::string& name) {
+  Attributes attributes = wanted;
+  if (keeps_owner_aside(attributes)) {
+    sys::set_xattr(fd, layer::kOwnerXattr, base::str(attributes.uid, ":", attributes.gid));
+    attributes.uid = attributes.gid = 0;
+  }
   struct stat st;
   if (::fstat(fd, &st) < 0) base::throw_errno("stat " + base::printable(name));
   bool owner_differs = st.st_uid != attributes.uid || st.st_gid != attributes.gid;
@@ -84,7 +102,8 @@ void set_attributes(int fd, const Attributes& attributes, const std::string& nam
 
 void set_attributes_at(int dir_fd, const std::string& name, bool is_link,
                        const Attributes& attributes) {
-  if (::fchownat(dir_fd, name.c_str(), attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) < 0)
+  if (!keeps_owner_aside(attributes) &&
+      ::fchownat(dir_fd, name.c_str(), attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) < 0)
     base::throw_errno("change owner of " + base::printable(name));
   if (!is_link && ::fchmodat(dir_fd, name.c_str(), attributes.mode, 0) < 0)
     base::throw_errno("change mode of " + base::printable(name));

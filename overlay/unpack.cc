@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/sys/userns.h"
 #include "store/layer/extract.h"
 
 namespace overlay {
@@ -14,6 +15,7 @@ Unpacked unpack_layer(store::Store& store, base::Source& tar, const Stack& below
   extract.limits = options.limits;
   extract.stop = options.stop;
   extract.user_xattr = uses_user_xattrs();
+  extract.single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
   if (!below.empty()) {
     extract.lower = [&]() -> const sys::Root* {
       if (!view) view.emplace(store, below);

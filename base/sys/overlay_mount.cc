@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <exception>
+#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -19,8 +22,8 @@ namespace sys {
 namespace {
 
 constexpr size_t kMaxLowers = 500;  // OVL_MAX_STACK
-// Before Linux 6.5 overlayfs takes all its options as one text of at most a page.
-constexpr size_t kOptionPage = 4000;
+// fsconfig(2) takes no longer text as one value.
+constexpr size_t kLongestValue = 255;
 
 // What the kernel was seen to do once is not tried again.
 enum class Support { kUnknown, kYes, kNo };
@@ -67,16 +70,15 @@ UniqueFd mount_one_text(const OverlayOptions& options, const std::vector<int>& l
   return context.mount(0);
 }
 
-/// Layers named by bare numbers, relative to /proc/self/fd. The working directory belongs to the
-/// whole process, so a thread of its own gives up sharing it first.
-UniqueFd mount_with_short_names(const OverlayOptions& options, const std::vector<int>& lowers) {
+/// Runs `work` in a thread that shares less with the others: working directory, mount namespace.
+template <typename Work>
+UniqueFd in_thread_of_its_own(int unshared, Work work) {
   UniqueFd mount;
   std::exception_ptr failure;
   std::thread worker([&] {
     try {
-      if (::unshare(CLONE_FS) < 0) base::throw_errno("unshare working directory");
-      if (::chdir("/proc/self/fd") < 0) base::throw_errno("change to /proc/self/fd");
-      mount = mount_one_text(options, lowers, true);
+      if (::unshare(unshared) < 0) base::throw_errno("unshare");
+      mount = work();
     } catch (...) {
       failure = std::current_exception();
     }
@@ -86,12 +88,63 @@ UniqueFd mount_with_short_names(const OverlayOptions& options, const std::vector
   return mount;
 }
 
+/// Layers named by bare numbers, relative to /proc/self/fd.
+UniqueFd mount_with_short_names(const OverlayOptions& options, const std::vector<int>& lowers) {
+  return in_thread_of_its_own(CLONE_FS, [&] {
+    if (::chdir("/proc/self/fd") < 0) base::throw_errno("change to /proc/self/fd");
+    return mount_one_text(options, lowers, true);
+  });
+}
+
+/// Where the descriptor's directory is, in a mount namespace that was copied from ours.
+std::string path_of(int fd) { return std::filesystem::read_symlink(fd_path(fd)).string(); }
+
+void make_link(const std::string& content, const std::string& name) {
+  if (::symlink(content.c_str(), name.c_str()) < 0) base::throw_errno("create link to layer");
+}
+
+/// mount(2) takes a page of options but attaches the mount; so in a mount namespace that nobody
+/// else sees, on a tmpfs, with one short link a layer. A clone of the mount survives the namespace.
+/// Directories reached through descriptors of another namespace are refused there, hence by path.
+UniqueFd mount_in_private_namespace(const OverlayOptions& options, const std::vector<int>& lowers) {
+  std::vector<std::string> paths;
+  for (int lower : lowers) paths.push_back(path_of(lower));
+  std::string upper = options.upper >= 0 ? path_of(options.upper) : "";
+  std::string work = options.upper >= 0 ? path_of(options.work) : "";
+  return in_thread_of_its_own(CLONE_FS | CLONE_NEWNS, [&] {
+    constexpr const char* kPlace = "/proc";  // exists everywhere, and no layer is below it
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
+        ::mount("torte", kPlace, "tmpfs", 0, "mode=700") < 0 || ::chdir(kPlace) < 0 ||
+        ::mkdir("m", 0700) < 0 || ::mkdir("e", 0700) < 0)
+      base::throw_errno("prepare place for overlay");
+    std::string text = "index=off,metacopy=off,redirect_dir=nofollow,xino=auto,lowerdir=";
+    for (size_t i = 0; i < paths.size(); ++i) {
+      make_link(paths[i], std::to_string(i));
+      text += (i > 0 ? ":" : "") + std::to_string(i);
+    }
+    if (options.upper >= 0) {
+      make_link(upper, "u");
+      make_link(work, "w");
+      text += ",upperdir=u,workdir=w";
+      if (options.is_volatile) text += ",volatile";
+    } else if (paths.size() == 1) {
+      text += ":e";
+    }
+    if (options.userxattr) text += ",userxattr";
+    if (::mount("overlay", "m", "overlay", 0, text.c_str()) < 0) base::throw_errno("mount overlay");
+    return clone_mount(AT_FDCWD, "m", false);
+  });
+}
+
 UniqueFd mount_by_text(const OverlayOptions& options, const std::vector<int>& lowers) {
-  size_t length = 0;
-  for (int lower : lowers) length += fd_path(lower).size() + 1;
-  constexpr size_t kOtherOptions = 200;
-  if (length + kOtherOptions < kOptionPage) return mount_one_text(options, lowers, false);
-  return mount_with_short_names(options, lowers);
+  size_t full = 0, shorter = 0;
+  for (int lower : lowers) {
+    full += fd_path(lower).size() + 1;
+    shorter += std::to_string(lower).size() + 1;
+  }
+  if (full <= kLongestValue) return mount_one_text(options, lowers, false);
+  if (shorter <= kLongestValue) return mount_with_short_names(options, lowers);
+  return mount_in_private_namespace(options, lowers);
 }
 
 UniqueFd mount_layers(const OverlayOptions& options, const std::vector<int>& lowers) {
@@ -119,22 +172,43 @@ UniqueFd empty_directory() {
   return context.mount(0);
 }
 
+/// overlayfs wants an upper or two lowers, so an empty directory stands below a lone one.
+UniqueFd mount_lone_lower(const OverlayOptions& options) {
+  UniqueFd empty = empty_directory();
+  try {
+    return mount_layers(options, {options.lowers[0], empty.get()});
+  } catch (const base::SystemError& e) {
+    // Kernels before 6.15 take no layer from a mount that is attached nowhere.
+    if (e.error_number() != EINVAL) throw;
+  }
+  return mount_in_private_namespace(options, options.lowers);
+}
+
+UniqueFd mount_by(const OverlayOptions& options, OverlayMethod method) {
+  const std::vector<int>& lowers = options.lowers;
+  switch (method) {
+    case OverlayMethod::kOneText:
+      return mount_one_text(options, lowers, false);
+    case OverlayMethod::kShortNames:
+      return mount_with_short_names(options, lowers);
+    case OverlayMethod::kPrivateNamespace:
+      return mount_in_private_namespace(options, lowers);
+    case OverlayMethod::kBest:
+      break;
+  }
+  if (options.upper < 0 && lowers.size() == 1) return mount_lone_lower(options);
+  return mount_layers(options, lowers);
+}
+
 }  // namespace
 
-UniqueFd mount_overlay(const OverlayOptions& options) {
-  std::vector<int> lowers = options.lowers;
-  if (lowers.empty() || lowers.size() > kMaxLowers)
-    throw base::Error(
-        base::Code::kInvalid,
-        base::str("mount overlay: ", lowers.size(), " layers, 1 to ", kMaxLowers, " are possible"));
-  UniqueFd empty;
-  if (options.upper < 0 && lowers.size() == 1) {
-    // overlayfs wants an upper or two lowers.
-    empty = empty_directory();
-    lowers.push_back(empty.get());
-  }
-  return base::with_context(base::str("overlay of ", options.lowers.size(), " layers"),
-                            [&] { return mount_layers(options, lowers); });
+UniqueFd mount_overlay(const OverlayOptions& options, OverlayMethod method) {
+  size_t count = options.lowers.size();
+  if (count == 0 || count > kMaxLowers)
+    throw base::Error(base::Code::kInvalid, base::str("mount overlay: ", count, " layers, 1 to ",
+                                                      kMaxLowers, " are possible"));
+  return base::with_context(base::str("overlay of ", count, " layers"),
+                            [&] { return mount_by(options, method); });
 }
 
 }  // namespace sys

@@ -22,11 +22,20 @@ struct OverlayOptions {
   bool userxattr = false;
 };
 
+/// How the layers are named to the kernel; the best one is found by trying. The others are what
+/// older kernels need, and for tests.
+enum class OverlayMethod {
+  kBest,
+  kOneText,           ///< all in one value: some 13 layers
+  kShortNames,        ///< the same with names of a few bytes: some 60
+  kPrivateNamespace,  ///< the old mount(2) in a mount namespace of its own: 500
+};
+
 /// Mounts an overlay that is attached nowhere and returns its root directory: usable with openat2
 /// as it is, attachable once (attach_mount), gone when the last descriptor and attachment are. The
 /// host's mount table is never touched. index, metacopy and nfs_export are off and redirects are
 /// not followed, whatever the kernel's defaults. Throws SystemError; Invalid for more than 500
 /// lowers. Any thread. [spec/security.md 8 "Overlay"; spec/performance.md 2.1]
-UniqueFd mount_overlay(const OverlayOptions& options);
+UniqueFd mount_overlay(const OverlayOptions& options, OverlayMethod method = OverlayMethod::kBest);
 
 }  // namespace sys

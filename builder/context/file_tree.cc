@@ -155,9 +155,10 @@ void FileTree::match_below(Node& directory, const std::vector<dockerfile::Glob>&
   }
 }
 
-bool FileTree::hidden_by_ignore(const sys::RootedPath& path) const {
-  if (ignore_ == nullptr) return false;
-  return root_.lstat(path).has_value();
+const dockerfile::IgnorePattern* FileTree::hiding_rule(const sys::RootedPath& path) const {
+  if (ignore_ == nullptr || path.is_root() || !root_.lstat(path)) return nullptr;
+  auto visit = ignore_->visit(path.relative(), {});
+  return visit.ignored ? &ignore_->pattern(visit.pattern) : nullptr;
 }
 
 FileDigest FileTree::read_digest(const Node& node, int directory_fd) const {

@@ -76,8 +76,9 @@ class FileTree {
   /// Files seen so far (for progress and for errors).
   uint64_t files_seen() const { return files_seen_; }
   bool has_ignore_rules() const { return ignore_ != nullptr; }
-  /// Whether something that the ignore file hides exists at `path`.
-  bool hidden_by_ignore(const sys::RootedPath& path) const;
+  /// The rule of the ignore file that hides what exists at `path`; nullptr when nothing is there or
+  /// no rule hides it.
+  const dockerfile::IgnorePattern* hiding_rule(const sys::RootedPath& path) const;
   const sys::Root& directory() const { return root_; }
 
  private:

@@ -8,7 +8,7 @@
 
 namespace dockerfile {
 
-std::vector<IgnorePattern> read_ignore_file(std::string_view text) {
+std::vector<IgnorePattern> read_ignore_file(std::string_view text, const std::string& name) {
   std::vector<IgnorePattern> out;
   if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
   int number = 0;
@@ -24,7 +24,7 @@ std::vector<IgnorePattern> read_ignore_file(std::string_view text) {
     if (reinclude) line = trim_space(line.substr(1));
     std::string pattern = line.empty() ? "" : clean_path(line);
     if (pattern.size() > 1 && pattern[0] == '/') pattern.erase(0, 1);
-    out.push_back({(reinclude ? "!" : "") + pattern, number});
+    out.push_back({(reinclude ? "!" : "") + pattern, number, name});
   }
   return out;
 }
@@ -60,7 +60,7 @@ IgnoreMatcher::IgnoreMatcher(const std::vector<IgnorePattern>& patterns) {
 
 IgnoreMatcher IgnoreMatcher::from_texts(const std::vector<std::string>& patterns) {
   std::vector<IgnorePattern> list;
-  for (const std::string& text : patterns) list.push_back({text, 0});
+  for (const std::string& text : patterns) list.push_back({text, 0, {}});
   return IgnoreMatcher(list);
 }
 

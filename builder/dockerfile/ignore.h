@@ -12,10 +12,12 @@ namespace dockerfile {
 struct IgnorePattern {
   std::string text;  ///< cleaned, without leading `/`; a re-include keeps its `!`
   int line = 0;      ///< in the ignore file, from 1; 0 when it came from elsewhere
+  std::string file;  ///< the ignore file's name as the user knows it; may be empty
 };
 
-/// Reads an ignore file (G2). Never fails; a malformed pattern is reported by IgnoreMatcher.
-std::vector<IgnorePattern> read_ignore_file(std::string_view text);
+/// Reads an ignore file (G2). `name` is for messages. Never fails; a malformed pattern is reported by
+/// IgnoreMatcher.
+std::vector<IgnorePattern> read_ignore_file(std::string_view text, const std::string& name = {});
 
 /// Decides which paths an ignore file, or a list of `--exclude` patterns, leaves out (G3-G5).
 ///

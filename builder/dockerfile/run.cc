@@ -85,9 +85,9 @@ Run interpret_run(Findings& findings) {
   Run out;
   out.command = {in.json, in.args};
   out.heredocs = in.heredocs;
-  if (in.args.empty()) {
-    findings.error("missing-argument", "RUN needs a command");
-  }
+  // A bare RUN is a shell with nothing to do, as the reference has it; `RUN []` has no program.
+  if (in.args.empty() && !in.json) out.command.args = {""};
+  if (out.command.args.empty()) findings.error("missing-argument", "RUN [] names no program");
   read_mounts(findings, flags, out);
   read_network(findings, flags, out);
   read_security(findings, flags, out);

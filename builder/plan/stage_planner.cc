@@ -78,7 +78,7 @@ void StagePlanner::choose_base() {
     stage_.base = FromStage{*earlier};
     stage_.config = below.config;
     stage_.history = below.history;
-    for (History& line : stage_.history) line.step = line.step >= 0 ? kInherited : -1;
+    for (History& line : stage_.history) line.step = line.step == -1 ? -1 : kInherited;
   } else if (base::to_lower(image) == "scratch" && !is_context) {
     stage_.base = Scratch{};
     stage_.config.platform = stage_.platform;

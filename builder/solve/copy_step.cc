@@ -29,9 +29,11 @@ namespace {
                     base::str(step.add ? "ADD" : "COPY", " source \"", base::printable(pattern), "\" not found in ",
                               source_name),
                     "copy-source-missing");
-  if (files.hidden_by_ignore(sys::RootedPath(pattern)))
-    error.add_fact("it exists on disk but the ignore file leaves it out")
-        .add_help(base::str("add \"!", base::printable(pattern), "\" at the end of the ignore file"));
+  if (const dockerfile::IgnorePattern* rule = files.hiding_rule(sys::RootedPath(pattern)))
+    error
+        .add_fact(base::str("it exists on disk but is ignored by ", base::printable(rule->file), ":",
+                            rule->line, ": ", base::printable(rule->text)))
+        .add_help(base::str("add \"!", base::printable(pattern), "\" below that line"));
   if (index < step.source_places.size())
     error.set_place({step.source_places[index], nullptr, "not there", ""});
   throw error;

@@ -72,14 +72,15 @@ PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
   return prepared;
 }
 
-PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount) {
+PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount, const std::string& initial) {
   PreparedMount prepared;
   prepared.mount.kind = launch::Mount::Kind::kBind;
   prepared.mount.target = sys::RootedPath(mount.target);
   prepared.mount.read_only = mount.read_only;
   // The id comes from the recipe: it names a directory only through its digest.
   std::string key = base::sha256_hex(
-      base::as_bytes(base::str(options_.cache_mount_namespace, '\0', mount.id))).substr(0, 32);
+      base::as_bytes(base::str(options_.cache_mount_namespace, '\0', mount.id, '\0', initial)))
+                        .substr(0, 32);
   std::filesystem::path all = store_.layout().cache_mounts();
   std::filesystem::path directory = all / key;
   sys::make_directories(all);
@@ -150,7 +151,7 @@ void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environmen
       environment.mounts.push_back(prepare_bind(mount));
       return;
     case plan::Mount::Type::kCache:
-      environment.mounts.push_back(prepare_cache(mount));
+      environment.mounts.push_back(prepare_cache(mount, source_key_(mount.from).value_or("")));
       return;
     case plan::Mount::Type::kTmpfs: {
       PreparedMount prepared;
@@ -158,6 +159,7 @@ void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environmen
       prepared.mount.target = sys::RootedPath(mount.target);
       prepared.mount.size_bytes = mount.size_bytes.value_or(0);
       prepared.mount.mode = mount.mode.value_or(01777);
+      prepared.mount.devices = true;  // as the reference mounts it; a step cannot make device nodes
       environment.mounts.push_back(std::move(prepared));
       return;
     }

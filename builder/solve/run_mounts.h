@@ -16,20 +16,25 @@ void define_bind(const plan::Mount& mount, SourceTree source, cache::Definition&
 class MountPreparer {
  public:
   using OpenSource = std::function<SourceTree(const plan::FileSource&)>;
-  MountPreparer(const Options& options, store::Store& store, OpenSource open_source)
-      : options_(options), store_(store), open_source_(std::move(open_source)) {}
+  using SourceKey = std::function<std::optional<std::string>(const plan::FileSource&)>;
+  MountPreparer(const Options& options, store::Store& store, OpenSource open_source,
+                SourceKey source_key)
+      : options_(options), store_(store), open_source_(std::move(open_source)),
+        source_key_(std::move(source_key)) {}
 
   /// Throws NotFound for a missing source or a required secret, Unsupported for ssh.
   void prepare(const plan::Mount& mount, RunEnvironment& environment);
 
  private:
   PreparedMount prepare_bind(const plan::Mount& mount);
-  PreparedMount prepare_cache(const plan::Mount& mount);
+  /// `initial` stands for what a new cache directory is filled with: another stage, another cache.
+  PreparedMount prepare_cache(const plan::Mount& mount, const std::string& initial);
   void prepare_secret(const plan::Mount& mount, RunEnvironment& environment);
 
   const Options& options_;
   store::Store& store_;
   OpenSource open_source_;
+  SourceKey source_key_;
 };
 
 }  // namespace solve

@@ -18,7 +18,6 @@
 #include "builder/solve/run_step.h"
 #include "builder/solve/sources.h"
 #include "builder/solve/step_log.h"
-#include "runner/launch/identity.h"
 
 namespace solve {
 
@@ -274,9 +273,9 @@ class Solver {
                                  log.write(bytes);
                                  events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
                                }};
-    MountPreparer preparer(options_, store_, [&](const plan::FileSource& from) {
-      return open_source(from);
-    });
+    MountPreparer preparer(
+        options_, store_, [&](const plan::FileSource& from) { return open_source(from); },
+        [&](const plan::FileSource& from) { return source_key(from); });
     for (const plan::Mount& mount : step.mounts) preparer.prepare(mount, environment);
     execute_run(step, active, std::move(environment));
   }
@@ -286,10 +285,11 @@ class Solver {
     if (!active.below().empty()) path = active.merged().resolve(path);
     overlay::Attributes attributes;
     attributes.mtime = created_mtime();
-    if (!step.user.empty() && !active.below().empty()) {
-      launch::Identity identity = launch::resolve_user(active.merged(), step.user);
-      attributes.uid = identity.uid;
-      attributes.gid = identity.gid;
+    bool exists = !active.below().empty() && active.merged().stat(path);
+    if (!step.user.empty() && !exists) {
+      Owner owner = resolve_owner(active.below().empty() ? nullptr : &active.merged(), step.user);
+      attributes.uid = owner.uid;
+      attributes.gid = owner.gid;
     }
     active.target().make_path(path, attributes);
   }

@@ -48,11 +48,14 @@ Sources::Context& Sources::open_context(const std::string& name) {
   slot->index =
       std::make_unique<context::DigestIndex>(store_.find_index(slot->index_name).value_or(""));
   std::optional<std::string> ignore_text = options_.ignore_file;
-  if (!name.empty())
-    ignore_text = sys::find_user_file(directory / ".dockerignore", kMostIgnoreBytes);
+  std::string ignore_name = options_.ignore_file_name;
+  if (!name.empty()) {
+    ignore_name = (directory / ".dockerignore").string();
+    ignore_text = sys::find_user_file(ignore_name, kMostIgnoreBytes);
+  }
   if (ignore_text)
     slot->ignore = std::make_unique<dockerfile::IgnoreMatcher>(
-        dockerfile::read_ignore_file(*ignore_text));
+        dockerfile::read_ignore_file(*ignore_text, ignore_name));
   slot->files = std::make_unique<context::FileTree>(sys::Root::open(directory), slot->ignore.get(),
                                                     slot->index.get());
   return *slot;

@@ -27,23 +27,28 @@ const std::vector<const Command*>& debug_commands() {
                               .usage = "FILE",
                               .group = "about torte",
                               .positionals = {1, 1},
-                              .run = run_debug_parse};
+                              .run = run_debug_parse,
+                              .in_user_namespace = false};
   static const Command kExpand{.name = "debug expand",
                                .summary = "answer questions about variable expansion",
                                .group = "about torte",
-                               .run = run_debug_expand};
+                               .run = run_debug_expand,
+                              .in_user_namespace = false};
   static const Command kIgnore{.name = "debug ignore",
                                .summary = "answer questions about ignore patterns",
                                .group = "about torte",
-                               .run = run_debug_ignore};
+                               .run = run_debug_ignore,
+                              .in_user_namespace = false};
   static const Command kRef{.name = "debug ref",
                             .summary = "answer questions about image references",
                             .group = "about torte",
-                            .run = run_debug_ref};
+                            .run = run_debug_ref,
+                              .in_user_namespace = false};
   static const Command kValidate{.name = "debug validate",
                                  .summary = "check OCI documents",
                                  .group = "about torte",
-                                 .run = run_debug_validate};
+                                 .run = run_debug_validate,
+                              .in_user_namespace = false};
   static const std::vector<const Command*> kAll{&kParse, &kExpand, &kIgnore, &kRef, &kValidate};
   return kAll;
 }

@@ -36,6 +36,7 @@ const Command& help_command() {
                    {"torte help version", "everything about one command"}},
       .positionals = {.max = 2},
       .run = run_help,
+      .in_user_namespace = false,
   };
   return kCommand;
 }

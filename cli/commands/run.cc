@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/sys/lock.h"
 #include "base/text.h"
@@ -83,7 +84,7 @@ std::optional<sys::FileLock> take_name(const Arguments& arguments, const store::
 int run_run(Context& context, const Arguments& arguments) {
   launch::ForwardedSignals signals;
   auto store = store::Store::open(context.root, store::Access::kReadWrite);
-  std::optional<store::ImageRecord> image = store->find_image(arguments.word(0));
+  std::optional<store::ImageRecord> image = find_image(*store, arguments.word(0));
   if (!image)
     throw base::Error(base::Code::kNotFound,
                       "image " + base::printable(arguments.word(0)) + " is not in the store",
@@ -97,8 +98,9 @@ int run_run(Context& context, const Arguments& arguments) {
   launch::Spec spec;
   spec.argv = command_line(arguments, config.config);
   spec.cwd = arguments.get("workdir", config.config.working_dir.empty() ? "/" : config.config.working_dir);
-  spec.hostname = arguments.get(
-      "hostname", arguments.get("name", std::string(active.staging().path().filename().string())));
+  // Twelve hex digits, as other engines name a container that got no name.
+  std::string unique = base::sha256_hex(base::as_bytes(active.staging().path().string())).substr(0, 12);
+  spec.hostname = arguments.get("hostname", arguments.get("name", unique));
   spec.tty = arguments.is_on("tty");
   spec.init = arguments.is_on("init");
   std::string user = arguments.get("user", config.config.user);

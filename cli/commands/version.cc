@@ -8,8 +8,10 @@ namespace cli {
 namespace {
 
 int run_version(Context& context, const Arguments& arguments) {
-  if (arguments.is_on("json")) context.out("{\"version\":\"" TORTE_VERSION "\"}\n");
-  else context.out("torte " TORTE_VERSION "\n");
+  if (arguments.is_on("json"))
+    context.out("{\"version\":\"" TORTE_VERSION "\"}\n");
+  else
+    context.out("torte " TORTE_VERSION "\n");
   return 0;
 }
 
@@ -24,6 +26,7 @@ const Command& version_command() {
       .flags = {{.name = "json", .help = "as a JSON object", .common = true}},
       .examples = {{"torte version --json", "the version, for programs"}},
       .run = run_version,
+      .in_user_namespace = false,
   };
   return kCommand;
 }

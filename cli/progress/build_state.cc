@@ -84,51 +84,50 @@ std::vector<std::string> BuildState::apply(const base::Event& event, Time now) {
   using Lines = std::vector<std::string>;
   if (!begun_) started_ = now;
   begun_ = true;
-  return std::visit(
-      Visitor{
-          [&](const event::BuildStart& e) {
-            start_ = e;
-            return Lines();
-          },
-          [&](const event::StepPlanned& e) {
-            StepState& step = at(e.step);
-            step.stage = one_line(e.stage);
-            step.index = e.index;
-            step.count = e.count;
-            step.text = one_line(e.text);
-            return Lines();
-          },
-          [&](const event::StepWait& e) {
-            StepState& step = at(e.step);
-            step.phase = StepState::Phase::kWaiting;
-            step.since = now;
-            step.waiting_for = one_line(e.waiting_for);
-            return Lines();
-          },
-          [&](const event::StepStart& e) {
-            StepState& step = at(e.step);
-            step.phase = StepState::Phase::kRunning;
-            step.since = now;
-            return Lines();
-          },
-          [&](const event::StepLog& e) {
-            StepState& step = at(e.step);
-            return keep(step, (e.from_stderr ? step.err : step.out).feed(e.bytes));
-          },
-          [&](const event::StepEnd& e) { return end(e, now); },
-          [&](const event::Transfer& e) {
-            transfer(e, now);
-            return Lines();
-          },
-          [&](const event::Warning& e) {
-            warnings_.push_back(e);
-            return Lines();
-          },
-          [&](const event::CacheMiss&) { return Lines(); },
-          [&](const event::Note&) { return Lines(); },
-          [&](const event::BuildEnd&) { return Lines(); },
-      },
-      event);
+  return std::visit(Visitor{
+                        [&](const event::BuildStart& e) {
+                          start_ = e;
+                          return Lines();
+                        },
+                        [&](const event::StepPlanned& e) {
+                          StepState& step = at(e.step);
+                          step.stage = one_line(e.stage);
+                          step.index = e.index;
+                          step.count = e.count;
+                          step.text = one_line(e.text);
+                          return Lines();
+                        },
+                        [&](const event::StepWait& e) {
+                          StepState& step = at(e.step);
+                          step.phase = StepState::Phase::kWaiting;
+                          step.since = now;
+                          step.waiting_for = one_line(e.waiting_for);
+                          return Lines();
+                        },
+                        [&](const event::StepStart& e) {
+                          StepState& step = at(e.step);
+                          step.phase = StepState::Phase::kRunning;
+                          step.since = now;
+                          return Lines();
+                        },
+                        [&](const event::StepLog& e) {
+                          StepState& step = at(e.step);
+                          return keep(step, (e.from_stderr ? step.err : step.out).feed(e.bytes));
+                        },
+                        [&](const event::StepEnd& e) { return end(e, now); },
+                        [&](const event::Transfer& e) {
+                          transfer(e, now);
+                          return Lines();
+                        },
+                        [&](const event::Warning& e) {
+                          warnings_.push_back(e);
+                          return Lines();
+                        },
+                        [&](const event::CacheMiss&) { return Lines(); },
+                        [&](const event::Note&) { return Lines(); },
+                        [&](const event::BuildEnd&) { return Lines(); },
+                    },
+                    event);
 }
 
 size_t BuildState::planned() const {
@@ -143,10 +142,12 @@ std::string summary_line(const event::BuildEnd& end, Time elapsed, std::string_v
   id = id.substr(id.find(':') == std::string_view::npos ? 0 : id.find(':') + 1);
   if (end.succeeded && !id.empty()) parts.push_back(base::printable(id.substr(0, kShortId)));
   if (end.succeeded && end.size_bytes > 0)
-    parts.push_back(str(base::format_size(end.size_bytes), " (", base::format_size(end.new_bytes), " new)"));
+    parts.push_back(
+        str(base::format_size(end.size_bytes), " (", base::format_size(end.new_bytes), " new)"));
   parts.push_back(base::format_elapsed(elapsed));
   parts.push_back(str(end.cached, " of ", end.steps, " cached"));
-  if (end.warnings > 0) parts.push_back(str(end.warnings, end.warnings == 1 ? " warning" : " warnings"));
+  if (end.warnings > 0)
+    parts.push_back(str(end.warnings, end.warnings == 1 ? " warning" : " warnings"));
   if (!details.empty()) parts.push_back(str(" details: ", details));
   return base::join(parts, "  ");
 }
@@ -154,10 +155,27 @@ std::string summary_line(const event::BuildEnd& end, Time elapsed, std::string_v
 std::string warning_line(const event::Warning& warning) {
   std::string out = "warning: ";
   if (!warning.where.file.empty()) out += base::printable(warning.where.file);
-  if (!warning.where.file.empty() && warning.where.first_line > 0) out += str(":", warning.where.first_line);
+  if (!warning.where.file.empty() && warning.where.first_line > 0)
+    out += str(":", warning.where.first_line);
   if (!warning.where.file.empty()) out += ": ";
   out += one_line(warning.text);
   return warning.id.empty() ? out : str(out, "  [", base::printable(warning.id), "]");
+}
+
+std::string miss_line(const event::CacheMiss& miss) {
+  constexpr size_t kMostShown = 60;
+  auto shown = [](std::string_view value) {
+    std::string line = one_line(value);
+    if (line.empty()) return std::string("nothing");
+    if (line.size() <= kMostShown) return line;
+    size_t end = kMostShown;
+    while ((line[end] & 0xc0) == 0x80) --end;  // not inside a character
+    return line.substr(0, end) + "..";
+  };
+  std::string out = "not cached: " + one_line(miss.reason);
+  if (miss.component.empty()) return out;
+  return str(out, " ", one_line(miss.component), ": ", shown(miss.old_value), " -> ",
+             shown(miss.new_value));
 }
 
 }  // namespace cli

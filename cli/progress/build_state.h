@@ -96,6 +96,8 @@ class BuildState {
 std::string summary_line(const base::event::BuildEnd& end, Time elapsed, std::string_view details);
 /// "warning: Recipe:3: text  [StageNameCasing]".
 std::string warning_line(const base::event::Warning& warning);
+/// "not cached: changed input source app.c: 1c9e -> 77b0".
+std::string miss_line(const base::event::CacheMiss& miss);
 /// Text of any origin on one safe line: line breaks and runs of blanks become one blank.
 std::string one_line(std::string_view text);
 

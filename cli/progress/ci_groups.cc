@@ -37,7 +37,8 @@ std::string CiGroups::open(std::string_view title, int number, std::chrono::seco
     case Kind::kGithub:
       return str("::group::", title, "\n");
     case Kind::kGitlab:
-      return str("\x1b[0Ksection_start:", wall.count(), ":torte_step_", number, "\r\x1b[0K", title, "\n");
+      return str("\x1b[0Ksection_start:", wall.count(), ":torte_step_", number, "\r\x1b[0K", title,
+                 "\n");
     case Kind::kBuildkite:
       return str("--- ", title, "\n");
     case Kind::kTeamcity:

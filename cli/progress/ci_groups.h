@@ -17,7 +17,8 @@ class CiGroups {
 
   /// The header line `title` of group `number`, marked. `wall` is the time of day.
   std::string open(std::string_view title, int number, std::chrono::seconds wall) const;
-  std::string close(std::string_view title, int number, std::chrono::seconds wall, bool failed) const;
+  std::string close(std::string_view title, int number, std::chrono::seconds wall,
+                    bool failed) const;
 
  private:
   Kind kind_;

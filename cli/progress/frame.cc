@@ -65,7 +65,8 @@ class Painter {
   // `left` and, at the right edge, `right`.
   std::string spread(std::string_view left, std::string_view right, int columns) const {
     int room = columns - display_width(right);
-    return room < 2 ? fit(right, columns) : pad_to_width(fit(left, room - 1), room) + std::string(right);
+    return room < 2 ? fit(right, columns)
+                    : pad_to_width(fit(left, room - 1), room) + std::string(right);
   }
   std::string outcome(const StepState& step) const;
   int mark_columns() const { return marks_.width + 2; }
@@ -93,7 +94,8 @@ std::string Painter::header() const {
 }
 
 std::string Painter::outcome(const StepState& step) const {
-  if (step.phase == StepState::Phase::kFinished && step.result == event::StepResult::kCached) return "cached";
+  if (step.phase == StepState::Phase::kFinished && step.result == event::StepResult::kCached)
+    return "cached";
   if (step.phase == StepState::Phase::kFinished && step.result == event::StepResult::kCancelled)
     return "cancelled";
   return base::format_elapsed(step.elapsed(now_));
@@ -109,16 +111,19 @@ std::string Painter::step_row(const StepState& step) const {
   std::string name = step.stage.empty() ? step.label() : fit(step.stage, stage_width_);
   std::string at = position(step);
   std::string left = pad_to_width(name, stage_width_) + " " +
-                     std::string(static_cast<size_t>(position_width_) - at.size(), ' ') + at + " " + step.text;
+                     std::string(static_cast<size_t>(position_width_) - at.size(), ' ') + at + " " +
+                     step.text;
   std::string right = outcome(step);
   int padding = std::max(0, kTimeColumns - static_cast<int>(right.size()));
-  return mark + spread(left, std::string(static_cast<size_t>(padding), ' ') + right, width_ - mark_columns());
+  return mark + spread(left, std::string(static_cast<size_t>(padding), ' ') + right,
+                       width_ - mark_columns());
 }
 
 std::string Painter::waiting_row(const StepState& step) const {
-  std::string text = str("waiting for ", step.waiting_for, " (",
-                         std::chrono::duration_cast<std::chrono::seconds>(step.elapsed(now_)).count(),
-                         "s): ", step.text);
+  std::string text =
+      str("waiting for ", step.waiting_for, " (",
+          std::chrono::duration_cast<std::chrono::seconds>(step.elapsed(now_)).count(),
+          "s): ", step.text);
   return marked(marks_.idle, "") + fit(text, width_ - mark_columns());
 }
 
@@ -132,7 +137,9 @@ std::string Painter::transfer_row(const TransferState& transfer) const {
   text += transfer.total_bytes > 0 ? str(done, "/", total) : done;
   double elapsed = static_cast<double>((now_ - transfer.since).count()) / 1e6;
   if (elapsed >= 0.5)
-    text += str("  ", base::format_size(static_cast<uint64_t>(static_cast<double>(transfer.done_bytes) / elapsed)),
+    text += str("  ",
+                base::format_size(
+                    static_cast<uint64_t>(static_cast<double>(transfer.done_bytes) / elapsed)),
                 "/s");
   return marked(marks_.down, "\x1b[36m") + fit(text, width_ - mark_columns());
 }
@@ -155,8 +162,10 @@ std::string Painter::more_row(size_t hidden) const {
 std::vector<std::string> last_lines(const StepState& step, size_t count) {
   std::vector<std::string> lines(step.tail.begin(), step.tail.end());
   for (const LineSanitizer* stream : {&step.out, &step.err})
-    if (std::string pending = stream->pending(); !pending.empty()) lines.push_back(std::move(pending));
-  if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+    if (std::string pending = stream->pending(); !pending.empty())
+      lines.push_back(std::move(pending));
+  if (lines.size() > count)
+    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
   return lines;
 }
 
@@ -168,7 +177,8 @@ struct Groups {
     for (const auto& [id, step] : state.steps()) {
       if (step.phase == StepState::Phase::kRunning) running.push_back(&step);
       if (step.phase == StepState::Phase::kWaiting) waiting.push_back(&step);
-      if (step.phase == StepState::Phase::kFinished) (step.failed() ? failed : finished).push_back(&step);
+      if (step.phase == StepState::Phase::kFinished)
+        (step.failed() ? failed : finished).push_back(&step);
     }
     std::stable_sort(running.begin(), running.end(),
                      [](const StepState* a, const StepState* b) { return a->since < b->since; });
@@ -185,7 +195,8 @@ size_t take(size_t& room, size_t wanted) {
 }
 
 // Deals `room` rows of output to steps one at a time, so that they share what there is.
-std::vector<size_t> deal_tails(const std::vector<const StepState*>& steps, size_t count, size_t& room) {
+std::vector<size_t> deal_tails(const std::vector<const StepState*>& steps, size_t count,
+                               size_t& room) {
   std::vector<size_t> rows(count, 0);
   for (size_t round = 0; round < kTailRows; ++round)
     for (size_t i = 0; i < count; ++i)
@@ -197,8 +208,8 @@ std::vector<size_t> deal_tails(const std::vector<const StepState*>& steps, size_
 }
 
 // The most recent finished steps that fit `room`; one row for the others.
-void add_finished(const Painter& painter, const std::vector<const StepState*>& finished, size_t room,
-                  std::vector<std::string>& rows) {
+void add_finished(const Painter& painter, const std::vector<const StepState*>& finished,
+                  size_t room, std::vector<std::string>& rows) {
   if (room == 0 || finished.empty()) return;
   size_t shown = finished.size() <= room ? finished.size() : room - 1;
   size_t hidden = finished.size() - shown;
@@ -229,7 +240,8 @@ std::vector<std::string> render_frame(const BuildState& state, const Terminal& t
     for (const std::string& line : last_lines(*groups.running[i], tails[i]))
       rows.push_back(painter.tail_row(line));
   }
-  if (crowded && terminal.height > 3) rows.push_back(painter.more_row(groups.running.size() - running));
+  if (crowded && terminal.height > 3)
+    rows.push_back(painter.more_row(groups.running.size() - running));
   for (size_t i = 0; i < transfers; ++i) rows.push_back(painter.transfer_row(state.transfers()[i]));
   for (size_t i = 0; i < waiting; ++i) rows.push_back(painter.waiting_row(*groups.waiting[i]));
   return rows;
@@ -241,7 +253,8 @@ std::string render_remains(const BuildState& state, const Terminal& terminal, Ti
   for (const StepState* step : Groups(state).failed) {
     out += painter.step_row(*step) + "\n";
     if (step->lines > step->tail.size())
-      out += painter.tail_row(str("... ", step->lines - step->tail.size(), " earlier lines")) + "\n";
+      out +=
+          painter.tail_row(str("... ", step->lines - step->tail.size(), " earlier lines")) + "\n";
     // Lines go uncut into the scroll-back: the end of a long one is often the point of it.
     std::string_view bar = terminal.unicode ? "   │ " : "      | ";
     for (const std::string& line : step->tail) out += str(bar, line, "\n");

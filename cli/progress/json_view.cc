@@ -18,8 +18,11 @@ constexpr Time kTransferInterval = std::chrono::milliseconds(100);
 double seconds(Time time) { return static_cast<double>(time.count()) / 1e6; }
 
 Json where_json(const base::SourceRange& where) {
-  return {{"file", where.file}, {"line", where.first_line}, {"lastLine", where.last_line},
-          {"column", where.column}, {"width", where.width}};
+  return {{"file", where.file},
+          {"line", where.first_line},
+          {"lastLine", where.last_line},
+          {"column", where.column},
+          {"width", where.width}};
 }
 
 const char* result_name(event::StepResult result) {
@@ -70,8 +73,12 @@ void JsonView::print_plan() {
   if (plan_.empty()) return;
   Json steps = Json::array();
   for (const event::StepPlanned& e : plan_)
-    steps.push_back({{"step", e.step}, {"stage", e.stage}, {"index", e.index}, {"count", e.count},
-                     {"text", e.text}, {"where", where_json(e.where)}});
+    steps.push_back({{"step", e.step},
+                     {"stage", e.stage},
+                     {"index", e.index},
+                     {"count", e.count},
+                     {"text", e.text},
+                     {"where", where_json(e.where)}});
   plan_.clear();
   Document document{{{"type", "plan"}, {"steps", steps}}};
   print(document, plan_at_);
@@ -84,8 +91,10 @@ void JsonView::print_log(const event::StepLog& log, Time now) {
   partial = bytes.substr(bytes.size() - kept);
   bytes.resize(bytes.size() - kept);
   if (bytes.empty()) return;
-  Document document{{{"type", "step.log"}, {"step", log.step},
-                     {"stream", log.from_stderr ? "stderr" : "stdout"}, {"text", bytes}}};
+  Document document{{{"type", "step.log"},
+                     {"step", log.step},
+                     {"stream", log.from_stderr ? "stderr" : "stdout"},
+                     {"text", bytes}}};
   print(document, now);
 }
 
@@ -94,8 +103,10 @@ void JsonView::flush_log(int step, Time now) {
   for (bool from_stderr : {false, true}) {
     auto partial = partial_.extract({step, from_stderr});
     if (partial.empty() || partial.mapped().empty()) continue;
-    Document document{{{"type", "step.log"}, {"step", step},
-                       {"stream", from_stderr ? "stderr" : "stdout"}, {"text", partial.mapped()}}};
+    Document document{{{"type", "step.log"},
+                       {"step", step},
+                       {"stream", from_stderr ? "stderr" : "stdout"},
+                       {"text", partial.mapped()}}};
     print(document, now);
   }
 }
@@ -103,7 +114,9 @@ void JsonView::flush_log(int step, Time now) {
 void JsonView::print_end(const event::StepEnd& end, Time now) {
   flush_log(end.step, now);
   const StepState& step = state_.step(end.step);
-  Document document{{{"type", "step.end"}, {"step", end.step}, {"result", result_name(end.result)},
+  Document document{{{"type", "step.end"},
+                     {"step", end.step},
+                     {"result", result_name(end.result)},
                      {"seconds", seconds(step.ended - step.since)}}};
   if (end.result == event::StepResult::kFailed) {
     document.fields["exitStatus"] = end.exit_status;
@@ -140,28 +153,37 @@ void JsonView::handle(const base::Event& event, Time now) {
   Document document;
   Json& out = document.fields;
   if (const auto* e = std::get_if<event::BuildStart>(&event)) {
-    out = {{"type", "build.start"}, {"tag", e->tag}, {"platform", e->platform},
-           {"recipe", e->recipe}, {"steps", e->total_steps}};
+    out = {{"type", "build.start"},
+           {"tag", e->tag},
+           {"platform", e->platform},
+           {"recipe", e->recipe},
+           {"steps", e->total_steps}};
   } else if (const auto* w = std::get_if<event::StepWait>(&event)) {
     out = {{"type", "step.wait"}, {"step", w->step}, {"waitingFor", w->waiting_for}};
   } else if (const auto* s = std::get_if<event::StepStart>(&event)) {
     out = {{"type", "step.start"}, {"step", s->step}};
   } else if (const auto* c = std::get_if<event::CacheMiss>(&event)) {
-    out = {{"type", "cache.explain"}, {"step", c->step}, {"reason", c->reason},
+    out = {{"type", "cache.explain"},   {"step", c->step},     {"reason", c->reason},
            {"component", c->component}, {"old", c->old_value}, {"new", c->new_value}};
   } else if (const auto* t = std::get_if<event::Transfer>(&event)) {
     if (too_soon(*t, now)) return;
-    out = {{"type", "transfer"}, {"id", t->id}, {"what", t->what}, {"doneBytes", t->done_bytes},
-           {"totalBytes", t->total_bytes}, {"finished", t->finished}};
+    out = {{"type", "transfer"},
+           {"id", t->id},
+           {"what", t->what},
+           {"doneBytes", t->done_bytes},
+           {"totalBytes", t->total_bytes},
+           {"finished", t->finished}};
   } else if (const auto* warning = std::get_if<event::Warning>(&event)) {
-    out = {{"type", warning->from_check ? "lint" : "warning"}, {"id", warning->id},
-           {"message", warning->text}, {"where", where_json(warning->where)}};
+    out = {{"type", warning->from_check ? "lint" : "warning"},
+           {"id", warning->id},
+           {"message", warning->text},
+           {"where", where_json(warning->where)}};
   } else if (const auto* note = std::get_if<event::Note>(&event)) {
     out = {{"type", "note"}, {"text", note->text}};
   } else if (const auto* end = std::get_if<event::BuildEnd>(&event)) {
-    out = {{"type", "build.end"}, {"succeeded", end->succeeded}, {"imageId", end->image_id},
-           {"tag", end->tag}, {"sizeBytes", end->size_bytes}, {"newBytes", end->new_bytes},
-           {"steps", end->steps}, {"cached", end->cached}, {"warnings", end->warnings}};
+    out = {{"type", "build.end"}, {"succeeded", end->succeeded},  {"imageId", end->image_id},
+           {"tag", end->tag},     {"sizeBytes", end->size_bytes}, {"newBytes", end->new_bytes},
+           {"steps", end->steps}, {"cached", end->cached},        {"warnings", end->warnings}};
   }
   print(document, now);
 }

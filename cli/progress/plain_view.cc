@@ -99,7 +99,8 @@ void PlainView::choose_owner(Time now) {
   for (const std::string& line : std::exchange(asides_, {})) say(line, now);
   const StepState* oldest = nullptr;
   for (const auto& [id, step] : state_.steps())
-    if (step.phase == StepState::Phase::kRunning && (oldest == nullptr || step.since < oldest->since))
+    if (step.phase == StepState::Phase::kRunning &&
+        (oldest == nullptr || step.since < oldest->since))
       oldest = &step;
   if (oldest != nullptr) own(oldest->id, now);
 }
@@ -108,13 +109,16 @@ void PlainView::add_lines(int id, const std::vector<std::string>& lines, Time no
   if (lines.empty()) return;
   const StepState& step = state_.step(id);
   char seconds[32];
-  std::snprintf(seconds, sizeof seconds, "%.1f ", static_cast<double>((now - step.since).count()) / 1e6);
+  std::snprintf(seconds, sizeof seconds, "%.1f ",
+                static_cast<double>((now - step.since).count()) / 1e6);
   std::string text;
   for (const std::string& line : lines) text += bracketed(step) + seconds + line + "\n";
   if (owner_ == id) return say(text, now);
   Kept& kept = kept_[id];
-  if (kept.text.size() < kKeptBytes) kept.text += text;
-  else kept.dropped_lines += lines.size();
+  if (kept.text.size() < kKeptBytes)
+    kept.text += text;
+  else
+    kept.dropped_lines += lines.size();
 }
 
 void PlainView::end_step(int id, Time now) {
@@ -132,8 +136,10 @@ void PlainView::end_step(int id, Time now) {
 
 void PlainView::aside(std::string line, Time now) {
   line += "\n";
-  if (owner_) asides_.push_back(std::move(line));
-  else say(line, now);
+  if (owner_)
+    asides_.push_back(std::move(line));
+  else
+    say(line, now);
 }
 
 // Everything still kept, also of steps that never ended: those have no outcome to tell.
@@ -153,13 +159,16 @@ void PlainView::flush(Time now) {
 void PlainView::handle(const base::Event& event, Time now) {
   std::vector<std::string> lines = state_.apply(event, now);
   if (const auto* start = std::get_if<event::BuildStart>(&event)) {
-    std::string title = str("building ", start->tag.empty() ? one_line(start->recipe) : one_line(start->tag));
+    std::string title =
+        str("building ", start->tag.empty() ? one_line(start->recipe) : one_line(start->tag));
     if (!start->platform.empty()) title += str(" for ", one_line(start->platform));
     say(title + "\n", now);
   } else if (const auto* begun = std::get_if<event::StepStart>(&event)) {
     if (!owner_) own(begun->step, now);
   } else if (const auto* wait = std::get_if<event::StepWait>(&event)) {
     aside(bracketed(state_.step(wait->step)) + "waiting for " + one_line(wait->waiting_for), now);
+  } else if (const auto* miss = std::get_if<event::CacheMiss>(&event)) {
+    aside(bracketed(state_.step(miss->step)) + miss_line(*miss), now);
   } else if (const auto* log = std::get_if<event::StepLog>(&event)) {
     add_lines(log->step, lines, now);
   } else if (const auto* ended = std::get_if<event::StepEnd>(&event)) {
@@ -170,7 +179,8 @@ void PlainView::handle(const base::Event& event, Time now) {
     if (!transfer->finished) return;
     transfers_.erase(transfer->id);
     aside(str("[", one_line(transfer->what), "] ", base::format_size(transfer->done_bytes), " in ",
-              base::format_elapsed(now - since)), now);
+              base::format_elapsed(now - since)),
+          now);
   } else if (const auto* warning = std::get_if<event::Warning>(&event)) {
     aside(warning_line(*warning), now);
   } else if (const auto* note = std::get_if<event::Note>(&event)) {

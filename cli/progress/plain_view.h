@@ -13,8 +13,8 @@
 
 namespace cli {
 
-/// Progress without a terminal (spec/ux.md 3). One running step owns the output: its lines appear as
-/// they come. What the others print is kept; when the owner ends, the steps that ended meanwhile
+/// Progress without a terminal (spec/ux.md 3). One running step owns the output: its lines appear
+/// as they come. What the others print is kept; when the owner ends, the steps that ended meanwhile
 /// follow as blocks, and the longest-running of the rest becomes the owner.
 class PlainView : public View {
  public:
@@ -57,8 +57,8 @@ class PlainView : public View {
   BuildState state_;
   std::optional<int> owner_;
   std::map<int, Kept> kept_;
-  std::deque<int> ended_;             ///< steps whose block waits for the owner to end
-  std::vector<std::string> asides_;   ///< lines of no step that wait likewise
+  std::deque<int> ended_;            ///< steps whose block waits for the owner to end
+  std::vector<std::string> asides_;  ///< lines of no step that wait likewise
   std::map<std::string, Time> transfers_;
   Time last_line_{};
 };

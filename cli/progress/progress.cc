@@ -23,15 +23,16 @@ namespace cli {
 
 namespace {
 
-constexpr std::chrono::milliseconds kFrame(67);    // fifteen a second
-constexpr std::chrono::milliseconds kSilent(1000); // plain output only looks for silence
+constexpr std::chrono::milliseconds kFrame(67);     // fifteen a second
+constexpr std::chrono::milliseconds kSilent(1000);  // plain output only looks for silence
 
 Time steady_now() {
   return std::chrono::duration_cast<Time>(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 std::chrono::seconds time_of_day() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+  return std::chrono::duration_cast<std::chrono::seconds>(
+      std::chrono::system_clock::now().time_since_epoch());
 }
 
 // Writing progress must never fail the work it tells about.
@@ -54,7 +55,8 @@ class Ticker {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     thread_ = std::jthread([this, &view, interval](const std::stop_token& stop) {
       std::unique_lock lock(mutex_);
-      while (!wake_.wait_for(lock, stop, interval, [&] { return stop.stop_requested(); })) view.tick();
+      while (!wake_.wait_for(lock, stop, interval, [&] { return stop.stop_requested(); }))
+        view.tick();
     });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
@@ -118,13 +120,12 @@ std::unique_ptr<View> make_tty(int fd, const ProgressOptions& options) {
 }
 
 std::unique_ptr<View> make_plain(int fd, const ProgressOptions& options) {
-  return std::make_unique<PlainView>(
-      writer(fd), steady_now,
-      PlainView::Options{.keep_color = options.terminal.color,
-                         .expand_tabs = options.terminal.is_terminal,
-                         .groups = CiGroups::detect(options.getenv),
-                         .details = options.details,
-                         .wall = time_of_day});
+  return std::make_unique<PlainView>(writer(fd), steady_now,
+                                     PlainView::Options{.keep_color = options.terminal.color,
+                                                        .expand_tabs = options.terminal.is_terminal,
+                                                        .groups = CiGroups::detect(options.getenv),
+                                                        .details = options.details,
+                                                        .wall = time_of_day});
 }
 
 }  // namespace
@@ -147,9 +148,10 @@ std::unique_ptr<base::EventSink> make_progress(ProgressMode mode, int fd,
     case ProgressMode::kJson:
       return std::make_unique<JsonView>(writer(fd), steady_now);
     case ProgressMode::kQuiet:
-      return std::make_unique<QuietView>(writer(fd), steady_now,
-                                         LineSanitizer::Options{.keep_color = options.terminal.color,
-                                                                .expand_tabs = options.terminal.is_terminal});
+      return std::make_unique<QuietView>(
+          writer(fd), steady_now,
+          LineSanitizer::Options{.keep_color = options.terminal.color,
+                                 .expand_tabs = options.terminal.is_terminal});
     case ProgressMode::kTty:
       return std::make_unique<TickedView>(make_tty(fd, options), kFrame);
     case ProgressMode::kAuto:

@@ -75,8 +75,10 @@ void LineSanitizer::text(std::string_view bytes, size_t& at) {
     at = bytes.size();
     return;
   }
-  if (n == 0 || base::is_terminal_unsafe(code)) put_escaped(bytes.substr(at, std::max<size_t>(n, 1)));
-  else put(bytes.substr(at, n), char_width(code));
+  if (n == 0 || base::is_terminal_unsafe(code))
+    put_escaped(bytes.substr(at, std::max<size_t>(n, 1)));
+  else
+    put(bytes.substr(at, n), char_width(code));
   at += std::max<size_t>(n, 1);
 }
 
@@ -107,8 +109,8 @@ void LineSanitizer::control(unsigned char byte) {
   }
 }
 
-// ECMA-48: ESC [ parameters final; ESC ] and friends open a string ended by BEL or ESC backslash; any
-// other ESC takes intermediates and one final byte.
+// ECMA-48: ESC [ parameters final; ESC ] and friends open a string ended by BEL or ESC backslash;
+// any other ESC takes intermediates and one final byte.
 void LineSanitizer::sequence(unsigned char byte) {
   switch (state_) {
     case State::kEscape:
@@ -125,7 +127,9 @@ void LineSanitizer::sequence(unsigned char byte) {
       if (byte >= 0x40 && byte <= 0x7e) {
         state_ = State::kText;
         bool plain = parameters_.find_first_not_of("0123456789;:") == std::string::npos;
-        if (byte != 'm' || !options_.keep_color || !plain || parameters_.size() > kLongestParameters) break;
+        if (byte != 'm' || !options_.keep_color || !plain ||
+            parameters_.size() > kLongestParameters)
+          break;
         restart_if_returned();
         line_ += "\x1b[" + parameters_ + "m";
         styled_ = true;
@@ -137,8 +141,10 @@ void LineSanitizer::sequence(unsigned char byte) {
       }
       break;
     case State::kString:
-      if (byte == 0x07 || byte == 0x18 || byte == 0x1a) state_ = State::kText;
-      else if (byte == 0x1b) state_ = State::kStringEscape;
+      if (byte == 0x07 || byte == 0x18 || byte == 0x1a)
+        state_ = State::kText;
+      else if (byte == 0x1b)
+        state_ = State::kStringEscape;
       break;
     case State::kStringEscape:
       state_ = byte == '\\' ? State::kText : State::kEscape;
@@ -218,7 +224,8 @@ int styled_width(std::string_view line) {
   int width = 0;
   for (size_t at = 0; at < line.size();) {
     size_t escape = line.find('\x1b', at);
-    width += display_width(line.substr(at, escape == std::string_view::npos ? escape : escape - at));
+    width +=
+        display_width(line.substr(at, escape == std::string_view::npos ? escape : escape - at));
     if (escape == std::string_view::npos) break;
     at = escape + std::max<size_t>(sgr_length(line, escape), 1);
   }

@@ -8,10 +8,11 @@ namespace cli {
 
 /// Turns what a program prints into lines that are safe to show (spec/ux.md 2, spec/security.md 6).
 ///
-/// A carriage return starts the line over, a backspace takes a character back, colours (SGR) stay or
-/// go as asked, every other control sequence disappears; stray control bytes, C1, bidi controls and
-/// invalid UTF-8 become \xNN. Bytes may be split anywhere. A line break ends any unfinished sequence,
-/// so that no program can hide what it prints later. Memory is bounded: an endless line is broken.
+/// A carriage return starts the line over, a backspace takes a character back, colours (SGR) stay
+/// or go as asked, every other control sequence disappears; stray control bytes, C1, bidi controls
+/// and invalid UTF-8 become \xNN. Bytes may be split anywhere. A line break ends any unfinished
+/// sequence, so that no program can hide what it prints later. Memory is bounded: an endless line
+/// is broken.
 class LineSanitizer {
  public:
   struct Options {
@@ -40,18 +41,18 @@ class LineSanitizer {
 
   Options options_;
   State state_ = State::kText;
-  std::string partial_;    // start of a UTF-8 sequence split between two feeds
-  std::string parameters_; // of the CSI sequence being read
+  std::string partial_;     // start of a UTF-8 sequence split between two feeds
+  std::string parameters_;  // of the CSI sequence being read
   std::string line_;
-  size_t last_cell_ = 0;   // bytes a backspace may take back
+  size_t last_cell_ = 0;  // bytes a backspace may take back
   int column_ = 0;
   bool returned_ = false;  // a carriage return was seen and nothing after it yet
   bool styled_ = false;    // the line contains SGR
   bool broken_ = false;    // the line was broken for its length, so an empty rest is no line
 };
 
-/// A line that may contain SGR sequences (and no others) cut to `columns`; ends with a reset when it
-/// has any. Nothing is cut in the middle of a character.
+/// A line that may contain SGR sequences (and no others) cut to `columns`; ends with a reset when
+/// it has any. Nothing is cut in the middle of a character.
 std::string cut_styled(std::string_view line, int columns);
 /// Columns of such a line.
 int styled_width(std::string_view line);

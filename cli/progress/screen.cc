@@ -11,14 +11,17 @@ std::string Screen::home(int width, int height) const {
   int lines = 0;
   // A terminal made narrower has wrapped our rows by now: count the lines they take there.
   for (const std::string& row : rows_)
-    lines += width >= width_ ? 1 : std::max(1, (styled_width(row) + width - 1) / std::max(width, 1));
+    lines +=
+        width >= width_ ? 1 : std::max(1, (styled_width(row) + width - 1) / std::max(width, 1));
   lines = std::min(lines, std::max(height - 1, 0));
   return lines > 0 ? base::str("\r\x1b[", lines, "A") : "\r";
 }
 
 void Screen::send(const std::string& text) const {
-  if (synchronized_) write_("\x1b[?2026h" + text + "\x1b[?2026l");
-  else write_(text);
+  if (synchronized_)
+    write_("\x1b[?2026h" + text + "\x1b[?2026l");
+  else
+    write_(text);
 }
 
 void Screen::draw(const std::vector<std::string>& rows, int width, int height) {

@@ -28,16 +28,22 @@ TtyView::~TtyView() {
 
 void TtyView::end(const std::string& last_line, Time now) {
   Terminal terminal = options_.terminal();
-  screen_.replace(render_remains(state_, terminal, now) + last_line, terminal.width, terminal.height);
+  screen_.replace(render_remains(state_, terminal, now) + last_line, terminal.width,
+                  terminal.height);
   ended_ = true;
 }
 
 void TtyView::handle(const base::Event& event, Time now) {
   state_.apply(event, now);
   begun_ = true;
-  if (const auto* note = std::get_if<event::Note>(&event)) {
+  auto keep = [&](const std::string& line) {  // above the rows, in the scroll-back
     Terminal terminal = options_.terminal();
-    screen_.replace(one_line(note->text) + "\n", terminal.width, terminal.height);
+    screen_.replace(line + "\n", terminal.width, terminal.height);
+  };
+  if (const auto* note = std::get_if<event::Note>(&event)) {
+    keep(one_line(note->text));
+  } else if (const auto* miss = std::get_if<event::CacheMiss>(&event)) {
+    keep(base::str("[", state_.step(miss->step).label(), "] ", miss_line(*miss)));
   } else if (const auto* build = std::get_if<event::BuildEnd>(&event)) {
     end(summary_line(*build, now - state_.started(), options_.details) + "\n", now);
   }

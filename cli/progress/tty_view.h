@@ -15,8 +15,8 @@ namespace cli {
 class TtyView : public View {
  public:
   struct Options {
-    std::function<Terminal()> terminal;      ///< asked before each frame: windows change their size
-    std::function<bool()> resumed = {};      ///< true once after the program was stopped and continued
+    std::function<Terminal()> terminal;  ///< asked before each frame: windows change their size
+    std::function<bool()> resumed = {};  ///< true once after the program was stopped and continued
     bool synchronized = false;
     std::string details = {};
   };

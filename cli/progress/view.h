@@ -15,8 +15,9 @@ using Write = std::function<void(std::string_view)>;
 /// The clock of a view; tests give their own.
 using Clock = std::function<Time()>;
 
-/// A reader of the event stream. emit() and tick() may be called from any thread; one at a time gets
-/// through. Views never start threads: whoever owns one calls tick() about fifteen times a second.
+/// A reader of the event stream. emit() and tick() may be called from any thread; one at a time
+/// gets through. Views never start threads: whoever owns one calls tick() about fifteen times a
+/// second.
 class View : public base::EventSink {
  public:
   View(Write write, Clock clock) : write_(std::move(write)), clock_(std::move(clock)) {}

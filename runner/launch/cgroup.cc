@@ -130,6 +130,7 @@ std::optional<std::string> unified_parent(const std::vector<std::string>& contro
     candidates.push_back(top + path);
   candidates.push_back(top);
   std::reverse(candidates.begin(), candidates.end());
+  if (!controllers.empty()) missing = controllers[0];
   for (const std::string& directory : candidates) {
     if (::access(directory.c_str(), W_OK) < 0) continue;
     missing.clear();

@@ -213,7 +213,7 @@ class Composer {
                       const std::string& what) {
     int slot = plan_.new_slot();
     add(Kind::kNewFileSystem, base::str("mount ", type, " for ", what),
-        {.a = slot, .x = attributes}, strings({type}) + options);
+        {.a = slot, .x = attributes}, strings({type, "source", type}) + options);
     return slot;
   }
 
@@ -252,6 +252,11 @@ class Composer {
           strings({"sys/kernel/pid_max"}) + std::to_string(cgroup_.pid_max));
   }
 
+  bool is_user_target(std::string_view path) const {
+    return std::any_of(spec_.mounts.begin(), spec_.mounts.end(),
+                       [&](const Mount& mount) { return mount.target.str() == path; });
+  }
+
   void mount_dev() {
     dev_ = mount_on("/dev", "tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_STRICTATIME,
                     strings({"mode", "755", "size", "67108864"}));
@@ -268,8 +273,10 @@ class Composer {
     // The number of group tty, if there is such an id here.
     if (sys::userns_mode() != sys::UsernsMode::kSingle) options += strings({"gid", "5"});
     pts_ = mount_on("/dev/pts", "devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, options);
-    mount_on("/dev/shm", "tmpfs", kNoSuidExecDev,
-             strings({"mode", "1777", "size", std::to_string(spec_.shm_bytes)}));
+    // A mount of the caller's own at the same place takes its stead, it does not hide it.
+    if (!is_user_target("/dev/shm"))
+      mount_on("/dev/shm", "tmpfs", kNoSuidExecDev,
+               strings({"mode", "1777", "size", std::to_string(spec_.shm_bytes)}));
     if (!spec_.host_ipc) mount_on("/dev/mqueue", "mqueue", kNoSuidExecDev, "");
   }
 

@@ -7,6 +7,7 @@ namespace launch {
 // What every container has in /dev, what of the kernel it may not see and what it may not change.
 // [spec/security.md 5]
 
+/// A device every container has in /dev.
 struct DeviceNode {
   const char* name;
   unsigned major, minor;
@@ -15,6 +16,7 @@ struct DeviceNode {
 inline constexpr DeviceNode kDevices[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
                                           {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
 
+/// A path that shows as an empty file or directory.
 struct Hidden {
   const char* path;
   bool is_directory;
@@ -27,6 +29,7 @@ inline constexpr Hidden kMasked[] = {
     {"/proc/scsi", true},           {"/proc/interrupts", false},
     {"/sys/firmware", true},        {"/sys/devices/virtual/powercap", true},
 };
+/// Paths that can be read and not written.
 inline constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                             "/proc/sysrq-trigger"};
 

@@ -103,7 +103,8 @@ class DockerWriter : public ArchiveWriter {
     image["Config"] = blob_path(manifest.config.digest);
     image["RepoTags"] = nlohmann::ordered_json::array();
     for (const oci::Reference& name : names)
-      if (!name.tag().empty()) image["RepoTags"].push_back(name.familiar());
+      // In full: podman would take a short name for one of localhost.
+      if (!name.tag().empty()) image["RepoTags"].push_back(name.name() + ":" + name.tag());
     image["Layers"] = nlohmann::ordered_json::array();
     for (const oci::Descriptor& layer : manifest.layers)
       image["Layers"].push_back(blob_path(layer.digest));

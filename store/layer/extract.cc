@@ -35,8 +35,7 @@ constexpr std::string_view kOpaque = ".wh..wh..opq";
 class LayerExtractor {
  public:
   LayerExtractor(base::Source& tar, const sys::Root& destination, const ExtractOptions& options)
-      : options_(options),
-        reader_(tar, options.limits, Strictness::kImage),
+      : reader_(tar, options.limits, Strictness::kImage),
         maker_(destination.fd(), {.single_id = options.single_id,
                                   .keep_free_bytes = options.keep_free_bytes,
                                   .stop = options.stop}),
@@ -146,7 +145,6 @@ class LayerExtractor {
     return target;
   }
 
-  const ExtractOptions& options_;
   TarReader reader_;
   FileMaker maker_;
   Directories directories_;

@@ -48,14 +48,19 @@ Result dispatch_line(std::vector<std::string> words, int (*what)(Context&) = nul
 }
 
 TEST(Dispatch, PassesTheStatusOfTheCommand) {
-  EXPECT_EQ(dispatch_line({"act"}, [](Context& c) {
-              c.out("result\n");
-              return 7;
-            }).status, 7);
+  EXPECT_EQ(dispatch_line({"act"},
+                          [](Context& c) {
+                            c.out("result\n");
+                            return 7;
+                          })
+                .status,
+            7);
 }
 
 TEST(Dispatch, StatusSaysWhatKindOfFailureItWas) {
-  auto fail = [](Context&) -> int { throw base::Error(base::Code::kNotFound, "no image", "no-image"); };
+  auto fail = [](Context&) -> int {
+    throw base::Error(base::Code::kNotFound, "no image", "no-image");
+  };
   Result result = dispatch_line({"act"}, fail);
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.err, "error: no image  [no-image]\n");
@@ -64,9 +69,11 @@ TEST(Dispatch, StatusSaysWhatKindOfFailureItWas) {
   EXPECT_EQ(dispatch_line({"act", "--nope"}).status, 2);
   EXPECT_EQ(dispatch_line({"nope"}).status, 2);
   EXPECT_EQ(dispatch_line({}).status, 2);
-  EXPECT_EQ(dispatch_line({"act"}, [](Context&) -> int {
-              throw base::Error(base::Code::kCancelled, "stopped");
-            }).status, 130);
+  EXPECT_EQ(
+      dispatch_line({"act"},
+                    [](Context&) -> int { throw base::Error(base::Code::kCancelled, "stopped"); })
+          .status,
+      130);
 }
 
 TEST(Dispatch, InternalFaultsAreNeverABareExceptionText) {
@@ -75,7 +82,8 @@ TEST(Dispatch, InternalFaultsAreNeverABareExceptionText) {
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.err.find("vector"), std::string::npos);
   EXPECT_NE(result.err.find("[internal]"), std::string::npos);
-  EXPECT_NE(dispatch_line({"--log-level=debug", "act"}, fault).err.find("vector"), std::string::npos);
+  EXPECT_NE(dispatch_line({"--log-level=debug", "act"}, fault).err.find("vector"),
+            std::string::npos);
 }
 
 TEST(Dispatch, GlobalFlagsReachTheContext) {
@@ -98,11 +106,15 @@ TEST(Dispatch, ErrorsAreEventsWhenProgressIsJson) {
     throw base::Error(base::Code::kNotFound, "no image", "no-image");
   });
   EXPECT_EQ(result.err,
-            "{\"v\":1,\"type\":\"error\",\"id\":\"no-image\",\"message\":\"no image\",\"facts\":[],\"helps\":[]}\n");
-  EXPECT_EQ(dispatch_line({"act"}, [](Context& c) {
-              c.make_progress("fancy");
-              return 0;
-            }).status, 2);
+            "{\"v\":1,\"type\":\"error\",\"id\":\"no-image\",\"message\":\"no "
+            "image\",\"facts\":[],\"helps\":[]}\n");
+  EXPECT_EQ(dispatch_line({"act"},
+                          [](Context& c) {
+                            c.make_progress("fancy");
+                            return 0;
+                          })
+                .status,
+            2);
 }
 
 std::string recipe_path;

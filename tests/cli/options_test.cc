@@ -17,35 +17,60 @@ const Command kBuild{
     .usage = "[FLAGS] [CONTEXT]",
     .about = "Reads the recipe and the context and keeps the result in the store.",
     .group = "images",
-    .flags = {{.name = "tag", .letter = 't', .value = "NAME", .help = "name for the result",
-               .repeatable = true, .common = true},
+    .flags = {{.name = "tag",
+               .letter = 't',
+               .value = "NAME",
+               .help = "name for the result",
+               .repeatable = true,
+               .common = true},
               {.name = "file", .letter = 'f', .value = "PATH", .help = "recipe", .common = true},
-              {.name = "pull", .value = "WHEN", .help = "base image policy", .implied = "always",
+              {.name = "pull",
+               .value = "WHEN",
+               .help = "base image policy",
+               .implied = "always",
                .choices = {"always", "missing", "never", "newer"}},
               {.name = "no-cache", .help = "run every step", .common = true},
               {.name = "layers", .help = "keep step results", .negatable = true},
-              {.name = "jobs", .letter = 'j', .value = "N", .help = "steps at a time", .group = "limits"},
-              {.name = "memory", .letter = 'm', .value = "SIZE", .help = "memory of a step", .group = "limits"},
+              {.name = "jobs",
+               .letter = 'j',
+               .value = "N",
+               .help = "steps at a time",
+               .group = "limits"},
+              {.name = "memory",
+               .letter = 'm',
+               .value = "SIZE",
+               .help = "memory of a step",
+               .group = "limits"},
               {.name = "timeout", .value = "TIME", .help = "give up after", .group = "limits"},
-              {.name = "progress", .value = "MODE", .help = "how to show progress",
+              {.name = "progress",
+               .value = "MODE",
+               .help = "how to show progress",
                .environment = "TORTE_PROGRESS"},
               {.name = "net", .value = "N", .help = "old name", .hidden = true}},
     .examples = {{"torte build -t app .", "build the current directory"}},
     .positionals = {.max = 1},
     .run = nothing};
-const Command kRun{.name = "run",
-                   .summary = "run a command in a new container",
-                   .usage = "[FLAGS] IMAGE [COMMAND ARG..]",
-                   .group = "containers",
-                   .flags = {{.name = "interactive", .letter = 'i', .help = "keep stdin open"},
-                             {.name = "tty", .letter = 't', .help = "give it a terminal"},
-                             {.name = "env", .letter = 'e', .value = "K=V", .help = "set a variable",
-                              .repeatable = true},
-                             {.name = "hostname", .letter = 'h', .value = "NAME", .help = "host name"}},
-                   .positionals = {.min = 1, .max = Positionals::kAny, .verbatim_after = 1},
-                   .run = nothing};
-const Command kList{.name = "image ls", .aliases = {"images"}, .summary = "list images", .group = "images",
-                    .flags = {{.name = "quiet", .letter = 'q', .help = "ids only"}}, .run = nothing};
+const Command kRun{
+    .name = "run",
+    .summary = "run a command in a new container",
+    .usage = "[FLAGS] IMAGE [COMMAND ARG..]",
+    .group = "containers",
+    .flags = {{.name = "interactive", .letter = 'i', .help = "keep stdin open"},
+              {.name = "tty", .letter = 't', .help = "give it a terminal"},
+              {.name = "env",
+               .letter = 'e',
+               .value = "K=V",
+               .help = "set a variable",
+               .repeatable = true},
+              {.name = "hostname", .letter = 'h', .value = "NAME", .help = "host name"}},
+    .positionals = {.min = 1, .max = Positionals::kAny, .verbatim_after = 1},
+    .run = nothing};
+const Command kList{.name = "image ls",
+                    .aliases = {"images"},
+                    .summary = "list images",
+                    .group = "images",
+                    .flags = {{.name = "quiet", .letter = 'q', .help = "ids only"}},
+                    .run = nothing};
 const CommandTable kTable = {&kBuild, &kList, &kRun};
 
 const char* no_environment(const char*) { return nullptr; }
@@ -77,8 +102,9 @@ TEST(Options, OptionalValueIsTakenOnlyWithEquals) {
   EXPECT_EQ(read({"build", "--pull", "dir"}).arguments.get("pull"), "always");
   EXPECT_EQ(read({"build", "--pull", "dir"}).arguments.word(0), "dir");
   EXPECT_EQ(read({"build", "--pull=never"}).arguments.get("pull"), "never");
-  EXPECT_EQ(failure({"build", "--pull=nevr"}),
-            "--pull: \"nevr\" is not one of always, missing, never, newer|did you mean --pull=never?");
+  EXPECT_EQ(
+      failure({"build", "--pull=nevr"}),
+      "--pull: \"nevr\" is not one of always, missing, never, newer|did you mean --pull=never?");
 }
 
 TEST(Options, SwitchesTakeTrueAndFalseAndDeclaredNegation) {
@@ -86,7 +112,8 @@ TEST(Options, SwitchesTakeTrueAndFalseAndDeclaredNegation) {
   EXPECT_FALSE(read({"build", "--no-cache=false"}).arguments.is_on("no-cache", true));
   EXPECT_FALSE(read({"build", "--no-layers"}).arguments.is_on("layers", true));
   EXPECT_TRUE(read({"build", "--layers=0", "--layers"}).arguments.is_on("layers"));
-  EXPECT_EQ(failure({"build", "--no-tag"}).substr(0, 38), "torte build: unknown flag --no-tag|\"to");
+  EXPECT_EQ(failure({"build", "--no-tag"}).substr(0, 38),
+            "torte build: unknown flag --no-tag|\"to");
   EXPECT_EQ(failure({"build", "--no-cache=maybe"}),
             "--no-cache is a switch: it takes true or false, not \"maybe\"");
 }
@@ -96,8 +123,10 @@ TEST(Options, EverythingAfterTheImageBelongsToTheContainer) {
   EXPECT_TRUE(got.arguments.is_on("interactive"));
   EXPECT_TRUE(got.arguments.is_on("tty"));
   EXPECT_EQ(got.arguments.all("env"), std::vector<std::string>{"A=1"});
-  EXPECT_EQ(got.arguments.words(), (std::vector<std::string>{"img", "ls", "-l", "--env", "--", "x"}));
-  EXPECT_EQ(read({"run", "--", "-img", "-x"}).arguments.words(), (std::vector<std::string>{"-img", "-x"}));
+  EXPECT_EQ(got.arguments.words(),
+            (std::vector<std::string>{"img", "ls", "-l", "--env", "--", "x"}));
+  EXPECT_EQ(read({"run", "--", "-img", "-x"}).arguments.words(),
+            (std::vector<std::string>{"-img", "-x"}));
 }
 
 TEST(Options, FlagsAndWordsMixUntilTwoDashes) {
@@ -124,15 +153,19 @@ TEST(Options, FindsCommandsByNameGroupAndAlias) {
 
 TEST(Options, MistakesNameTheNearestThing) {
   EXPECT_EQ(failure({"biuld"}),
-            "unknown command \"biuld\"|did you mean \"torte build\"?|\"torte --help\" lists the commands");
-  EXPECT_EQ(failure({"build", "--tga", "x"}),
-            "torte build: unknown flag --tga|did you mean --tag?|\"torte build --help\" lists the flags");
-  EXPECT_EQ(failure({"image", "lss"}),
-            "torte image: unknown command \"lss\"|did you mean \"torte image ls\"?|one of: build, ls");
+            "unknown command \"biuld\"|did you mean \"torte build\"?|\"torte --help\" lists the "
+            "commands");
+  EXPECT_EQ(
+      failure({"build", "--tga", "x"}),
+      "torte build: unknown flag --tga|did you mean --tag?|\"torte build --help\" lists the flags");
+  EXPECT_EQ(
+      failure({"image", "lss"}),
+      "torte image: unknown command \"lss\"|did you mean \"torte image ls\"?|one of: build, ls");
   EXPECT_EQ(failure({"image"}), "torte image needs a command|one of: build, ls");
   EXPECT_EQ(failure({"build", "a", "b"}),
             "torte build: unexpected argument \"b\"|usage: torte build [FLAGS] [CONTEXT]");
-  EXPECT_EQ(failure({"run"}), "torte run: an argument is missing|usage: torte run [FLAGS] IMAGE [COMMAND ARG..]");
+  EXPECT_EQ(failure({"run"}),
+            "torte run: an argument is missing|usage: torte run [FLAGS] IMAGE [COMMAND ARG..]");
   EXPECT_EQ(failure({"build", "-t"}), "-t needs a value: -t NAME");
   EXPECT_EQ(failure({"build", "-x"}).substr(0, 28), "torte build: unknown flag -x");
 }
@@ -152,16 +185,19 @@ TEST(Options, TypedValues) {
   EXPECT_THROW(read({"build", "-j", "four"}).arguments.number("jobs"), UsageError);
   EXPECT_EQ(parse_duration("90"), std::chrono::seconds(90));
   EXPECT_EQ(parse_duration("250ms"), std::chrono::milliseconds(250));
-  for (const char* bad : {"", "s", "-1s", "1x", "1h30", "1 s", "nan"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  for (const char* bad : {"", "s", "-1s", "1x", "1h30", "1 s", "nan"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
 }
 
 TEST(Options, AbsentFlagsComeFromTheirVariable) {
   auto lookup = [](const char* name) -> const char* {
     return std::string_view(name) == "TORTE_PROGRESS" ? "plain" : nullptr;
   };
-  EXPECT_EQ(parse(kTable, std::vector<std::string>{"build"}, lookup).arguments.get("progress"), "plain");
+  EXPECT_EQ(parse(kTable, std::vector<std::string>{"build"}, lookup).arguments.get("progress"),
+            "plain");
   EXPECT_EQ(parse(kTable, std::vector<std::string>{"build", "--progress=json"}, lookup)
-                .arguments.get("progress"), "json");
+                .arguments.get("progress"),
+            "json");
 }
 
 TEST(Help, MatchesItsGoldenFiles) {

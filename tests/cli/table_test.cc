@@ -18,7 +18,8 @@ Table images() {
   return table;
 }
 
-const Json kItems = Json::parse(R"([{"id": "9f31", "name": "app"}, {"id": "1", "name": "longer"}])");
+const Json kItems =
+    Json::parse(R"([{"id": "9f31", "name": "app"}, {"id": "1", "name": "longer"}])");
 
 TEST(Table, AlignsColumnsAndEscapes) {
   EXPECT_EQ(images().render(0),
@@ -39,10 +40,13 @@ TEST(Listing, SpeaksTheFormatAskedFor) {
   table.add({"app"});
   EXPECT_EQ(render_listing(table, kItems, "", 0), "NAME\napp\n");
   EXPECT_EQ(render_listing(table, kItems, "table", 0), "NAME\napp\n");
-  EXPECT_EQ(render_listing(table, kItems, "json", 0), "[{\"id\":\"9f31\",\"name\":\"app\"},{\"id\":\"1\",\"name\":\"longer\"}]\n");
-  EXPECT_EQ(render_listing(table, kItems, "json-lines", 0), "{\"id\":\"9f31\",\"name\":\"app\"}\n{\"id\":\"1\",\"name\":\"longer\"}\n");
+  EXPECT_EQ(render_listing(table, kItems, "json", 0),
+            "[{\"id\":\"9f31\",\"name\":\"app\"},{\"id\":\"1\",\"name\":\"longer\"}]\n");
+  EXPECT_EQ(render_listing(table, kItems, "json-lines", 0),
+            "{\"id\":\"9f31\",\"name\":\"app\"}\n{\"id\":\"1\",\"name\":\"longer\"}\n");
   EXPECT_EQ(render_listing(table, kItems, "{{.ID}}={{.Name}}", 0), "9f31=app\n1=longer\n");
-  EXPECT_EQ(render_listing(table, kItems, "table {{.Name}}\\t{{.ID}}", 0), "NAME    ID\napp     9f31\nlonger  1\n");
+  EXPECT_EQ(render_listing(table, kItems, "table {{.Name}}\\t{{.ID}}", 0),
+            "NAME    ID\napp     9f31\nlonger  1\n");
   EXPECT_THROW(render_listing(table, kItems, "{{.Nope}}", 0), base::Error);
 }
 
@@ -51,7 +55,8 @@ TEST(TerminalSafe, KeepsLinesAndTabsOnly) {
 }
 
 TEST(Documents, AreIndentedUnlessATemplateSaysOtherwise) {
-  EXPECT_EQ(render_documents(Json::array({{{"a", 1}}}), ""), "[\n    {\n        \"a\": 1\n    }\n]\n");
+  EXPECT_EQ(render_documents(Json::array({{{"a", 1}}}), ""),
+            "[\n    {\n        \"a\": 1\n    }\n]\n");
   EXPECT_EQ(render_documents(kItems, "{{.name}}"), "app\nlonger\n");
 }
 

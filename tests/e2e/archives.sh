@@ -9,7 +9,6 @@ LABEL kept=yes
 ENV WORD="two words"
 R
 ok torte build -t odd "$work/context"
-id() { "$@" inspect --format '{{.Id}}' odd; }
 other() { "$TORTE" --root "$work/other" --run-root "$work/run" "$@"; }
 
 for format in oci-archive docker-archive; do

@@ -26,7 +26,7 @@ says "127" "mke"
 step "the first failure stops the build, a killed step says so"
 recipe <<'R'
 FROM base
-RUN kill -9 $$
+RUN sh -c 'kill -9 $$'; exit $?
 RUN touch /never
 R
 status 1 build
@@ -45,12 +45,12 @@ status 1 build
 says "error:"
 
 step "an unknown instruction: its line and the nearest name"
-printf 'FROM base\nRNU echo\n' >"$work/context/Recipe"
+printf 'FROM base\nRUNN echo\n' >"$work/context/Recipe"
 status 1 build
-says "Recipe:2" "RNU" "RUN"
+says "Recipe:2" "unknown instruction RUNN" "did you mean RUN?"
 
 step "several mistakes are reported in one go"
-printf 'FROM base\nRNU echo\nCOPPY a b\n' >"$work/context/Recipe"
+printf 'FROM base\nRUNN echo\nCOPPY a b\n' >"$work/context/Recipe"
 status 1 build
 says "Recipe:2" "Recipe:3"
 

@@ -113,7 +113,8 @@ clean_up() {
   fi
   chmod -R u+rwX "$work" 2>/dev/null || true
   # Files of subordinate ids are only root's in our user namespace to remove.
-  rm -rf "$work" 2>/dev/null || "$TORTE" unshare rm -rf "$work" 2>/dev/null || true
+  rm -rf "$work" 2>/dev/null ||
+    unshare --user --map-auto --map-root-user rm -rf "$work" 2>/dev/null || true
   exit "$code"
 }
 trap clean_up EXIT

@@ -41,10 +41,6 @@ ok torte build -q -t p "$work/context"
 grep -qE '^(sha256:)?[0-9a-f]{12,64}$' "$work/out" || fail "not an id: $(cat "$work/out")"
 [ ! -s "$work/err" ] || fail "something on standard error"
 
-step "a build is remembered: its list, its logs"
-ok torte builds ls
-ok torte builds logs last
-
 step "--metadata-file describes the result"
 ok torte build -t p --metadata-file "$work/metadata" "$work/context"
 python3 -c 'import json, sys; print(json.load(open(sys.argv[1])))' "$work/metadata" >"$work/out"

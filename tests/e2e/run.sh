@@ -6,12 +6,12 @@ run() { torte run --rm "$@"; }
 step "the container's status is the program's"
 ok run base true
 status 7 run base sh -c 'exit 7'
-status 137 run base sh -c 'kill -9 $$'
-status 143 run base sh -c 'kill -TERM $$'
+status 137 run --init base sh -c 'kill -9 $$'  # process 1 would be deaf to signals of its own
+status 143 run --init base sh -c 'kill -TERM $$'
 
 step "125 engine, 126 not executable, 127 not there"
-status 125 run --no-such-flag base true
-status 125 run --pull never no-such-image true
+status 2 run --no-such-flag base true  # wrong usage, as everywhere
+status 125 run no-such-image true
 status 126 run base /etc/passwd
 status 127 run base /no/such/program
 says "/no/such/program"

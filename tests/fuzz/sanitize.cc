@@ -1,5 +1,5 @@
-// Whatever a program prints, what the views show is valid UTF-8 without control characters other than
-// colours, the same however the bytes were split, and fits the columns it is cut to.
+// Whatever a program prints, what the views show is valid UTF-8 without control characters other
+// than colours, the same however the bytes were split, and fits the columns it is cut to.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -33,7 +33,8 @@ std::vector<std::string> clean(std::string_view text, size_t piece) {
   cli::LineSanitizer sanitizer({.keep_color = true, .expand_tabs = true});
   std::vector<std::string> lines;
   while (!text.empty()) {
-    for (std::string& line : sanitizer.feed(text.substr(0, piece))) lines.push_back(std::move(line));
+    for (std::string& line : sanitizer.feed(text.substr(0, piece)))
+      lines.push_back(std::move(line));
     check_line(sanitizer.pending());
     text.remove_prefix(std::min(piece, text.size()));
   }

@@ -38,8 +38,9 @@ class VirtualTerminal {
       size_t length = line.size();
       while (length > 0 && line[length - 1] == " ") --length;
       for (size_t at = 0; at == 0 || at < length; at += static_cast<size_t>(width))
-        wrapped.emplace_back(line.begin() + static_cast<long>(at),
-                             line.begin() + static_cast<long>(std::min(length, at + static_cast<size_t>(width))));
+        wrapped.emplace_back(
+            line.begin() + static_cast<long>(at),
+            line.begin() + static_cast<long>(std::min(length, at + static_cast<size_t>(width))));
     }
     lines_ = std::move(wrapped);
     width_ = width;
@@ -87,8 +88,11 @@ class VirtualTerminal {
     int number = static_cast<int>(base::parse_decimal(text.substr(2, end - 2)).value_or(1));
     switch (text[end]) {
       case 'A': {
-        size_t top = lines_.size() > static_cast<size_t>(height_) ? lines_.size() - static_cast<size_t>(height_) : 0;
-        row_ = std::max(row_ < static_cast<size_t>(number) ? 0 : row_ - static_cast<size_t>(number), top);
+        size_t top = lines_.size() > static_cast<size_t>(height_)
+                         ? lines_.size() - static_cast<size_t>(height_)
+                         : 0;
+        row_ = std::max(row_ < static_cast<size_t>(number) ? 0 : row_ - static_cast<size_t>(number),
+                        top);
         break;
       }
       case 'K':

@@ -79,6 +79,36 @@ TEST_F(OverlayMount, ChangesLandInTheUpperDirectory) {
   EXPECT_EQ(status.st_rdev, 0u);
 }
 
+TEST_F(OverlayMount, EveryMethodGivesTheSame) {
+  dir_.write("a/file", "a");
+  dir_.write("b/below", "b");
+  int round = 0;
+  for (auto method : {sys::OverlayMethod::kBest, sys::OverlayMethod::kOneText,
+                      sys::OverlayMethod::kShortNames, sys::OverlayMethod::kPrivateNamespace}) {
+    std::string before = mount_table(), number = std::to_string(round++);
+    sys::OverlayOptions options = {.lowers = {open_dir("a"), open_dir("b")},
+                                   .upper = open_dir("upper" + number),
+                                   .work = open_dir("work" + number),
+                                   .is_volatile = true};
+    sys::UniqueFd root = sys::mount_overlay(options, method);
+    EXPECT_EQ(read(root, "/file"), "a") << number;
+    EXPECT_EQ(read(root, "/below"), "b") << number;
+    sys::UniqueFd file(openat(root.get(), "new", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    EXPECT_TRUE(file);
+    EXPECT_TRUE(std::filesystem::exists(dir_ / ("upper" + number + "/new")));
+    EXPECT_EQ(mount_table(), before);
+  }
+}
+
+TEST_F(OverlayMount, StacksManyLayersWithoutNamingEachAlone) {
+  std::vector<int> lowers;
+  for (int i = 0; i < 300; ++i) lowers.push_back(open_dir("layers/" + std::to_string(i)));
+  dir_.write("layers/299/deep", "bottom");
+  sys::UniqueFd root =
+      sys::mount_overlay({.lowers = lowers}, sys::OverlayMethod::kPrivateNamespace);
+  EXPECT_EQ(read(root, "/deep"), "bottom");
+}
+
 TEST_F(OverlayMount, StacksFiveHundredLayersAndRefusesMore) {
   std::vector<int> lowers;
   for (int i = 0; i < 500; ++i) lowers.push_back(open_dir("layers/" + std::to_string(i)));

@@ -23,13 +23,18 @@ TEST(FileTree, G5AnIgnoredDirectoryComesBackWithWhatIsReincluded) {
   dir.write("a/b", "");
   dir.write("a/c", "");
   dir.write("d/e", "");
-  dockerfile::IgnoreMatcher ignore(dockerfile::read_ignore_file("*\n!a/b\n"));
+  dockerfile::IgnoreMatcher ignore(dockerfile::read_ignore_file("*\n!a/b\n", "ignore"));
   FileTree tree(sys::Root::open(dir.path()), &ignore, nullptr);
   ASSERT_EQ(tree.children(tree.root()).size(), 1u);
   EXPECT_NE(tree.find(RootedPath("a/b"), true), nullptr);
   EXPECT_EQ(tree.find(RootedPath("a/c"), true), nullptr);
   EXPECT_EQ(tree.find(RootedPath("d/e"), true), nullptr);
-  EXPECT_TRUE(tree.hidden_by_ignore(RootedPath("d/e")));
+  const dockerfile::IgnorePattern* rule = tree.hiding_rule(RootedPath("d/e"));
+  ASSERT_NE(rule, nullptr);
+  EXPECT_EQ(rule->file, "ignore");
+  EXPECT_EQ(rule->line, 1);
+  EXPECT_EQ(tree.hiding_rule(RootedPath("a/b")), nullptr);
+  EXPECT_EQ(tree.hiding_rule(RootedPath("nowhere")), nullptr);
 }
 
 TEST(FileTree, LinksStayInsideAndIgnoredTargetsAreInvisible) {

@@ -32,14 +32,19 @@ TEST(LineSanitizer, CarriageReturnStartsTheLineOver) {
 
 TEST(LineSanitizer, KeepsColoursInsideTheRowOnlyWhenAsked) {
   EXPECT_EQ(clean("\x1b[31mred\nplain\n"), (Lines{"red", "plain"}));
-  EXPECT_EQ(clean("\x1b[31mred\nplain\n", {.keep_color = true}), (Lines{"\x1b[31mred\x1b[0m", "plain"}));
+  EXPECT_EQ(clean("\x1b[31mred\nplain\n", {.keep_color = true}),
+            (Lines{"\x1b[31mred\x1b[0m", "plain"}));
   EXPECT_EQ(clean("\x1b[>4;2mx\n", {.keep_color = true}), Lines{"x"});  // not SGR: a private mode
 }
 
 TEST(LineSanitizer, RemovesEveryOtherSequence) {
   EXPECT_EQ(clean("a\x1b[2Jb\x1b[10;20Hc\x1b[?1049hd"), Lines{"abcd"});
-  EXPECT_EQ(clean("a\x1b]0;title\x07" "b\x1b]52;c;AAAA\x1b\\c"), Lines{"abc"});
-  EXPECT_EQ(clean("a\x1bP1;2q###\x1b\\b\x1b(Bc\x1b" "7d\a"), Lines{"abcd"});
+  EXPECT_EQ(clean("a\x1b]0;title\x07"
+                  "b\x1b]52;c;AAAA\x1b\\c"),
+            Lines{"abc"});
+  EXPECT_EQ(clean("a\x1bP1;2q###\x1b\\b\x1b(Bc\x1b"
+                  "7d\a"),
+            Lines{"abcd"});
 }
 
 TEST(LineSanitizer, ALineBreakEndsAnUnfinishedSequence) {
@@ -55,20 +60,23 @@ TEST(LineSanitizer, EscapesWhatIsNoText) {
 }
 
 TEST(LineSanitizer, BytesMaySplitAnywhere) {
-  std::string text = "\x1b[1;31m\xe6\x97\xa5\xe6\x9c\xac\x1b[0m ok\rnew\x1b]2;t\x1b\\ \xf0\x9f\x98\x80\nend";
+  std::string text =
+      "\x1b[1;31m\xe6\x97\xa5\xe6\x9c\xac\x1b[0m ok\rnew\x1b]2;t\x1b\\ \xf0\x9f\x98\x80\nend";
   LineSanitizer::Options color{.keep_color = true};
   Lines whole = clean(text, color);
   LineSanitizer sanitizer(color);
   Lines pieces;
   for (char c : text)
-    for (std::string& line : sanitizer.feed(std::string_view(&c, 1))) pieces.push_back(std::move(line));
+    for (std::string& line : sanitizer.feed(std::string_view(&c, 1)))
+      pieces.push_back(std::move(line));
   for (std::string& line : sanitizer.finish()) pieces.push_back(std::move(line));
   EXPECT_EQ(pieces, whole);
 }
 
 TEST(LineSanitizer, ExpandsTabsWhenAsked) {
   EXPECT_EQ(clean("a\tb\n"), Lines{"a\tb"});
-  EXPECT_EQ(clean("a\t\xe6\x97\xa5\tb\n", {.expand_tabs = true}), Lines{"a       \xe6\x97\xa5      b"});
+  EXPECT_EQ(clean("a\t\xe6\x97\xa5\tb\n", {.expand_tabs = true}),
+            Lines{"a       \xe6\x97\xa5      b"});
 }
 
 TEST(LineSanitizer, BreaksEndlessLines) {

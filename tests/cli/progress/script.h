@@ -17,12 +17,18 @@ struct FakeClock {
   void advance(double seconds) { now += Time(static_cast<int64_t>(seconds * 1e6)); }
 };
 
-inline base::event::StepPlanned planned(int step, std::string stage, int index, int count, std::string text) {
-  return {step, std::move(stage), index, count, std::move(text), {"Dockerfile", step + 1, step + 1, 1, 0}};
+inline base::event::StepPlanned planned(int step, std::string stage, int index, int count,
+                                        std::string text) {
+  return {step,  std::move(stage), index,
+          count, std::move(text),  {"Dockerfile", step + 1, step + 1, 1, 0}};
 }
-inline base::event::StepLog log(int step, std::string bytes) { return {step, false, std::move(bytes)}; }
+inline base::event::StepLog log(int step, std::string bytes) {
+  return {step, false, std::move(bytes)};
+}
 inline base::event::StepEnd done(int step) { return {step, base::event::StepResult::kDone, 0, ""}; }
-inline base::event::StepEnd cached(int step) { return {step, base::event::StepResult::kCached, 0, ""}; }
+inline base::event::StepEnd cached(int step) {
+  return {step, base::event::StepResult::kCached, 0, ""};
+}
 inline base::event::StepEnd failed(int step, int status) {
   return {step, base::event::StepResult::kFailed, status, "make: not found"};
 }
@@ -51,7 +57,9 @@ inline std::vector<Beat> parallel_build(bool fails) {
       {0, event::CacheMiss{1, "changed input", "copy", "1c9e77", "77b0aa"}},
       {0, event::StepStart{1}},
       {0, cached(1)},
-      {0, event::Warning{"StageNameCasing", "stage name has capitals", {"Dockerfile", 3, 3, 1, 4}, true}},
+      {0,
+       event::Warning{
+           "StageNameCasing", "stage name has capitals", {"Dockerfile", 3, 3, 1, 4}, true}},
       {0, event::Transfer{"t1", "node:20", 0, 123731968, false}},
       {0.2, event::StepStart{2}},
       {0.3, done(2)},
@@ -77,8 +85,8 @@ inline std::vector<Beat> parallel_build(bool fails) {
     beats.push_back({0, event::StepWait{6, "host7"}});
     beats.push_back({5, event::StepStart{6}});
     beats.push_back({0.1, done(6)});
-    beats.push_back({0, event::BuildEnd{true, "sha256:9f31c0a2d4e5aaaaaaaaaaaaaaaaaaaa", "app:dev", 88290099,
-                                        3250586, 7, 2, 1}});
+    beats.push_back({0, event::BuildEnd{true, "sha256:9f31c0a2d4e5aaaaaaaaaaaaaaaaaaaa", "app:dev",
+                                        88290099, 3250586, 7, 2, 1}});
   }
   return beats;
 }

@@ -168,7 +168,8 @@ TEST(TtyView, LeavesOnlyFailuresWhenTheBuildNeverEnds) {
               {0, test::log(0, "no newline")},
               {0, test::failed(0, 1)}});
   scene.close();
-  EXPECT_EQ(scene.text(), " \xe2\x9c\x97 a 1/1 RUN false" + std::string(57, ' ') + "0.0s\n   \xe2\x94\x82 no newline\n\n");
+  EXPECT_EQ(scene.text(), " \xe2\x9c\x97 a 1/1 RUN false" + std::string(57, ' ') +
+                              "0.0s\n   \xe2\x94\x82 no newline\n\n");
 }
 
 }  // namespace

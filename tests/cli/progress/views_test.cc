@@ -56,7 +56,9 @@ TEST(PlainView, MatchesItsGoldenFiles) {
 
 TEST(PlainView, KeepsEachStepsLinesTogether) {
   std::vector<test::Beat> beats;
-  for (int step = 0; step < 5; ++step) beats.push_back({0, test::planned(step, std::string(1, static_cast<char>('a' + step)), 1, 1, "RUN x")});
+  for (int step = 0; step < 5; ++step)
+    beats.push_back(
+        {0, test::planned(step, std::string(1, static_cast<char>('a' + step)), 1, 1, "RUN x")});
   for (int step = 0; step < 5; ++step) beats.push_back({0.1, event::StepStart{step}});
   for (int round = 0; round < 50; ++round)
     for (int step = 0; step < 5; ++step) beats.push_back({0.01, test::log(step, "line\n")});
@@ -68,6 +70,14 @@ TEST(PlainView, KeepsEachStepsLinesTogether) {
     if (order.empty() || order.back() != out[at + 1]) order += out[at + 1];
   EXPECT_EQ(order.size(), 5u) << order;  // no step appears twice
   EXPECT_EQ(lines, 5u * 52);
+}
+
+TEST(PlainView, ExplainsWhyAStepWasNotCached) {
+  std::string out = plain({{0, test::planned(0, "a", 1, 1, "RUN a")},
+                           {0, event::CacheMiss{0, "changed input", "source app.c", "1c9e", std::string(99, 'x')}},
+                           {0, event::CacheMiss{0, "never built here", "", "", ""}}});
+  EXPECT_EQ(out, "[a 1/1] not cached: changed input source app.c: 1c9e -> " + std::string(60, 'x') +
+                     "..\n[a 1/1] not cached: never built here\n");
 }
 
 TEST(PlainView, BreaksLongSilence) {
@@ -85,7 +95,8 @@ TEST(PlainView, BreaksLongSilence) {
   view.tick();
   clock.advance(29);
   view.tick();
-  EXPECT_EQ(out.text, "[build 3/6] RUN make\n[build 3/6] still running, 30s; also running: web 2/4 (1s)\n");
+  EXPECT_EQ(out.text,
+            "[build 3/6] RUN make\n[build 3/6] still running, 30s; also running: web 2/4 (1s)\n");
 }
 
 TEST(PlainView, LosesNothingWhenTheBuildNeverEnds) {
@@ -103,10 +114,12 @@ TEST(PlainView, MarksGroupsForCiSystems) {
                                    {0, event::StepStart{0}},
                                    {0, test::failed(0, 1)}};
   auto with = [&](CiGroups::Kind kind) {
-    return plain(beats, {.groups = CiGroups(kind), .wall = [] { return std::chrono::seconds(1234); }});
+    return plain(beats,
+                 {.groups = CiGroups(kind), .wall = [] { return std::chrono::seconds(1234); }});
   };
   std::string footer = "[a 1/1] FAILED 1 after 0.0s: make: not found\n";
-  EXPECT_EQ(with(CiGroups::Kind::kGithub), "::group::[a 1/1] RUN it's [x]\n" + footer + "::endgroup::\n");
+  EXPECT_EQ(with(CiGroups::Kind::kGithub),
+            "::group::[a 1/1] RUN it's [x]\n" + footer + "::endgroup::\n");
   EXPECT_EQ(with(CiGroups::Kind::kBuildkite), "--- [a 1/1] RUN it's [x]\n" + footer + "^^^ +++\n");
   EXPECT_EQ(with(CiGroups::Kind::kTeamcity),
             "##teamcity[blockOpened name='|[a 1/1|] RUN it|'s |[x|]']\n" + footer +
@@ -127,17 +140,20 @@ TEST(JsonView, MatchesItsGoldenFiles) {
 }
 
 // Not a whole validator: the keywords the schema uses.
-bool matches(const nlohmann::json& schema, const nlohmann::json& root, const nlohmann::json& value) {
+bool matches(const nlohmann::json& schema, const nlohmann::json& root,
+             const nlohmann::json& value) {
   if (schema.contains("$ref")) return matches(root["$defs"]["where"], root, value);
   if (schema.contains("const") && schema["const"] != value) return false;
-  if (schema.contains("enum") && std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
+  if (schema.contains("enum") &&
+      std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
     return false;
   std::string type = schema.value("type", "");
   if (type == "string" && !value.is_string()) return false;
   if (type == "integer" && !value.is_number_integer()) return false;
   if (type == "number" && !value.is_number()) return false;
   if (type == "boolean" && !value.is_boolean()) return false;
-  if (type == "array" && (!value.is_array() || !std::all_of(value.begin(), value.end(), [&](const auto& item) {
+  if (type == "array" &&
+      (!value.is_array() || !std::all_of(value.begin(), value.end(), [&](const auto& item) {
         return matches(schema["items"], root, item);
       })))
     return false;
@@ -145,12 +161,14 @@ bool matches(const nlohmann::json& schema, const nlohmann::json& root, const nlo
     if (!value.contains(name.get<std::string>())) return false;
   if (schema.contains("properties"))
     for (const auto& [name, member] : value.items())
-      if (!schema["properties"].contains(name) || !matches(schema["properties"][name], root, member)) return false;
+      if (!schema["properties"].contains(name) ||
+          !matches(schema["properties"][name], root, member))
+        return false;
   return true;
 }
 
-// Stricter than the schema's promise to readers: a field that it does not know fails, so that none is
-// added without being documented.
+// Stricter than the schema's promise to readers: a field that it does not know fails, so that none
+// is added without being documented.
 TEST(JsonView, EveryLineMatchesTheSchema) {
   std::ifstream file(TORTE_DOCS "/progress-v1.schema.json");
   nlohmann::json schema = nlohmann::json::parse(file);
@@ -158,8 +176,11 @@ TEST(JsonView, EveryLineMatchesTheSchema) {
   FakeClock clock;
   JsonView view(out.write(), clock.clock());
   for (bool fails : {false, true}) play(view, clock, test::parallel_build(fails));
-  Problem problem{.severity = Problem::Severity::kWarning, .id = "x", .message = "m",
-                  .place = base::Place{{"f", 1, 1, 1, 1}, nullptr, "label", "detail"}, .facts = {"f"}};
+  Problem problem{.severity = Problem::Severity::kWarning,
+                  .id = "x",
+                  .message = "m",
+                  .place = base::Place{{"f", 1, 1, 1, 1}, nullptr, "label", "detail"},
+                  .facts = {"f"}};
   out.text += problem_json(problem);
   problem.severity = Problem::Severity::kError;
   out.text += problem_json(problem);
@@ -191,8 +212,10 @@ TEST(QuietView, SpeaksOnlyOfFailure) {
     FakeClock clock;
     QuietView view(out.write(), clock.clock(), {});
     play(view, clock, test::parallel_build(fails));
-    if (fails) support::expect_golden("progress/quiet-failed.txt", out.text);
-    else EXPECT_EQ(out.text, "");
+    if (fails)
+      support::expect_golden("progress/quiet-failed.txt", out.text);
+    else
+      EXPECT_EQ(out.text, "");
   }
 }
 

@@ -164,7 +164,7 @@ TEST_P(Sandbox, TerminalIsAConsoleOfItsOwn) {
 }
 
 TEST_P(Sandbox, LimitsProcesses) {
-  in("i=0; while [ $i -lt 3000 ]; do sleep 5 & i=$((i+1)); done; true");
+  in("i=0; while [ $i -lt 3000 ]; do sleep 1000 & i=$((i+1)); done; true");
   EXPECT_NE(status_, 0) << "3000 processes were possible";
 }
 
@@ -186,8 +186,8 @@ TEST_P(Sandbox, AppliesLimitsOrSaysWhyNot) {
     in("dd if=/dev/zero of=/dev/null bs=200M count=1", {"--limit-memory", "67108864"});
     EXPECT_NE(status_, 0);
   }
-  output =
-      in("i=0; while [ $i -lt 50 ]; do sleep 1 & i=$((i+1)); done; true", {"--limit-pids", "20"});
+  output = in("i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i+1)); done; true",
+              {"--limit-pids", "20"});
   EXPECT_NE(status_, 0) << output;
 }
 
