@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "cli/progress/frame.h"
 
 namespace cli {
