@@ -15,7 +15,7 @@ using LayerVerifier =
     std::function<bool(const LayerRecord& record, const std::filesystem::path& tree)>;
 
 struct FsckOptions {
-  bool deep = false;            ///< also digests of all blobs, and of all trees with `verifier`
+  bool deep = false;            ///< also digests of large blobs, and all trees with `verifier`
   bool repair = false;          ///< drop what is broken and what depends on it
   LayerVerifier verifier = {};  ///< absent: trees are not hashed
 };

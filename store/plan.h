@@ -23,6 +23,7 @@ struct ImageRow {
 };
 
 struct LayerRow {
+  Origin origin = Origin::kBuilt;
   uint64_t tar_size = 0;
   uint64_t tree_size = 0;
   std::vector<LayerBlob> blobs;

@@ -42,6 +42,18 @@ void add_images(std::vector<ImageRecord> images, const Snapshot& snapshot,
   }
 }
 
+// A directory of directories that somebody else fills.
+Usage measure_entries(const std::filesystem::path& directory) {
+  Usage usage;
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, absent)) {
+    ++usage.count;
+    ++usage.active;
+    usage.total_bytes += sys::disk_usage(entry.path());
+  }
+  return usage;
+}
+
 }  // namespace
 
 DiskUsage Store::usage() {
@@ -76,15 +88,14 @@ DiskUsage Store::usage() {
     if (&kind != &usage.images) ++kind.count;
   }
   usage.blobs.active = usage.blobs.count;
-  for (const auto& entry : std::filesystem::directory_iterator(core_->layout.containers())) {
-    ++usage.containers.count;
-    usage.containers.total_bytes += sys::disk_usage(entry.path());
-  }
+  usage.containers = measure_entries(core_->layout.containers());
+  usage.cache_mounts = measure_entries(core_->layout.cache_mounts());
   const uint64_t staging = sys::disk_usage(core_->layout.staging());
   usage.leftovers.total_bytes += staging;
   usage.leftovers.reclaimable_bytes += staging;
   usage.total_bytes = usage.images.total_bytes + usage.cache.total_bytes + usage.blobs.total_bytes +
-                      usage.containers.total_bytes + usage.leftovers.total_bytes;
+                      usage.containers.total_bytes + usage.cache_mounts.total_bytes +
+                      usage.leftovers.total_bytes;
   return usage;
 }
 

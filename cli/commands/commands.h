@@ -13,11 +13,20 @@ const Command& run_command();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
+const Command& df_command();
+const Command& fsck_command();
 const Command& history_command();
+const Command& images_command();
 const Command& import_command();
+const Command& info_command();
 const Command& inspect_command();
 const Command& load_command();
+/// prune, image prune, cache prune.
+const std::vector<const Command*>& prune_commands();
+const Command& rmi_command();
 const Command& save_command();
+const Command& tag_command();
+const Command& untag_command();
 const Command& version_command();
 
 }  // namespace cli

@@ -8,14 +8,22 @@ const CommandTable& command_table() {
         // One line each, grouped as help shows them.
         &build_command(),
         &run_command(),
+        &images_command(),
+        &tag_command(),
+        &untag_command(),
+        &rmi_command(),
         &load_command(),
         &save_command(),
         &import_command(),
         &inspect_command(),
         &history_command(),
+        &df_command(),
+        &fsck_command(),
+        &info_command(),
         &help_command(),
         &version_command(),
     };
+    table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
   }();

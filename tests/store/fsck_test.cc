@@ -45,18 +45,29 @@ TEST_F(FsckTest, FindsAMissingTreeAndWhatDependsOnIt) {
   EXPECT_TRUE(store->find_image("app"));
 }
 
-TEST_F(FsckTest, DeepFindsEachDamagedBlob) {
+TEST_F(FsckTest, FindsEachDamagedBlob) {
   for (const oci::Digest& id : {image, other}) {
     const auto path = store->layout().blob(id);
     const std::string good = store->read_blob(id, 1000);
     std::string bad = good;
     bad[bad.size() / 2] ^= 1;
     std::ofstream(path) << bad;
-    EXPECT_TRUE(store->fsck({}).problems.empty());
+    EXPECT_EQ(store->fsck({}).problems.size(), 2u);
     EXPECT_EQ(store->fsck({.deep = true}).problems.size(), 2u);
     std::ofstream(path) << good;
     EXPECT_TRUE(store->fsck({.deep = true}).problems.empty());
   }
+}
+
+TEST_F(FsckTest, OnlyDeepReadsLargeBlobs) {
+  store::Batch batch = store->batch();
+  store::StagedBlob blob = support::make_blob(*store, std::string(2 << 20, 'x'));
+  const oci::Digest digest = blob.digest();
+  batch.add_blob(std::move(blob));
+  batch.commit();
+  std::ofstream(store->layout().blob(digest)) << std::string(2 << 20, 'y');
+  EXPECT_TRUE(store->fsck({}).problems.empty());
+  EXPECT_EQ(store->fsck({.deep = true}).problems.size(), 1u);
 }
 
 TEST_F(FsckTest, DeepAsksTheVerifierForEveryTree) {

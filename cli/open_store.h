@@ -1,0 +1,16 @@
+#pragma once
+
+#include <memory>
+
+#include "store/store.h"
+
+namespace cli {
+
+struct Context;
+
+/// The store for looking only; null when there is none yet, which for a listing is an empty one.
+std::unique_ptr<store::Store> find_store(const Context& context);
+/// The store for changing, made if need be.
+std::unique_ptr<store::Store> open_store(const Context& context);
+
+}  // namespace cli
