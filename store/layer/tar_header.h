@@ -23,8 +23,8 @@ namespace layer {
 //
 //   GNU: 345 12 atime, 357 12 ctime, 386 4x24 sparse map, 482 1 more follows, 483 12 real size
 
-inline constexpr size_t kBlock = 512;
-using Block = std::span<const char, kBlock>;
+inline constexpr size_t kBlockBytes = 512;
+using Block = std::span<const char, kBlockBytes>;
 
 enum class Dialect { kUnknown, kV7, kUstar, kStar, kGnu };
 

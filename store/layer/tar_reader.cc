@@ -207,24 +207,24 @@ Header TarReader::State::parse_header(Block block) {
 std::optional<Header> TarReader::State::read_header() {
   name_.clear();
   header_offset_ = window_.offset();
-  std::string_view bytes = window_.peek(kBlock);
+  std::string_view bytes = window_.peek(kBlockBytes);
   if (bytes.empty()) return std::nullopt;
-  if (bytes.size() < kBlock) cut("a header");
-  Block block(bytes.data(), kBlock);
+  if (bytes.size() < kBlockBytes) cut("a header");
+  Block block(bytes.data(), kBlockBytes);
   bool zero = std::all_of(block.begin(), block.end(), [](char c) { return c == 0; });
   if (!zero) {
     Header header = parse_header(block);
-    window_.consume(kBlock);
+    window_.consume(kBlockBytes);
     return header;
   }
-  window_.consume(kBlock);
-  bytes = window_.peek(kBlock);
+  window_.consume(kBlockBytes);
+  bytes = window_.peek(kBlockBytes);
   if (bytes.empty()) return std::nullopt;
-  if (bytes.size() < kBlock) cut("the end-of-archive blocks");
-  bytes = bytes.substr(0, kBlock);
+  if (bytes.size() < kBlockBytes) cut("the end-of-archive blocks");
+  bytes = bytes.substr(0, kBlockBytes);
   if (!std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; }))
     invalid("a block of zeros is followed by something else");
-  window_.consume(kBlock);
+  window_.consume(kBlockBytes);
   return std::nullopt;
 }
 
@@ -257,7 +257,7 @@ std::string TarReader::State::read_special(int64_t size, uint64_t limit, const c
   if (static_cast<uint64_t>(size) > limit)
     invalid(base::str(what, " of ", size, " bytes, the limit is ", limit));
   stored_ = static_cast<uint64_t>(size);
-  padding_ = (kBlock - stored_ % kBlock) % kBlock;
+  padding_ = (kBlockBytes - stored_ % kBlockBytes) % kBlockBytes;
   std::string text;
   text.reserve(stored_);
   while (stored_ > 0) {
@@ -319,7 +319,7 @@ void TarReader::State::begin_content(const Header& header) {
     size = static_cast<uint64_t>(header.size);
   }
   stored_ = size_ = size;
-  padding_ = (kBlock - size % kBlock) % kBlock;
+  padding_ = (kBlockBytes - size % kBlockBytes) % kBlockBytes;
   position_ = 0;
   sparse_ = false;
   map_.clear();
@@ -349,8 +349,8 @@ void TarReader::State::begin_sparse(const PaxRecords& records, Header& header) {
   std::string block;
   auto read_block = [&]() -> std::string_view {
     block.clear();
-    while (block.size() < kBlock) {
-      base::Bytes piece = physical_piece(kBlock - block.size());
+    while (block.size() < kBlockBytes) {
+      base::Bytes piece = physical_piece(kBlockBytes - block.size());
       if (piece.empty()) return {};
       block += base::as_text(piece);
     }
