@@ -42,8 +42,7 @@ Dialect dialect_of(Block block) {
   std::string_view magic = field(block, 257, 6);
   if (magic == std::string_view("ustar\0", 6))
     return field(block, 508, 4) == std::string_view("tar\0", 4) ? Dialect::kStar : Dialect::kUstar;
-  if (magic == "ustar " && field(block, 263, 2) == std::string_view(" \0", 2))
-    return Dialect::kGnu;
+  if (magic == "ustar " && field(block, 263, 2) == std::string_view(" \0", 2)) return Dialect::kGnu;
   return Dialect::kV7;
 }
 

@@ -31,8 +31,9 @@ enum class Dialect { kUnknown, kV7, kUstar, kStar, kGnu };
 /// The dialect, or kUnknown when the checksum is neither the unsigned nor the signed sum.
 Dialect dialect_of(Block block);
 
-/// A number field: octal text between blanks and NULs, or two's complement base 256 when the top bit
-/// is set. An empty field is 0. nullopt for anything else, and for what does not fit in 64 bits.
+/// A number field: octal text between blanks and NULs, or two's complement base 256 when the top
+/// bit is set. An empty field is 0. nullopt for anything else, and for what does not fit in 64
+/// bits.
 std::optional<int64_t> parse_number(std::string_view field);
 
 /// A text field up to its first NUL.

@@ -140,21 +140,21 @@ class TarReader::State : public base::Source {
   bool strict_;
   bool ended_ = false;
   bool seen_global_ = false;
-  std::string name_;             // of the member being read, for messages
+  std::string name_;  // of the member being read, for messages
   uint64_t header_offset_ = 0;
   uint64_t entries_ = 0;
-  uint64_t total_ = 0;           // content of all members so far
+  uint64_t total_ = 0;  // content of all members so far
 
-  uint64_t stored_ = 0;          // bytes of the current member still in the archive
+  uint64_t stored_ = 0;  // bytes of the current member still in the archive
   uint64_t padding_ = 0;
-  uint64_t position_ = 0;        // in the content, holes included
-  uint64_t size_ = 0;            // of the content, holes included
+  uint64_t position_ = 0;          // in the content, holes included
+  uint64_t size_ = 0;              // of the content, holes included
   std::vector<SparseRegion> map_;  // data regions; empty for ordinary members
   size_t region_ = 0;
   bool sparse_ = false;
   TarTime mtime_;
   uint64_t xattr_bytes_ = 0;
-  base::Bytes piece_;            // what read() has not given yet
+  base::Bytes piece_;  // what read() has not given yet
 };
 
 int64_t TarReader::State::number(Block block, size_t offset, size_t size, const char* name) {
@@ -406,8 +406,7 @@ void TarReader::State::classify(const Header& header, Entry& entry) {
 }
 
 void TarReader::State::check_limits(const Entry& entry) {
-  if (++entries_ > limits_.entries)
-    invalid(base::str("more than ", limits_.entries, " members"));
+  if (++entries_ > limits_.entries) invalid(base::str("more than ", limits_.entries, " members"));
   if (entry.size > limits_.unpacked_bytes - total_)
     throw base::Error(base::Code::kInvalid,
                       base::str("tar: ", where(), ": content above the limit of ",

@@ -80,8 +80,7 @@ std::string pax_records(const Entry& entry, bool path_fits) {
   if (entry.size > kMaxOctal11) append_pax(records, "size", std::to_string(entry.size));
   if (static_cast<uint64_t>(entry.uid) > kMaxOctal7)
     append_pax(records, "uid", std::to_string(entry.uid));
-  for (const auto& [name, value] : entry.xattrs)
-    append_pax(records, "SCHILY.xattr." + name, value);
+  for (const auto& [name, value] : entry.xattrs) append_pax(records, "SCHILY.xattr." + name, value);
   return records;
 }
 

@@ -1,5 +1,5 @@
-// Any bytes as a layer and as a user's archive: read, unpacked, and what came out written again. The
-// tree must be whole enough to be written, and its canonical tar must unpack to the same tree.
+// Any bytes as a layer and as a user's archive: read, unpacked, and what came out written again.
+// The tree must be whole enough to be written, and its canonical tar must unpack to the same tree.
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -73,7 +73,8 @@ class Scratch {
     std::string pattern = "/dev/shm/torte-fuzz-XXXXXX";
     CHECK(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
-    for (const char* name : {"a", "b", "canary"}) CHECK(::mkdir((path_ + "/" + name).c_str(), 0700) == 0);
+    for (const char* name : {"a", "b", "canary"})
+      CHECK(::mkdir((path_ + "/" + name).c_str(), 0700) == 0);
   }
   ~Scratch() {
     CHECK(std::filesystem::is_empty(path_ + "/canary"));
