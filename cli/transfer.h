@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -36,7 +37,8 @@ struct IncomingImage {
 
 /// Brings an image into the store and gives it `names`. Everything is verified on the way, blobs the
 /// store has already too: size and digest of each blob, the diff id of each layer. Layers are
-/// unpacked as their bytes arrive. Nothing becomes visible unless all of it is right. Returns the
+/// unpacked as their bytes arrive. A layer that took something from those below, and is in the store
+/// above others, gets a second tree under the digest of that tree. Nothing becomes visible unless all of it is right. Returns the
 /// image id. Throws Corrupt, Invalid, what opening and extracting throw.
 /// [spec/security.md 2.3, 2.4, 8]
 oci::Digest import_image(store::Store& store, const IncomingImage& image,
@@ -54,6 +56,9 @@ enum class Packing { kAsIs, kGzip, kZstd, kNone };
 struct OutgoingImage {
   oci::Manifest manifest;
   oci::ImageConfig config;
+  /// Layers whose tree stands under another id than their diff id (see import_image): their tar
+  /// comes out of the blob they came as.
+  std::map<oci::DiffId, oci::Descriptor> originals;
 };
 
 /// Makes the manifest, packing layers that no blob exists for; those stay in the store, so that the

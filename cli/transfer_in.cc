@@ -9,6 +9,7 @@
 #include "overlay/snapshot.h"
 #include "overlay/unpack.h"
 #include "store/layer/compression.h"
+#include "store/layer/writer.h"
 #include "store/oci/media_types.h"
 #include "store/oci/timestamp.h"
 
@@ -69,6 +70,9 @@ void require_diff_id(const oci::DiffId& expected, const oci::Digest& found) {
                     "diff-id-mismatch");
 }
 
+/// Documents of the store: which layers a tree stands on, for trees that are right only there.
+constexpr const char* kFoundation = "layer-foundation";
+
 /// One import: the image's layers one after the other, lowest first.
 class Import {
  public:
@@ -87,7 +91,10 @@ class Import {
     record.platform = image_.config.platform.normalized().str();
     if (auto created = oci::parse_timestamp(image_.config.created))
       record.created = std::chrono::time_point_cast<store::Time::duration>(*created);
-    record.layers = image_.config.diff_ids;
+    record.layers = tree_ids_;
+    record.blobs = {kept_.begin(), kept_.end()};
+    for (const auto& [layer, foundation] : foundations_)
+      store_.put_document(kFoundation, layer.str(), foundation);
     batch_.add_image(std::move(record));
     for (const oci::Reference& name : names) batch_.set_name({name.str(), manifest}, id);
     batch_.commit();
@@ -105,8 +112,9 @@ class Import {
   }
 
   void take_layer(const oci::Descriptor& blob, const oci::DiffId& diff_id) {
-    if (!taken_.insert({blob.digest, diff_id}).second) return push_again(diff_id);
-    auto known = store_.find_layer(diff_id);
+    std::optional<store::LayerRecord> known;
+    if (!made_.contains(diff_id)) known = store_.find_layer(diff_id);
+    bool stands = fits(diff_id, known.has_value());
     bool pair_known = false;
     if (known)
       for (const store::LayerBlob& other : known->blobs) pair_known |= other.digest == blob.digest;
@@ -114,27 +122,50 @@ class Import {
     ReportingSource bytes(*opened, blob, options_);
     // A layer that is there is still read and checked: whether an import succeeds must not depend on
     // what was imported before.
-    if (pair_known && store_.find_blob(blob.digest)) {
+    bool seen = !taken_.insert({blob.digest, diff_id}).second;
+    if (stands && (seen || (pair_known && store_.find_blob(blob.digest)))) {
       oci::Verifier verifier(blob.digest, blob.size_bytes, "layer");
       base::copy(bytes, verifier);
       verifier.finish();
-    } else {
-      unpack(bytes, blob, diff_id, known.has_value() || made_.contains(diff_id));
+      return push(diff_id);
     }
-    push_again(diff_id);
+    bool have = known || made_.contains(diff_id);
+    unpack(bytes, blob, diff_id, !have ? Tree::kNew : stands ? Tree::kThere : Tree::kVariant);
   }
 
-  /// Puts the tree on the stack, whether it is new or was in the store.
-  void push_again(const oci::DiffId& diff_id) {
-    auto made = made_.find(diff_id);
-    if (made != made_.end())
-      stack_.push_back(made->second);
-    else
-      stack_.push_back(overlay::open_stack(store_, {diff_id}).front());
+  /// Whether the tree that stands under this id is right above the layers below it here. A tree that
+  /// took something from the layers below (a parent directory without an entry, a hard link) is
+  /// right only above the same ones.
+  bool fits(const oci::DiffId& diff_id, bool known) const {
+    auto fresh = foundations_.find(diff_id);
+    if (fresh != foundations_.end()) return fresh->second == below();
+    if (!known) return true;
+    auto remembered = store_.find_document(kFoundation, diff_id.str());
+    return !remembered || *remembered == below();
   }
+
+  /// Names the layers below the next one.
+  std::string below() const {
+    std::string ids;
+    for (const oci::DiffId& id : tree_ids_) ids += id.str() + "\n";
+    return oci::Digest::sha256_of(ids).str();
+  }
+
+  /// Puts a tree on the stack, whether it is new or was in the store.
+  void push(const oci::DiffId& tree_id) {
+    auto made = made_.find(tree_id);
+    stack_.push_back(made != made_.end() ? made->second
+                                         : overlay::open_stack(store_, {tree_id}).front());
+    tree_ids_.push_back(tree_id);
+  }
+
+  /// What unpacking a blob is to give: the tree of a new layer; nothing but the proof that the blob
+  /// is another form of a layer that is there; or a tree of its own, because the one that is there
+  /// stands on other layers.
+  enum class Tree { kNew, kThere, kVariant };
 
   void unpack(base::Source& bytes, const oci::Descriptor& blob, const oci::DiffId& diff_id,
-              bool have_tree) {
+              Tree wanted) {
     auto writer = store_.write_blob({blob.digest, blob.size_bytes});
     base::TeeSource stored(bytes, *writer);
     layer::Compression packed = compression_of(blob);
@@ -145,7 +176,7 @@ class Import {
       // Reading, storing and inflating on one thread; hashing the content and making files on this.
       auto ahead = layer::read_ahead(*plain);
       base::TeeSource hashed(*ahead, content);
-      if (have_tree) {
+      if (wanted == Tree::kThere) {
         base::CountingSink nowhere;
         base::copy(hashed, nowhere);
       } else {
@@ -165,25 +196,47 @@ class Import {
                               .media_type = blob.media_type,
                               .size_bytes = blob.size_bytes,
                               .compression = layer::compression_name(packed)};
-    if (have_tree) {
+    if (wanted == Tree::kThere) {
       batch_.add_layer_blob(diff_id, std::move(encoding));
-      return;
+      return push(diff_id);
     }
     store::LayerRecord record{.diff_id = diff_id, .tar_size_bytes = tar_bytes};
     record.tree_size_bytes = sys::disk_usage(unpacked.tree->path());
     record.origin = store::Origin::kPulled;
-    record.blobs = {std::move(encoding)};
-    batch_.add_layer({std::move(record), unpacked.tree->path()});
-    made_.emplace(diff_id, unpacked.tree);
+    if (wanted == Tree::kVariant) {
+      // The tree stands under the digest of what it is; the blob belongs to the image alone.
+      name_by_content(record, unpacked.tree->path());
+      kept_.insert(blob.digest);
+    } else {
+      record.blobs = {std::move(encoding)};
+      if (unpacked.depends_on_lower) foundations_.insert_or_assign(diff_id, below());
+    }
+    oci::DiffId tree_id = record.diff_id;
+    if (made_.emplace(tree_id, unpacked.tree).second)
+      batch_.add_layer({std::move(record), unpacked.tree->path()});
+    push(tree_id);
+  }
+
+  void name_by_content(store::LayerRecord& record, const std::filesystem::path& tree) const {
+    oci::Digester content;
+    layer::WriteOptions writing;
+    writing.stop = options_.stop;
+    layer::write_tree(sys::Root::open(tree), content, writing);
+    record.tar_size_bytes = content.count();
+    record.diff_id = oci::DiffId(content.finish());
   }
 
   store::Store& store_;
   const IncomingImage& image_;
   const TransferOptions& options_;
   overlay::Stack stack_;
+  std::vector<oci::DiffId> tree_ids_;  ///< of the stack
   /// Trees made by this import, which live in staging until the batch is committed.
   std::map<oci::DiffId, overlay::TreePtr> made_;
   std::set<std::pair<oci::Digest, oci::DiffId>> taken_;
+  /// New trees that took something from the layers below, and which those were.
+  std::map<oci::DiffId, std::string> foundations_;
+  std::set<oci::Digest> kept_;
   store::Batch batch_;
 };
 

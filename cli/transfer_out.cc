@@ -105,6 +105,39 @@ std::optional<oci::Manifest> find_manifest(store::Store& store, const store::Ima
   return manifest;
 }
 
+/// Writes the tar that a blob holds, checked against its diff id.
+void unpack_blob(store::Store& store, const oci::Descriptor& blob, const oci::DiffId& diff_id,
+                 base::Sink& out, const TransferOptions& options) {
+  oci::Verifier verifier(diff_id.digest(), {}, "layer");
+  base::TeeSink checked(verifier, out);
+  store::BlobReader reader = store.open_blob(blob.digest);
+  auto plain =
+      layer::decompress(reader, compression_of(encoding_of(blob.media_type)), options.limits);
+  auto ahead = layer::read_ahead(*plain);
+  base::copy(*ahead, checked);
+  verifier.finish();
+}
+
+/// A layer whose tree stands under another id leaves as it came, or unpacked.
+oci::Descriptor provide_original(store::Store& store, const oci::Descriptor& original,
+                                 const oci::DiffId& diff_id, Packing packing,
+                                 const TransferOptions& options) {
+  if (packing != Packing::kNone) return original;
+  base::CountingSink size;
+  unpack_blob(store, original, diff_id, size, options);
+  return {std::string(oci::media_type::kLayer), diff_id.digest(), size.count()};
+}
+
+std::map<oci::DiffId, oci::Descriptor> find_originals(const store::ImageRecord& image,
+                                                      const oci::ImageConfig& config,
+                                                      const std::optional<oci::Manifest>& manifest) {
+  std::map<oci::DiffId, oci::Descriptor> originals;
+  for (size_t i = 0; i < config.diff_ids.size(); ++i)
+    if (manifest && i < image.layers.size() && image.layers[i] != config.diff_ids[i])
+      originals.emplace(config.diff_ids[i], manifest->layers.at(i));
+  return originals;
+}
+
 /// Keeps the manifest made for an image, so that it leaves under the same digest next time.
 void remember(store::Store& store, const store::ImageRecord& image, const oci::Manifest& manifest) {
   std::string text = manifest.bytes();
@@ -118,19 +151,13 @@ void remember(store::Store& store, const store::ImageRecord& image, const oci::M
 void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base::Sink& out,
                      const TransferOptions& options) {
   base::with_context("layer " + layer.diff_id.str(), [&] {
+    if (const store::LayerBlob* blob = find_stored(store, layer, {}))
+      return unpack_blob(store, describe(*blob), layer.diff_id, out, options);
     oci::Verifier verifier(layer.diff_id.digest(), {}, "layer");
     base::TeeSink checked(verifier, out);
-    if (const store::LayerBlob* blob = find_stored(store, layer, {})) {
-      store::BlobReader reader = store.open_blob(blob->digest);
-      auto plain = layer::decompress(reader, compression_of(encoding_of(blob->media_type)),
-                                     options.limits);
-      auto ahead = layer::read_ahead(*plain);
-      base::copy(*ahead, checked);
-    } else {
-      layer::WriteOptions writing;
-      writing.stop = options.stop;
-      layer::write_tree(sys::Root::open(store.layout().layer_tree(layer.diff_id)), checked, writing);
-    }
+    layer::WriteOptions writing;
+    writing.stop = options.stop;
+    layer::write_tree(sys::Root::open(store.layout().layer_tree(layer.diff_id)), checked, writing);
     verifier.finish();
   });
 }
@@ -140,16 +167,21 @@ OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image
   store::Lease lease = store.lease();
   std::string config_text = store.read_blob(image.id, oci::kMaxConfigBytes);
   oci::ImageConfig config = oci::ImageConfig::parse(config_text);
-  if (packing == Packing::kAsIs)
-    if (auto manifest = find_manifest(store, image))
-      return {*std::move(manifest), std::move(config)};
+  std::optional<oci::Manifest> known = find_manifest(store, image);
+  auto originals = find_originals(image, config, known);
+  if (packing == Packing::kAsIs && known) return {*std::move(known), std::move(config), {}};
   oci::Manifest manifest{
       .media_type = std::string(oci::media_type::kManifest),
       .config = oci::Descriptor::of(oci::media_type::kConfig, config_text)};
-  for (const oci::DiffId& id : config.diff_ids)
-    manifest.layers.push_back(provide_layer(store, id, packing, options));
+  for (const oci::DiffId& id : config.diff_ids) {
+    auto original = originals.find(id);
+    manifest.layers.push_back(
+        original == originals.end()
+            ? provide_layer(store, id, packing, options)
+            : provide_original(store, original->second, id, packing, options));
+  }
   if (packing == Packing::kAsIs) remember(store, image, manifest);
-  return {std::move(manifest), std::move(config)};
+  return {std::move(manifest), std::move(config), std::move(originals)};
 }
 
 void write_blob(store::Store& store, const OutgoingImage& image, const oci::Descriptor& blob,
@@ -161,6 +193,9 @@ void write_blob(store::Store& store, const OutgoingImage& image, const oci::Desc
     return;
   }
   // An uncompressed layer is not kept as a blob: its digest is its diff id.
+  auto original = image.originals.find(oci::DiffId(blob.digest));
+  if (original != image.originals.end())
+    return unpack_blob(store, original->second, original->first, out, options);
   write_layer_tar(store, get_layer(store, oci::DiffId(blob.digest)), out, options);
 }
 

@@ -301,8 +301,11 @@ class Solver {
     config.raw.clear();
     int64_t now = options_.source_date_epoch.value_or(::time(nullptr));
     config.created = timestamp(now);
-    config.diff_ids.clear();
-    for (const LayerPtr& layer : state.layers) config.diff_ids.push_back(layer->diff_id());
+    // The base's part stays as its configuration names it: a tree that took something from the layers
+    // below it goes by another name in the store than its diff id.
+    std::vector<oci::DiffId> trees;
+    for (const LayerPtr& layer : state.layers) trees.push_back(layer->diff_id());
+    for (size_t i = config.diff_ids.size(); i < trees.size(); ++i) config.diff_ids.push_back(trees[i]);
     for (const plan::History& line : target.history)
       config.history.push_back({config.created, line.created_by, "", "torte", line.step == -1});
     std::string bytes = config.to_json();
@@ -316,7 +319,7 @@ class Solver {
     batch.add_blob(std::move(staged));
     batch.add_image({.id = id, .platform = target.platform.str(),
                      .created = std::chrono::system_clock::from_time_t(now),
-                     .layers = config.diff_ids});
+                     .layers = trees});
     for (const std::string& name : options_.names) batch.set_name({name}, id);
     batch.commit();
     store_.touch_cache(used_keys_);

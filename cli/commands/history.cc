@@ -29,15 +29,15 @@ struct Line {
 
 /// Layers belong to the steps that are not marked empty, in order; where an image tells less history
 /// than it has layers, the rest stand alone.
-std::vector<Line> pair_up(const oci::ImageConfig& config) {
+std::vector<Line> pair_up(const store::ImageRecord& image, const oci::ImageConfig& config) {
   std::vector<Line> lines;
   size_t next = 0;
   for (const oci::HistoryEntry& entry : config.history) {
     Line line{entry, std::nullopt};
-    if (!entry.empty_layer && next < config.diff_ids.size()) line.layer = config.diff_ids[next++];
+    if (!entry.empty_layer && next < image.layers.size()) line.layer = image.layers[next++];
     lines.push_back(std::move(line));
   }
-  while (next < config.diff_ids.size()) lines.push_back(Line{{}, config.diff_ids[next++]});
+  while (next < image.layers.size()) lines.push_back(Line{{}, image.layers[next++]});
   std::reverse(lines.begin(), lines.end());
   return lines;
 }
@@ -55,7 +55,7 @@ int run_history(Context& context, const Arguments& arguments) {
   auto now = std::chrono::system_clock::now();
   Table table({"LAYER", "CREATED", "SIZE", "CREATED BY", "COMMENT"});
   Json items = Json::array();
-  for (const Line& line : pair_up(config)) {
+  for (const Line& line : pair_up(image, config)) {
     auto layer = line.layer ? store->find_layer(*line.layer) : std::nullopt;
     uint64_t size = layer ? layer->tar_size_bytes : 0;
     std::string id = line.layer ? line.layer->str() : "";

@@ -46,11 +46,12 @@ Json config_json(const oci::ContainerConfig& config) {
   return out;
 }
 
-Json layers_json(store::Store& store, const oci::ImageConfig& config) {
+Json layers_json(store::Store& store, const store::ImageRecord& image,
+                 const oci::ImageConfig& config) {
   Json out = Json::array();
-  for (const oci::DiffId& id : config.diff_ids) {
-    Json item = {{"diffId", id.str()}, {"blobs", Json::array()}};
-    if (auto layer = store.find_layer(id)) {
+  for (size_t i = 0; i < config.diff_ids.size(); ++i) {
+    Json item = {{"diffId", config.diff_ids[i].str()}, {"blobs", Json::array()}};
+    if (auto layer = store.find_layer(image.layers.at(i))) {
       item["size"] = layer->tar_size_bytes;
       for (const store::LayerBlob& blob : layer->blobs)
         item["blobs"].push_back({{"digest", blob.digest.str()},
@@ -95,7 +96,7 @@ Json image_json(store::Store& store, const store::ImageRecord& image,
           {"size", image.size_bytes},
           {"config", config_json(config.config)},
           {"rootfs", {{"type", "layers"}, {"layers", std::move(diff_ids)}}},
-          {"layers", layers_json(store, config)},
+          {"layers", layers_json(store, image, config)},
           {"history", std::move(history)}};
 }
 

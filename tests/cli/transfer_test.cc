@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/sys/file.h"
 #include "cli/image_changes.h"
 #include "store/layer/compression.h"
 #include "store/layer/writer.h"
@@ -157,6 +158,48 @@ TEST_F(Transfer, AnotherEncodingOfAKnownLayerIsRemembered) {
   fixture_.layer = packed.text();
   load_fixture("a:2");
   EXPECT_EQ(store_->find_layer(fixture_.config.diff_ids[0])->blobs.size(), 2u);
+}
+
+TEST_F(Transfer, LayersThatTakeFromBelowAreNotSharedAcrossImages) {
+  // The upper layer is one hard link to a file of the lower one: its content is the lower layer's.
+  std::string link = support::small_tar("copy", "");
+  link[156] = '1';
+  link.replace(157, 5, "hello");
+  unsigned sum = 0;
+  link.replace(148, 8, "        ");
+  for (size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(link[i]);
+  char checksum[8];
+  snprintf(checksum, sizeof checksum, "%06o", sum);
+  link.replace(148, 7, std::string(checksum, 7));
+  for (const char* content : {"first\n", "second\n"}) {
+    fixture_ = LayoutFixture();
+    fixture_.layer = support::small_tar("hello", content);
+    fixture_.config.diff_ids = {oci::DiffId(oci::Digest::sha256_of(fixture_.layer)),
+                                oci::DiffId(oci::Digest::sha256_of(link))};
+    fixture_.manifest.config = fixture_.config.describe(oci::media_type::kConfig);
+    fixture_.manifest.layers = {oci::Descriptor::of(oci::media_type::kLayer, fixture_.layer),
+                                oci::Descriptor::of(oci::media_type::kLayer, link)};
+    dir_.write(LayoutFixture::path_of(fixture_.manifest.layers[1].digest), link);
+    // Twice: a second import of the same image changes nothing.
+    load_fixture(content[0] == 'f' ? "a:first" : "a:second");
+    load_fixture(content[0] == 'f' ? "a:first" : "a:second");
+  }
+  auto upper = [&](const char* name) {
+    oci::DiffId id = store_->get_image(name).layers.at(1);
+    return sys::read_user_file(store_->layout().layer_tree(id) / "copy", 100);
+  };
+  EXPECT_EQ(upper("a:first"), "first\n");
+  EXPECT_EQ(upper("a:second"), "second\n");
+  for (auto packing : {cli::Packing::kAsIs, cli::Packing::kGzip, cli::Packing::kNone}) {
+    dir_.write("out.tar", save("a:second", packing));
+    auto layout = archive::ImageLayout::open(dir_ / "out.tar");
+    auto image = layout->get_image("a:second", kPlatform);
+    EXPECT_EQ(image.config.diff_ids, fixture_.config.diff_ids);
+    for (const oci::Descriptor& layer : image.manifest.layers) {
+      base::CountingSink sink;
+      base::copy(*layout->open_blob(layer), sink);
+    }
+  }
 }
 
 TEST(ImageChanges, ChangeTheConfigurationAndNothingElse) {
