@@ -4,19 +4,15 @@
 
 #include <cerrno>
 
-#include "base/error.h"
 #include "cli/context.h"
 
 namespace cli {
 
 std::unique_ptr<store::Store> find_store(const Context& context) {
-  // A path that leads through a file is a mistake, not an empty store.
-  const std::filesystem::path version = store::Layout(context.root).version();
+  // Only what is certainly absent counts as absent: a path that leads through a file is an error.
   struct stat st;
-  if (::stat(version.c_str(), &st) < 0) {
-    if (errno == ENOENT) return nullptr;
-    base::throw_errno("open store " + context.root.string());
-  }
+  if (::stat(store::Layout(context.root).version().c_str(), &st) < 0 && errno == ENOENT)
+    return nullptr;
   return store::Store::open(context.root, store::Access::kReadOnly);
 }
 

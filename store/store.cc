@@ -165,6 +165,8 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& root, Access acc
   const bool writable = access == Access::kReadWrite;
   std::optional<bool> durable = read_durability(layout);
   if (!durable) {
+    struct stat st;
+    if (::stat(root.c_str(), &st) < 0 && errno == ENOTDIR) base::throw_errno("open store " + root.string());
     if (!writable)
       throw Error(Code::kNotFound, "no store at " + root.string(), "store-absent");
     try {

@@ -218,7 +218,9 @@ int run_build(Context& context, const Arguments& arguments) {
       sys::write_file_durably(*path, result.image.str(), 0644);
     if (auto path = arguments.find("metadata-file"))
       sys::write_file_durably(*path, metadata(result, solving), 0644);
-  } catch (...) {
+  } catch (base::Error& e) {
+    if (e.code() == base::Code::kCancelled && interrupt.signal() != 0)
+      e.set_exit_status(128 + interrupt.signal());
     end.steps = counter.steps();
     end.cached = counter.cached();
     events->emit(end);
