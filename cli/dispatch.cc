@@ -58,7 +58,8 @@ int dispatch(const CommandTable& table, Context& context, std::span<const std::s
     return kUsageStatus;
   } catch (const base::Error& e) {
     print_error(context, e);
-    return e.code() == base::Code::kCancelled ? kCancelledStatus : failure_status;
+    if (e.code() != base::Code::kCancelled) return failure_status;
+    return e.exit_status() > 0 ? e.exit_status() : kCancelledStatus;
   } catch (const std::exception& e) {
     print_internal_fault(context, e);
     return failure_status;

@@ -1,12 +1,18 @@
 #include "cli/open_store.h"
 
+#include <sys/stat.h>
+
+#include <cerrno>
+
 #include "cli/context.h"
 
 namespace cli {
 
 std::unique_ptr<store::Store> find_store(const Context& context) {
   // Only what is certainly absent counts as absent: a path that leads through a file is an error.
-  if (!std::filesystem::exists(store::Layout(context.root).version())) return nullptr;
+  struct stat st;
+  if (::stat(store::Layout(context.root).version().c_str(), &st) < 0 && errno == ENOENT)
+    return nullptr;
   return store::Store::open(context.root, store::Access::kReadOnly);
 }
 

@@ -125,9 +125,10 @@ RemoveReport Store::remove_image(std::string_view text, const RemoveOptions& opt
     name = resolve_name(records, text);
     if (const auto id = resolve_image(records, text)) image = select_image(records, *id);
   }
-  if (!image)
-    throw Error(Code::kNotFound, base::str("no image ", base::printable(text, 200), " in the store"),
-                "image-not-found");
+  if (!image) {
+    Core::Records records = core_->records();
+    throw image_not_found(records, text);
+  }
   RemoveReport report;
   if (name && image->names.size() > 1) {
     untag(*name);

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/synchronized.h"
 #include "base/sys/fd.h"
 #include "base/sys/lock.h"
@@ -108,6 +109,8 @@ std::optional<LayerRecord> select_layer(Database& database, const std::string& d
 std::optional<ImageRecord> select_image(Database& database, const std::string& id);
 /// The image that `text` names, in the order of Store::find_image.
 std::optional<std::string> resolve_image(Database& database, std::string_view text);
+/// What to throw when it names none, with near names as help.
+base::Error image_not_found(Database& database, std::string_view text);
 /// The stored name that `text` means, exact or normalised.
 std::optional<std::string> resolve_name(Database& database, std::string_view text);
 std::string normalised_name(std::string_view name);

@@ -63,7 +63,9 @@ std::vector<std::string> all_names(Database& database) {
   return names;
 }
 
-Error not_found(Database& database, std::string_view text) {
+}  // namespace
+
+base::Error image_not_found(Database& database, std::string_view text) {
   Error error(Code::kNotFound, base::str("no image ", base::printable(text, 200), " in the store"),
               "image-not-found");
   std::vector<std::string> familiar;
@@ -77,8 +79,6 @@ Error not_found(Database& database, std::string_view text) {
   if (!near.empty()) error.add_help(base::str("did you mean ", near, "?"));
   return error;
 }
-
-}  // namespace
 
 std::string normalised_name(std::string_view name) {
   return oci::Reference::parse(name).with_default_tag().str();
@@ -190,7 +190,7 @@ ImageRecord Store::get_image(std::string_view text) {
   std::optional<ImageRecord> image = find_image(text);
   if (image) return std::move(*image);
   Core::Records records = core_->records();
-  throw not_found(records, text);
+  throw image_not_found(records, text);
 }
 
 std::optional<ImageRecord> Store::find_image_by_id(const oci::Digest& id) {

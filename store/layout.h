@@ -17,6 +17,7 @@ namespace store {
 ///       blobs/ALGORITHM/HEX    manifests, configurations, layer blobs; immutable, verified on entry
 ///       layers/HEX/tree/       one layer unpacked, named by its diff id; complete and durable
 ///       staging/ID/            everything unfinished, each with a `lock` held by its owner
+///       staging.lock           flock: shared while an entry is made, exclusive while dead ones go
 ///       staging/trash-ID/      waiting to be deleted
 ///       leases/ID              held by flock; lists the objects its owner uses (store/lease.h)
 ///       locks/NAME             claims on work that one process should do for all (store/lease.h)
@@ -43,6 +44,7 @@ class Layout {
     return layer(diff_id) / "tree";
   }
   std::filesystem::path staging() const { return root_ / "staging"; }
+  std::filesystem::path staging_lock() const { return root_ / "staging.lock"; }
   std::filesystem::path leases() const { return root_ / "leases"; }
   std::filesystem::path locks() const { return root_ / "locks"; }
   std::filesystem::path containers() const { return root_ / "containers"; }

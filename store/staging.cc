@@ -20,10 +20,6 @@ namespace {
 
 using sys::FileLock;
 
-// A directory is made and locked in two calls; in between it would look dead. Makers hold this
-// lock shared meanwhile, and whoever looks for the dead holds it alone.
-std::filesystem::path makers_lock(const Layout& layout) { return layout.staging() / ".lock"; }
-
 std::optional<sys::UniqueFd> open_directory(const std::filesystem::path& path) {
   sys::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (fd) return fd;
@@ -37,7 +33,9 @@ bool is_trash(std::string_view name) { return name.substr(0, kTrashPrefix.size()
 
 StagingDir::StagingDir(const Layout& layout, Trash& trash, std::string_view purpose)
     : path_(layout.staging() / unique_name(purpose)), trash_(&trash) {
-  FileLock making = FileLock::acquire(makers_lock(layout), FileLock::Mode::kShared);
+  // A directory is made and locked in two calls; in between it would look dead. Makers hold this
+  // lock shared meanwhile, and whoever looks for the dead holds it alone.
+  FileLock making = FileLock::acquire(layout.staging_lock(), FileLock::Mode::kShared);
   if (::mkdir(path_.c_str(), 0700) < 0) base::throw_errno("create " + path_.string());
   try {
     lock_ = FileLock::acquire(path_ / "lock", FileLock::Mode::kExclusive);
@@ -111,10 +109,10 @@ size_t remove_dead_staging(const Layout& layout, Trash& trash) {
   if (!staging) return 0;
   std::vector<std::string> names;
   for (std::string& name : sys::list_names(staging->get()))
-    if (!name.starts_with('.') && !is_trash(name)) names.push_back(std::move(name));
+    if (!is_trash(name)) names.push_back(std::move(name));
   if (names.empty()) return 0;
   std::optional<FileLock> alone =
-      FileLock::try_acquire(makers_lock(layout), FileLock::Mode::kExclusive);
+      FileLock::try_acquire(layout.staging_lock(), FileLock::Mode::kExclusive);
   if (!alone) return 0;
   size_t dead = 0;
   for (const std::string& name : names) {

@@ -41,10 +41,10 @@ std::optional<bool> read_durability(const Layout& layout) {
 
 // A directory that holds anything else is not made a store by accident.
 void require_ours_or_empty(const Layout& layout, int root_fd) {
-  static constexpr std::array<std::string_view, 13> kOurs = {
-      "version",    "torte.db", "torte.db-wal", "torte.db-shm", "torte.db-journal",
-      "gc.lock",    "blobs",    "layers",       "staging",      "leases",
-      "containers", "locks",    "index"};
+  static constexpr std::array<std::string_view, 16> kOurs = {
+      "version", "torte.db",     "torte.db-wal", "torte.db-shm", "torte.db-journal", "gc.lock",
+      "blobs",   "layers",       "staging",      "staging.lock", "leases",           "containers",
+      "locks",   "cache-mounts", "constant",     "index"};
   for (const std::string& name : sys::list_names(root_fd)) {
     const bool ours = std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end();
     if (!ours && name != "lost+found" && !name.starts_with("version."))
@@ -165,6 +165,8 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& root, Access acc
   const bool writable = access == Access::kReadWrite;
   std::optional<bool> durable = read_durability(layout);
   if (!durable) {
+    struct stat st;
+    if (::stat(root.c_str(), &st) < 0 && errno == ENOTDIR) base::throw_errno("open store " + root.string());
     if (!writable)
       throw Error(Code::kNotFound, "no store at " + root.string(), "store-absent");
     try {

@@ -9,14 +9,17 @@
 
 namespace solve {
 
-std::shared_ptr<LayerHandle> LayerHandle::remembered(oci::DiffId id) {
+std::shared_ptr<LayerHandle> LayerHandle::remembered(oci::DiffId id,
+                                                     std::optional<int64_t> created) {
   auto handle = std::make_shared<LayerHandle>();
+  handle->created_ = created;
   handle->known_ = std::move(id);
   return handle;
 }
 
-std::shared_ptr<LayerHandle> LayerHandle::made(overlay::TreePtr tree) {
+std::shared_ptr<LayerHandle> LayerHandle::made(overlay::TreePtr tree, int64_t created) {
   auto handle = std::make_shared<LayerHandle>();
+  handle->created_ = created;
   handle->tree_ = tree;
   handle->hashing_ = std::async(std::launch::async, [tree] {
                        sys::Root root = sys::Root::open(tree->path());

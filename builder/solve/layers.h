@@ -23,9 +23,10 @@ struct LayerHash {
 /// needed) or new (its tree is there, its diff id is being computed in the background).
 class LayerHandle {
  public:
-  static std::shared_ptr<LayerHandle> remembered(oci::DiffId id);
+  /// `created`: when the step ran; unset for layers of a base image.
+  static std::shared_ptr<LayerHandle> remembered(oci::DiffId id, std::optional<int64_t> created = {});
   /// Starts hashing on a thread of its own.
-  static std::shared_ptr<LayerHandle> made(overlay::TreePtr tree);
+  static std::shared_ptr<LayerHandle> made(overlay::TreePtr tree, int64_t created);
 
   bool is_new() const { return hashing_.valid(); }
   /// Waits for the hash if need be; rethrows what hashing threw.
@@ -34,8 +35,12 @@ class LayerHandle {
   bool is_hashed() const;
   uint64_t tar_size_bytes();
   const overlay::TreePtr& tree(store::Store& store);
+  /// Seconds since 1970. An image made of remembered layers alone is the same image again, so its
+  /// dates are those of its layers.
+  std::optional<int64_t> created() const { return created_; }
 
  private:
+  std::optional<int64_t> created_;
   std::optional<oci::DiffId> known_;
   std::shared_future<LayerHash> hashing_;
   overlay::TreePtr tree_;

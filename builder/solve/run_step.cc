@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -90,7 +91,17 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active, RunEn
   return spec;
 }
 
-[[noreturn]] void fail_run(const plan::RunStep& step, const sys::ExitStatus& status) {
+// Programs say it in many ways, or not at all, when the disk under them is full.
+bool is_full(int directory_fd) {
+  constexpr uint64_t kNearlyNothing = 256 << 10;
+  struct statvfs space;
+  return ::fstatvfs(directory_fd, &space) == 0 &&
+         (uint64_t{space.f_bavail} * space.f_frsize < kNearlyNothing ||
+          (space.f_files > 0 && space.f_favail == 0));
+}
+
+[[noreturn]] void fail_run(const plan::RunStep& step, const sys::ExitStatus& status,
+                           const overlay::Active& active, const store::Layout& layout) {
   int number = status.shell_status();
   std::string text = status.signal != 0
                          ? base::str("RUN was ended by signal ", status.signal, " (SIG",
@@ -99,8 +110,12 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active, RunEn
                          : base::str("RUN failed with status ", number);
   base::Error error(base::Code::kFailed, text, "run-failed");
   error.set_exit_status(number);
-  if (step.network == "default")
+  if (is_full(active.upper().fd())) {
+    error.add_fact("no space left on the file system of " + base::printable(layout.root().string()))
+        .add_help("torte prune removes what nothing needs, torte df shows what needs the disk");
+  } else if (step.network == "default") {
     error.add_help("the step had no network; if it needs one, build with --network host");
+  }
   throw error;
 }
 
@@ -147,7 +162,7 @@ void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironm
   }
   sys::ExitStatus status = container.wait();
   forward_output(pipe.read_end.get(), environment.output);
-  if (status.shell_status() != 0) fail_run(step, status);
+  if (status.shell_status() != 0) fail_run(step, status, active, environment.store.layout());
 }
 
 }  // namespace solve

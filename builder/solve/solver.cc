@@ -125,7 +125,8 @@ class Solver {
     std::optional<store::CacheRecord> record;
     if (!forced) record = store_.find_cache(key);
     if (record) {
-      state.layers.push_back(LayerHandle::remembered(*record->result));
+      state.layers.push_back(LayerHandle::remembered(
+          *record->result, std::chrono::system_clock::to_time_t(record->created)));
       used_keys_.push_back(key);
       ++result_.cached;
       events_.emit(event::StepEnd{step.number, event::StepResult::kCached, 0, ""});
@@ -241,7 +242,9 @@ class Solver {
     overlay::Stack below = independent ? overlay::Stack() : open_stack(store_, state.layers);
     overlay::Active active(store_, std::move(below), "build");
     std::visit([&](const auto& action) { execute(step, action, active); }, step.action);
-    LayerPtr layer = LayerHandle::made(std::move(active).commit());
+    int64_t now = ::time(nullptr);
+    record.created = std::chrono::system_clock::from_time_t(now);
+    LayerPtr layer = LayerHandle::made(std::move(active).commit(), now);
     record.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
     unpublished_.add(layer, std::move(record));
@@ -299,12 +302,12 @@ class Solver {
     StageState& state = stages_[plan_.target];
     oci::ImageConfig config = target.config;
     config.raw.clear();
-    int64_t now = options_.source_date_epoch.value_or(::time(nullptr));
-    config.created = timestamp(now);
-    config.diff_ids.clear();
-    for (const LayerPtr& layer : state.layers) config.diff_ids.push_back(layer->diff_id());
-    for (const plan::History& line : target.history)
-      config.history.push_back({config.created, line.created_by, "", "torte", line.step == -1});
+    // The base's part stays as its configuration names it: a tree that took something from the layers
+    // below it goes by another name in the store than its diff id.
+    std::vector<oci::DiffId> trees;
+    for (const LayerPtr& layer : state.layers) trees.push_back(layer->diff_id());
+    for (size_t i = config.diff_ids.size(); i < trees.size(); ++i) config.diff_ids.push_back(trees[i]);
+    int64_t created = date_history(target, state, config);
     std::string bytes = config.to_json();
 
     store::Batch batch = store_.batch();
@@ -315,14 +318,33 @@ class Solver {
     oci::Digest id = staged.digest();
     batch.add_blob(std::move(staged));
     batch.add_image({.id = id, .platform = target.platform.str(),
-                     .created = std::chrono::system_clock::from_time_t(now),
-                     .layers = config.diff_ids});
+                     .created = std::chrono::system_clock::from_time_t(created),
+                     .layers = trees});
     for (const std::string& name : options_.names) batch.set_name({name}, id);
     batch.commit();
     store_.touch_cache(used_keys_);
     result_.image = id;
     result_.new_bytes = unpublished_.new_bytes();
     if (auto image = store_.find_image_by_id(id)) result_.size_bytes = image->size_bytes;
+  }
+
+  // Writes the history and the date of the image: each line has the date of its layer, lines without
+  // one that of the layer before. Returns the date of the image.
+  int64_t date_history(const plan::Stage& target, const StageState& state, oci::ImageConfig& config) {
+    size_t next_layer = state.layers.size();
+    for (const plan::History& line : target.history) next_layer -= line.step != -1 ? 1 : 0;
+    std::optional<int64_t> date = options_.source_date_epoch;
+    for (const plan::History& line : target.history) {
+      if (line.step != -1 && !options_.source_date_epoch) date = state.layers[next_layer]->created();
+      if (line.step != -1) ++next_layer;
+      config.history.push_back({date ? timestamp(*date) : config.created, line.created_by, "", "torte",
+                                line.step == -1});
+    }
+    if (!date && config.created.empty()) date = ::time(nullptr);
+    if (date) config.created = timestamp(*date);
+    for (oci::HistoryEntry& entry : config.history)
+      if (entry.created.empty()) entry.created = config.created;
+    return date.value_or(::time(nullptr));
   }
 
   // After a failure the finished steps stay remembered, so that the next try goes on from there.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/sys/file.h"
 #include "base/text.h"
@@ -157,6 +158,26 @@ void emit_warnings(const std::vector<dockerfile::Diagnostic>& warnings, base::Ev
     events.emit(event::Warning{warning.id, warning.message, warning.where, true});
 }
 
+/// Passes events on and counts steps, so that the summary of a build that failed is right too.
+class StepCounter : public base::EventSink {
+ public:
+  explicit StepCounter(base::EventSink& next) : next_(next) {}
+  void emit(const base::Event& event) override {
+    if (const auto* end = std::get_if<event::StepEnd>(&event)) {
+      ++steps_;
+      if (end->result == event::StepResult::kCached) ++cached_;
+    }
+    next_.emit(event);
+  }
+  int steps() const { return steps_; }
+  int cached() const { return cached_; }
+
+ private:
+  base::EventSink& next_;
+  std::atomic<int> steps_{0};
+  std::atomic<int> cached_{0};
+};
+
 int run_build(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   std::unique_ptr<base::EventSink> events = context.make_progress(arguments.get("progress"));
@@ -178,25 +199,30 @@ int run_build(Context& context, const Arguments& arguments) {
   announce(plan, file.name, solving.names.empty() ? "" : arguments.all("tag").front(), *events);
   emit_warnings(warnings, *events);
 
+  StepCounter counter(*events);
   event::BuildEnd end;
   end.warnings = static_cast<int>(warnings.size());
   try {
     if (checks.error && !warnings.empty())
       throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true",
                         "check-failed");
-    solve::Result result = solve::solve(plan, solving, *store, *events);
+    solve::Result result = solve::solve(plan, solving, *store, counter);
     end.succeeded = true;
     end.image_id = result.image.str();
     end.tag = solving.names.empty() ? "" : arguments.all("tag").front();
     end.size_bytes = result.size_bytes;
     end.new_bytes = result.new_bytes;
-    end.steps = result.steps;
-    end.cached = result.cached;
+    end.steps = counter.steps();
+    end.cached = counter.cached();
     if (auto path = arguments.find("iidfile"))
       sys::write_file_durably(*path, result.image.str(), 0644);
     if (auto path = arguments.find("metadata-file"))
       sys::write_file_durably(*path, metadata(result, solving), 0644);
-  } catch (...) {
+  } catch (base::Error& e) {
+    if (e.code() == base::Code::kCancelled && interrupt.signal() != 0)
+      e.set_exit_status(128 + interrupt.signal());
+    end.steps = counter.steps();
+    end.cached = counter.cached();
     events->emit(end);
     throw;
   }

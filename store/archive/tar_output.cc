@@ -41,7 +41,14 @@ class Exactly : public base::Sink {
 }  // namespace
 
 void TarOutput::header(const std::string& path, char type, uint32_t mode, uint64_t size_bytes) {
-  CHECK(path.size() < 100);  // names here are ours and short
+  if (path.size() >= 100) {
+    // Only blobs named by SHA-512 are that long: a GNU long name, which every reader in use knows.
+    std::string name = path + '\0';
+    header("././@LongLink", 'L', 0, name.size());
+    name.resize((name.size() + kBlock - 1) / kBlock * kBlock);
+    out_.write(base::as_bytes(name));
+    return header(path.substr(0, 99), type, mode, size_bytes);
+  }
   char block[kBlock] = {};
   std::memcpy(block, path.data(), path.size());
   std::snprintf(block + 100, 8, "%07o", mode);

@@ -44,7 +44,7 @@ class XzDecoder : public base::Source {
       throw base::Error(base::Code::kUnsupported, "xz: the dictionary is larger than the limit",
                         "xz-memory");
     if (status == LZMA_MEM_ERROR) throw base::SystemError("xz: allocate", ENOMEM);
-    const char* what = status == LZMA_BUF_ERROR     ? "the stream is cut short"
+    const char* what = status == LZMA_BUF_ERROR      ? "the stream is cut short"
                        : status == LZMA_FORMAT_ERROR ? "not an xz stream"
                                                      : "invalid compressed data";
     throw base::Error(base::Code::kCorrupt, base::str("xz: ", what), "xz-corrupt");

@@ -18,11 +18,11 @@ const char* compression_name(Compression compression);
 /// give the same answer where they decide.
 Compression detect(base::Bytes head);
 
-/// Unpacks `source`, which is borrowed. Concatenated gzip members, zstd frames (skippable ones too),
-/// xz and bzip2 streams are one stream. read() throws Corrupt for a cut stream, a wrong checksum or
-/// size, and for anything that follows the stream; Invalid above limits.unpacked_bytes; Unsupported
-/// for a window or dictionary above the limits. An empty source is an empty stream only for kNone.
-/// [RFC 1952, RFC 8878; spec: security 4]
+/// Unpacks `source`, which is borrowed. Concatenated gzip members, zstd frames (skippable ones
+/// too), xz and bzip2 streams are one stream. read() throws Corrupt for a cut stream, a wrong
+/// checksum or size, and for anything that follows the stream; Invalid above limits.unpacked_bytes;
+/// Unsupported for a window or dictionary above the limits. An empty source is an empty stream only
+/// for kNone. [RFC 1952, RFC 8878; spec: security 4]
 std::unique_ptr<base::Source> decompress(base::Source& source, Compression compression,
                                          const Limits& limits = {});
 

@@ -284,8 +284,8 @@ const sys::Root* Directories::lower() {
   return *lower_;
 }
 
-// Whether the lower layers' directory of the same path shows through: no opaque directory above, and
-// directories there all the way.
+// Whether the lower layers' directory of the same path shows through: no opaque directory above,
+// and directories there all the way.
 bool Directories::lower_visible(Node& node) {
   if (lower() == nullptr) return false;
   std::vector<Node*> way;
@@ -387,9 +387,8 @@ void Directories::flush() {
   std::sort(order.begin(), order.end(),
             [](const Node* a, const Node* b) { return a->depth > b->depth; });
   for (Node* node : order)
-    base::with_context(base::printable(path_of(*node), 200), [&] {
-      maker_.apply_to_directory(fd(*node), *node->pending);
-    });
+    base::with_context(base::printable(path_of(*node), 200),
+                       [&] { maker_.apply_to_directory(fd(*node), *node->pending); });
   open_.clear();
   nodes_.clear();
   last_node_ = nullptr;

@@ -19,11 +19,11 @@ namespace layer {
 /// leaving the tree, keeps the descriptors of the last ones used, and remembers what metadata each
 /// must have in the end (children would disturb times, and modes might keep us out).
 ///
-/// It walks by itself, one component at a time with O_NOFOLLOW, and resolves links in the tree as if
-/// its root were "/". Paths may be longer than PATH_MAX. In a layer, a directory that the tar did not
-/// mention is taken from the lower layers: its metadata when it is a directory there, its target when
-/// it is a link. Memory is bounded: above Options::max_nodes everything pending is applied and forgotten, and
-/// what is needed again is read back from the tree.
+/// It walks by itself, one component at a time with O_NOFOLLOW, and resolves links in the tree as
+/// if its root were "/". Paths may be longer than PATH_MAX. In a layer, a directory that the tar
+/// did not mention is taken from the lower layers: its metadata when it is a directory there, its
+/// target when it is a link. Memory is bounded: above Options::max_nodes everything pending is
+/// applied and forgotten, and what is needed again is read back from the tree.
 ///
 /// Internal to the room; one thread.
 class Directories {
@@ -50,8 +50,8 @@ class Directories {
   Directories(const Directories&) = delete;
   Directories& operator=(const Directories&) = delete;
 
-  /// Where `path` belongs; missing parents are made. Cleans the path lexically first. Throws Invalid
-  /// when a parent is something else, and (in a layer) when the path climbs above the root.
+  /// Where `path` belongs; missing parents are made. Cleans the path lexically first. Throws
+  /// Invalid when a parent is something else, and (in a layer) when the path climbs above the root.
   Spot locate(std::string_view path);
   /// Where `path` is in the tree, or nullopt: nothing is made, lower layers are not looked at.
   std::optional<Spot> find(std::string_view path);
@@ -65,8 +65,8 @@ class Directories {
   /// Two at once.
   std::pair<int, int> fds(Node& first, Node& second);
 
-  /// The directory at `spot`, made if need be; what is there and is not a directory is replaced, and
-  /// in a layer hides the lower one. The pending metadata become `attributes`.
+  /// The directory at `spot`, made if need be; what is there and is not a directory is replaced,
+  /// and in a layer hides the lower one. The pending metadata become `attributes`.
   Node& make_directory(Spot& spot, const Attributes& attributes);
   /// Removes whatever is at `spot` so that something else can take the name. The spot is renewed.
   void clear(Spot& spot);
@@ -105,8 +105,8 @@ class Directories {
 
   std::vector<std::string> clean(std::string_view path) const;
   Node* walk(std::vector<std::string> components, bool create);
-  Node* child(Node& parent, const std::string& name, bool create,
-              std::vector<std::string>& rest, int& links);
+  Node* child(Node& parent, const std::string& name, bool create, std::vector<std::string>& rest,
+              int& links);
   Node* missing(Node& parent, const std::string& name, std::vector<std::string>& rest, int& links);
   Node& add(Node& parent, const std::string& name, std::optional<Attributes> pending);
   Node& load(Node& parent, const std::string& name);

@@ -7,8 +7,8 @@
 //   .wh.x         whiteout     nothing          nothing          opaque
 //   .wh..wh..opq                                                 opaque
 //
-// So a whiteout hides lower layers only, wherever it stands, and a directory that takes the place of
-// something else does not let the lower directory of that name show through.
+// So a whiteout hides lower layers only, wherever it stands, and a directory that takes the place
+// of something else does not let the lower directory of that name show through.
 
 #include "store/layer/extract.h"
 
@@ -137,8 +137,7 @@ class LayerExtractor {
     std::optional<std::string> path = directories_.find_lower(link);
     if (!path) throw base::Error(base::Code::kInvalid, "there is no such file", "layer-entry");
     sys::RootedPath lower(*path);
-    sys::UniqueFd from =
-        directories_.lower()->open_at(lower.parent(), O_RDONLY | O_DIRECTORY);
+    sys::UniqueFd from = directories_.lower()->open_at(lower.parent(), O_RDONLY | O_DIRECTORY);
     Directories::Spot target = directories_.locate(*path);
     if (!maker_.copy(from.get(), target.name.c_str(), directories_.fd(*target.directory)))
       invalid("the name is taken");

@@ -16,7 +16,8 @@ namespace layer {
 
 /// Gives the merged view of the layers below, or nullptr when there are none. Called at most once,
 /// when first needed (a parent directory without an entry, a hard link to a file of a lower layer),
-/// so layers can be unpacked in parallel and the few that need it wait. The Root stays the callee's.
+/// so layers can be unpacked in parallel and the few that need it wait. The Root stays the
+/// callee's.
 using LowerView = std::function<const sys::Root*()>;
 
 /// Names of the attributes that stand for what an ordinary user cannot make.
@@ -62,10 +63,10 @@ struct ExtractResult {
 /// own form: a whiteout becomes a character device 0:0, an opaque marker an attribute. Whiteouts
 /// hide lower layers only, wherever they stand in the tar; of several entries for one name the last
 /// wins. Reads `tar` to its end, so a hash or checksum beside it is complete.
-/// Nobody else may reach `destination` meanwhile (0700 staging). On an exception the tree is partial
-/// and the caller removes it. Throws Invalid (message names member and rule), Corrupt, Unsupported
-/// (an owner the user namespace cannot map), Cancelled, SystemError.
-/// [OCI image-spec layer.md; spec: security 3]
+/// Nobody else may reach `destination` meanwhile (0700 staging). On an exception the tree is
+/// partial and the caller removes it. Throws Invalid (message names member and rule), Corrupt,
+/// Unsupported (an owner the user namespace cannot map), Cancelled, SystemError. [OCI image-spec
+/// layer.md; spec: security 3]
 ExtractResult extract(base::Source& tar, const sys::Root& destination,
                       const ExtractOptions& options = {});
 

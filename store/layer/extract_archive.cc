@@ -29,7 +29,8 @@ class ArchiveExtractor {
                                   .always_chown = true,
                                   .keep_free_bytes = options.keep_free_bytes,
                                   .stop = options.stop}),
-        directories_(destination, maker_, {.max_directories = options.limits.entries,
+        directories_(destination, maker_,
+                     {.max_directories = options.limits.entries,
                       .max_nodes = options.limits.directories_in_memory}) {}
 
   ExtractResult run() {

@@ -54,8 +54,9 @@ std::array<struct timespec, 2> times_of(const TarTime& mtime) {
                                  error == EINVAL ? " is not mapped in this user namespace"
                                                  : " cannot be set by this user"),
                        "owner-unmapped");
-  unmapped.add_help("give this user more ids in /etc/subuid and /etc/subgid, or use the "
-                    "single-id mode");
+  unmapped.add_help(
+      "give this user more ids in /etc/subuid and /etc/subgid, or use the "
+      "single-id mode");
   throw unmapped;
 }
 
@@ -102,8 +103,8 @@ void FileMaker::write_piece(int fd, base::Bytes piece, uint64_t offset, bool fin
     base::Bytes part = find_holes ? piece.first(std::min(piece.size(), kHoleUnit)) : piece;
     if (!find_holes || !all_zero(part)) {
       for (size_t done = 0; done < part.size();) {
-        ssize_t n = ::pwrite(fd, part.data() + done, part.size() - done,
-                             static_cast<off_t>(offset + done));
+        ssize_t n =
+            ::pwrite(fd, part.data() + done, part.size() - done, static_cast<off_t>(offset + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) base::throw_errno("write");
         done += static_cast<size_t>(n);
@@ -181,8 +182,8 @@ bool FileMaker::make_file(int dir, const char* name, const Attributes& attribute
   // Attributes can only be set on what we may write, so the mode comes later when there are any.
   bool plain = xattrs.empty() && !options_.single_id;
   mode_t first_mode = plain ? attributes.mode & 0777 : 0600;
-  sys::UniqueFd fd(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                            first_mode));
+  sys::UniqueFd fd(
+      ::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, first_mode));
   if (!fd) {
     if (errno == EEXIST) return false;
     base::throw_errno("create file");
@@ -209,8 +210,7 @@ bool FileMaker::finish_special(int dir, const char* name, bool is_link,
   // Nobody else works in this tree, and what has this name is ours and not a link.
   if (!is_link && ::fchmodat(dir, name, attributes.mode, 0) < 0) base::throw_errno("change mode");
   auto times = times_of(attributes.mtime);
-  if (::utimensat(dir, name, times.data(), AT_SYMLINK_NOFOLLOW) < 0)
-    base::throw_errno("set times");
+  if (::utimensat(dir, name, times.data(), AT_SYMLINK_NOFOLLOW) < 0) base::throw_errno("set times");
   return true;
 }
 
@@ -232,8 +232,7 @@ bool FileMaker::make_node(int dir, const char* name, mode_t type, dev_t device,
   // In a user namespace: an empty file that the writer turns back into the device.
   std::string number = base::str(S_ISCHR(type) ? "c:" : "b:", static_cast<unsigned>(major(device)),
                                  ":", static_cast<unsigned>(minor(device)));
-  sys::UniqueFd fd(
-      ::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  sys::UniqueFd fd(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) {
     if (errno == EEXIST) return false;
     base::throw_errno("create file");
@@ -296,8 +295,7 @@ bool FileMaker::copy(int from_dir, const char* name, int dir) {
     return make_node(dir, name, st.st_mode & S_IFMT, st.st_rdev, attributes, xattrs);
   }
   sys::UniqueFd from = sys::open_nofollow_at(from_dir, name, O_RDONLY);
-  sys::UniqueFd to(
-      ::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  sys::UniqueFd to(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!to) {
     if (errno == EEXIST) return false;
     base::throw_errno("create file");
@@ -354,8 +352,7 @@ void FileMaker::apply_to_link(int dir, const char* name, const struct stat& now,
       ::fchmodat(dir, name, attributes.mode, 0) < 0)
     base::throw_errno("change mode");
   auto times = times_of(attributes.mtime);
-  if (::utimensat(dir, name, times.data(), AT_SYMLINK_NOFOLLOW) < 0)
-    base::throw_errno("set times");
+  if (::utimensat(dir, name, times.data(), AT_SYMLINK_NOFOLLOW) < 0) base::throw_errno("set times");
 }
 
 }  // namespace layer

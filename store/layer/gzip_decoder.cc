@@ -98,8 +98,7 @@ class GzipDecoder : public base::Source {
       check(isal_inflate(state_.get()));
       input_.consume(packed.size() - state_->avail_in);
       bool progress = state_->avail_out != room || state_->avail_in != packed.size();
-      if (!progress && state_->block_state != ISAL_BLOCK_FINISH)
-        corrupt("the stream is cut short");
+      if (!progress && state_->block_state != ISAL_BLOCK_FINISH) corrupt("the stream is cut short");
     }
     if (state_->block_state == ISAL_BLOCK_FINISH) {
       in_member_ = false;

@@ -16,8 +16,8 @@ namespace layer {
 using PaxRecords = std::map<std::string, std::string, std::less<>>;
 
 /// All records of one extended header; of equal keys the last wins. The pairs of GNU sparse format
-/// 0.0 (repeated keys) come joined with commas under "GNU.sparse.map". nullopt when a length lies, a
-/// record has no "=" or newline, or a name holds a NUL.
+/// 0.0 (repeated keys) come joined with commas under "GNU.sparse.map". nullopt when a length lies,
+/// a record has no "=" or newline, or a name holds a NUL.
 std::optional<PaxRecords> parse_pax(std::string_view data);
 
 /// A decimal number with an optional sign that fits in 64 bits.

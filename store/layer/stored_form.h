@@ -19,8 +19,8 @@ struct StoredForm {
 };
 
 /// Takes the attributes apart: overlay's are obeyed and removed, a device or owner kept as an
-/// attribute is put back, labels that belong to a host are removed. Throws Unsupported for redirects
-/// and metacopies.
+/// attribute is put back, labels that belong to a host are removed. Throws Unsupported for
+/// redirects and metacopies.
 StoredForm stored_form(const struct stat& st, sys::Xattrs xattrs);
 
 }  // namespace layer

@@ -11,7 +11,7 @@ bool checksum_matches(Block block) {
   if ((block[148] & 0x80) != 0 || !stored) return false;  // octal only
   int64_t sum_unsigned = 0;
   int64_t sum_signed = 0;
-  for (size_t i = 0; i < kBlock; ++i) {
+  for (size_t i = 0; i < kBlockBytes; ++i) {
     char c = i >= 148 && i < 156 ? ' ' : block[i];
     sum_unsigned += static_cast<unsigned char>(c);
     sum_signed += static_cast<signed char>(c);
@@ -42,8 +42,7 @@ Dialect dialect_of(Block block) {
   std::string_view magic = field(block, 257, 6);
   if (magic == std::string_view("ustar\0", 6))
     return field(block, 508, 4) == std::string_view("tar\0", 4) ? Dialect::kStar : Dialect::kUstar;
-  if (magic == "ustar " && field(block, 263, 2) == std::string_view(" \0", 2))
-    return Dialect::kGnu;
+  if (magic == "ustar " && field(block, 263, 2) == std::string_view(" \0", 2)) return Dialect::kGnu;
   return Dialect::kV7;
 }
 

@@ -23,16 +23,17 @@ namespace layer {
 //
 //   GNU: 345 12 atime, 357 12 ctime, 386 4x24 sparse map, 482 1 more follows, 483 12 real size
 
-inline constexpr size_t kBlock = 512;
-using Block = std::span<const char, kBlock>;
+inline constexpr size_t kBlockBytes = 512;
+using Block = std::span<const char, kBlockBytes>;
 
 enum class Dialect { kUnknown, kV7, kUstar, kStar, kGnu };
 
 /// The dialect, or kUnknown when the checksum is neither the unsigned nor the signed sum.
 Dialect dialect_of(Block block);
 
-/// A number field: octal text between blanks and NULs, or two's complement base 256 when the top bit
-/// is set. An empty field is 0. nullopt for anything else, and for what does not fit in 64 bits.
+/// A number field: octal text between blanks and NULs, or two's complement base 256 when the top
+/// bit is set. An empty field is 0. nullopt for anything else, and for what does not fit in 64
+/// bits.
 std::optional<int64_t> parse_number(std::string_view field);
 
 /// A text field up to its first NUL.

@@ -140,21 +140,21 @@ class TarReader::State : public base::Source {
   bool strict_;
   bool ended_ = false;
   bool seen_global_ = false;
-  std::string name_;             // of the member being read, for messages
+  std::string name_;  // of the member being read, for messages
   uint64_t header_offset_ = 0;
   uint64_t entries_ = 0;
-  uint64_t total_ = 0;           // content of all members so far
+  uint64_t total_ = 0;  // content of all members so far
 
-  uint64_t stored_ = 0;          // bytes of the current member still in the archive
+  uint64_t stored_ = 0;  // bytes of the current member still in the archive
   uint64_t padding_ = 0;
-  uint64_t position_ = 0;        // in the content, holes included
-  uint64_t size_ = 0;            // of the content, holes included
+  uint64_t position_ = 0;          // in the content, holes included
+  uint64_t size_ = 0;              // of the content, holes included
   std::vector<SparseRegion> map_;  // data regions; empty for ordinary members
   size_t region_ = 0;
   bool sparse_ = false;
   TarTime mtime_;
   uint64_t xattr_bytes_ = 0;
-  base::Bytes piece_;            // what read() has not given yet
+  base::Bytes piece_;  // what read() has not given yet
 };
 
 int64_t TarReader::State::number(Block block, size_t offset, size_t size, const char* name) {
@@ -207,24 +207,24 @@ Header TarReader::State::parse_header(Block block) {
 std::optional<Header> TarReader::State::read_header() {
   name_.clear();
   header_offset_ = window_.offset();
-  std::string_view bytes = window_.peek(kBlock);
+  std::string_view bytes = window_.peek(kBlockBytes);
   if (bytes.empty()) return std::nullopt;
-  if (bytes.size() < kBlock) cut("a header");
-  Block block(bytes.data(), kBlock);
+  if (bytes.size() < kBlockBytes) cut("a header");
+  Block block(bytes.data(), kBlockBytes);
   bool zero = std::all_of(block.begin(), block.end(), [](char c) { return c == 0; });
   if (!zero) {
     Header header = parse_header(block);
-    window_.consume(kBlock);
+    window_.consume(kBlockBytes);
     return header;
   }
-  window_.consume(kBlock);
-  bytes = window_.peek(kBlock);
+  window_.consume(kBlockBytes);
+  bytes = window_.peek(kBlockBytes);
   if (bytes.empty()) return std::nullopt;
-  if (bytes.size() < kBlock) cut("the end-of-archive blocks");
-  bytes = bytes.substr(0, kBlock);
+  if (bytes.size() < kBlockBytes) cut("the end-of-archive blocks");
+  bytes = bytes.substr(0, kBlockBytes);
   if (!std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; }))
     invalid("a block of zeros is followed by something else");
-  window_.consume(kBlock);
+  window_.consume(kBlockBytes);
   return std::nullopt;
 }
 
@@ -257,7 +257,7 @@ std::string TarReader::State::read_special(int64_t size, uint64_t limit, const c
   if (static_cast<uint64_t>(size) > limit)
     invalid(base::str(what, " of ", size, " bytes, the limit is ", limit));
   stored_ = static_cast<uint64_t>(size);
-  padding_ = (kBlock - stored_ % kBlock) % kBlock;
+  padding_ = (kBlockBytes - stored_ % kBlockBytes) % kBlockBytes;
   std::string text;
   text.reserve(stored_);
   while (stored_ > 0) {
@@ -319,7 +319,7 @@ void TarReader::State::begin_content(const Header& header) {
     size = static_cast<uint64_t>(header.size);
   }
   stored_ = size_ = size;
-  padding_ = (kBlock - size % kBlock) % kBlock;
+  padding_ = (kBlockBytes - size % kBlockBytes) % kBlockBytes;
   position_ = 0;
   sparse_ = false;
   map_.clear();
@@ -349,8 +349,8 @@ void TarReader::State::begin_sparse(const PaxRecords& records, Header& header) {
   std::string block;
   auto read_block = [&]() -> std::string_view {
     block.clear();
-    while (block.size() < kBlock) {
-      base::Bytes piece = physical_piece(kBlock - block.size());
+    while (block.size() < kBlockBytes) {
+      base::Bytes piece = physical_piece(kBlockBytes - block.size());
       if (piece.empty()) return {};
       block += base::as_text(piece);
     }
@@ -406,8 +406,7 @@ void TarReader::State::classify(const Header& header, Entry& entry) {
 }
 
 void TarReader::State::check_limits(const Entry& entry) {
-  if (++entries_ > limits_.entries)
-    invalid(base::str("more than ", limits_.entries, " members"));
+  if (++entries_ > limits_.entries) invalid(base::str("more than ", limits_.entries, " members"));
   if (entry.size > limits_.unpacked_bytes - total_)
     throw base::Error(base::Code::kInvalid,
                       base::str("tar: ", where(), ": content above the limit of ",

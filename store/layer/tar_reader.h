@@ -10,8 +10,9 @@
 
 namespace layer {
 
-/// Whose archive it is. kImage: a layer, held to the letter. kArchive: a user's archive given to ADD,
-/// read as Go's archive/tar reads it, so that the same files are archives and give the same tree.
+/// Whose archive it is. kImage: a layer, held to the letter. kArchive: a user's archive given to
+/// ADD, read as Go's archive/tar reads it, so that the same files are archives and give the same
+/// tree.
 enum class Strictness { kImage, kArchive };
 
 /// Seconds and nanoseconds since 1970; nsec is 0..999,999,999 also before 1970.
@@ -29,12 +30,12 @@ enum class EntryType { kFile, kDirectory, kSymlink, kHardlink, kChar, kBlock, kF
 struct Entry {
   std::string path;
   EntryType type = EntryType::kFile;
-  uint32_t mode = 0;   ///< 07777 bits
-  int64_t uid = 0;     ///< 0..2^32-2 with kImage; kArchive leaves the check to who uses it
+  uint32_t mode = 0;  ///< 07777 bits
+  int64_t uid = 0;    ///< 0..2^32-2 with kImage; kArchive leaves the check to who uses it
   int64_t gid = 0;
-  uint64_t size = 0;   ///< bytes body() will give, holes included; 0 unless kFile
+  uint64_t size = 0;  ///< bytes body() will give, holes included; 0 unless kFile
   TarTime mtime;
-  std::string link;    ///< target of kSymlink and kHardlink
+  std::string link;  ///< target of kSymlink and kHardlink
   uint32_t dev_major = 0;
   uint32_t dev_minor = 0;
   std::map<std::string, std::string> xattrs;  ///< SCHILY.xattr.*, name without the prefix

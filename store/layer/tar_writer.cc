@@ -19,7 +19,7 @@ constexpr size_t kBufferSize = 1 << 20;
 constexpr uint64_t kMaxOctal7 = 07777777;
 constexpr uint64_t kMaxOctal11 = 077777777777;
 
-using HeaderBytes = std::array<char, kBlock>;
+using HeaderBytes = std::array<char, kBlockBytes>;
 
 // `width` - 1 digits and a NUL; 0 for what a pax record says instead.
 void put_octal(HeaderBytes& header, size_t offset, size_t width, uint64_t value) {
@@ -80,8 +80,7 @@ std::string pax_records(const Entry& entry, bool path_fits) {
   if (entry.size > kMaxOctal11) append_pax(records, "size", std::to_string(entry.size));
   if (static_cast<uint64_t>(entry.uid) > kMaxOctal7)
     append_pax(records, "uid", std::to_string(entry.uid));
-  for (const auto& [name, value] : entry.xattrs)
-    append_pax(records, "SCHILY.xattr." + name, value);
+  for (const auto& [name, value] : entry.xattrs) append_pax(records, "SCHILY.xattr." + name, value);
   return records;
 }
 
@@ -114,8 +113,8 @@ void TarWriter::write(base::Bytes bytes) {
 }
 
 void TarWriter::pad() {
-  static constexpr char kZeros[kBlock] = {};
-  put({kZeros, (kBlock - bytes_ % kBlock) % kBlock});
+  static constexpr char kZeros[kBlockBytes] = {};
+  put({kZeros, (kBlockBytes - bytes_ % kBlockBytes) % kBlockBytes});
 }
 
 void TarWriter::write_from(int fd, uint64_t size, const std::string& name) {
@@ -178,7 +177,7 @@ void TarWriter::begin(const Entry& entry) {
 
 void TarWriter::finish() {
   pad();
-  static constexpr char kZeros[2 * kBlock] = {};
+  static constexpr char kZeros[2 * kBlockBytes] = {};
   put({kZeros, sizeof kZeros});
   flush();
 }

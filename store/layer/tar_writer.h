@@ -13,12 +13,13 @@ class TarWriter {
  public:
   explicit TarWriter(base::Sink& out);
 
-  /// The header; for a file, exactly entry.size bytes of content must follow. Seconds of mtime only.
+  /// The header; for a file, exactly entry.size bytes of content must follow. Seconds of mtime
+  /// only.
   void begin(const Entry& entry);
   /// Content of the current member.
   void write(base::Bytes bytes);
-  /// Content of the current member, read from `fd` to the size that was announced. Throws Unavailable
-  /// when there are more or fewer bytes.
+  /// Content of the current member, read from `fd` to the size that was announced. Throws
+  /// Unavailable when there are more or fewer bytes.
   void write_from(int fd, uint64_t size, const std::string& name);
   /// The end-of-archive blocks; hands everything to the sink.
   void finish();

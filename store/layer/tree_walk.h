@@ -10,19 +10,19 @@
 
 namespace layer {
 
-/// Goes through a tree in pre-order, names sorted by their bytes, by descriptors alone, whatever the
-/// depth. Internal to the room.
+/// Goes through a tree in pre-order, names sorted by their bytes, by descriptors alone, whatever
+/// the depth. Internal to the room.
 ///
 ///   TreeWalk walk(root);
 ///   while (const TreeWalk::Item* item = walk.next()) ...
 class TreeWalk {
  public:
   struct Item {
-    std::string path;         ///< "a/b", relative to the tree's root
-    std::string name;         ///< "b"
-    int directory = -1;       ///< where it is
-    struct stat st = {};      ///< of the thing itself
-    sys::UniqueFd fd;         ///< open for reading when it is a directory
+    std::string path;     ///< "a/b", relative to the tree's root
+    std::string name;     ///< "b"
+    int directory = -1;   ///< where it is
+    struct stat st = {};  ///< of the thing itself
+    sys::UniqueFd fd;     ///< open for reading when it is a directory
     bool is_whiteout() const { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
     bool is_directory() const { return S_ISDIR(st.st_mode); }
   };
@@ -37,7 +37,7 @@ class TreeWalk {
 
  private:
   struct Level {
-    sys::UniqueFd fd;  // closed while far above the current level
+    sys::UniqueFd fd;                // closed while far above the current level
     std::vector<std::string> names;  // reversed
     size_t path_size = 0;
     dev_t device = 0;

@@ -13,7 +13,7 @@ namespace layer {
 struct VerifyOptions {
   Limits limits;
   size_t max_differences = 100;  ///< stop looking after that many
-  bool single_id = false;        ///< as in ExtractOptions: links and fifos have no owner of their own
+  bool single_id = false;  ///< as in ExtractOptions: links and fifos have no owner of their own
   std::stop_token stop;
 };
 

@@ -104,8 +104,8 @@ class TreeWriter {
 
   // True when another name of the same file was written before.
   bool write_link(const TreeWalk::Item& item) {
-    auto [first, is_new] = first_paths_.emplace(std::pair(item.st.st_dev, item.st.st_ino),
-                                                item.path);
+    auto [first, is_new] =
+        first_paths_.emplace(std::pair(item.st.st_dev, item.st.st_ino), item.path);
     if (is_new) return false;
     sys::UniqueFd fd;
     if (S_ISREG(item.st.st_mode)) fd = open_for_reading(item.directory, item.name.c_str());

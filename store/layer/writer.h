@@ -14,7 +14,8 @@ namespace layer {
 struct WriteOptions {
   /// Modification times above this are lowered to it (SOURCE_DATE_EPOCH), in seconds.
   std::optional<int64_t> clamp_mtime;
-  /// The tree is a plain directory tree (a merged view): no whiteouts, character devices 0:0 refused.
+  /// The tree is a plain directory tree (a merged view): no whiteouts, character devices 0:0
+  /// refused.
   bool plain = false;
   std::stop_token stop;
 };
@@ -38,13 +39,14 @@ struct WriteResult {
 ///   from 8 GiB, attributes, times before 1970), records sorted, no name, time or process id in it.
 /// - mtime in whole seconds (as the reference: sub-second times would need a pax header for nearly
 ///   every file); no atime, ctime or user names. Of hard links the first path is the file.
-/// - Attributes: all but overlay's, torte's own, SELinux labels and IMA/EVM (they belong to a host).
+/// - Attributes: all but overlay's, torte's own, SELinux labels and IMA/EVM (they belong to a
+/// host).
 ///   kDeviceXattr and kOwnerXattr are turned back into what they stand for.
 /// - Two zero blocks at the end, no further padding.
 ///
-/// Throws Unsupported for overlay redirects and metacopies (the tree does not hold all its content),
-/// Unavailable when a file changes while it is read, Cancelled, SystemError. Any depth of tree.
-/// [design, Decided 3; spec: performance 2.2]
+/// Throws Unsupported for overlay redirects and metacopies (the tree does not hold all its
+/// content), Unavailable when a file changes while it is read, Cancelled, SystemError. Any depth of
+/// tree. [design, Decided 3; spec: performance 2.2]
 WriteResult write_tree(const sys::Root& tree, base::Sink& out, const WriteOptions& options = {});
 
 }  // namespace layer

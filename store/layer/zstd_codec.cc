@@ -53,10 +53,10 @@ class ZstdDecoder : public base::Source {
   [[noreturn]] void fail(size_t status) const {
     ZSTD_ErrorCode code = ZSTD_getErrorCode(status);
     if (code == ZSTD_error_frameParameter_windowTooLarge)
-      throw base::Error(base::Code::kUnsupported,
-                        base::str("zstd: the window is larger than the limit of 2^", window_log_,
-                                  " bytes"),
-                        "zstd-window");
+      throw base::Error(
+          base::Code::kUnsupported,
+          base::str("zstd: the window is larger than the limit of 2^", window_log_, " bytes"),
+          "zstd-window");
     bool between = !in_frame_ && started_ && code == ZSTD_error_prefix_unknown;
     throw base::Error(base::Code::kCorrupt,
                       base::str("zstd: ", between ? "other data after the end of the stream"

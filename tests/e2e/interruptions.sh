@@ -30,11 +30,11 @@ got=0; wait "$build" || got=$?
 equal "$got" 130 "status after SIGINT"
 ok torte fsck
 
-step "SIGTERM ends it too"
+step "SIGTERM ends it too: cancelled is 130, whoever asked"
 start
 kill -TERM "$build"
 got=0; wait "$build" || got=$?
-equal "$got" 143 "status after SIGTERM"
+equal "$got" 130 "status after SIGTERM"
 
 step "kill -9 in the middle of a step: nothing survives it"
 start
@@ -54,7 +54,7 @@ prints kept
 
 step "what the killed build left is cleaned up"
 ok torte prune
-[ -z "$(ls -A "$store/staging" 2>/dev/null)" ] || fail "left in staging: $(ls "$store/staging")"
+[ -z "$(ls "$store/staging")" ] || fail "left in staging: $(ls "$store/staging")"
 
 step "two builds at once in one store"
 for n in 1 2; do

@@ -3,23 +3,21 @@
 base_image
 recipe <<'R'
 FROM base
-RUN head -c 60000000 /dev/zero >/big
+RUN dd if=/dev/zero of=/big bs=1M count=60
 R
 
-step "a read-only store is named as such, and can still be read"
-if [ "$(id -u)" = 0 ]; then
+if [ "$(id -u)" = 0 ]; then  # an ordinary user's torte is root of its own files: modes do not stop it
+  step "a read-only store is named as such, and can still be read"
   mount --bind "$store" "$store"
   mount -o remount,bind,ro "$store"
-else
-  chmod -R a-w "$store"
+  status 1 torte build -t more "$work/context"
+  says "error:" "$store"
+  grep -qiE 'read-only' "$work/err" || fail "the reason is not said"
+  ok torte images
+  prints base
+  umount "$store"
+  ok torte run --rm base true
 fi
-status 1 torte build -t more "$work/context"
-says "error:" "$store"
-grep -qiE 'read-only|permission denied|not writable' "$work/err" || fail "the reason is not said"
-ok torte images
-prints base
-if [ "$(id -u)" = 0 ]; then umount "$store"; else chmod -R u+w "$store"; fi
-ok torte run --rm base true
 
 step "a store of a format we do not know is left alone"
 cp "$store/version" "$work/version"
@@ -31,7 +29,7 @@ ok torte images
 
 step "a file in the place of a directory"
 : >"$work/file"
-status 1 "$TORTE" --root "$work/file/store" images
+status 1 "$TORTE" --root "$work/file/store" build -t x "$work/base"
 says "$work/file"
 
 if [ "$(id -u)" = 0 ]; then
@@ -41,7 +39,7 @@ if [ "$(id -u)" = 0 ]; then
   cp -a "$store" "$work/small/store"
   small() { "$TORTE" --root "$work/small/store" --run-root "$work/run" "$@"; }
   status 1 small build -t big "$work/context"
-  grep -qi 'no space left' "$work/err" || fail "nothing about space is said"
+  says "no space left on the file system of $work/small/store"
   ok small fsck
   ok small run --rm base true
   mount -o remount,size=200m "$work/small"

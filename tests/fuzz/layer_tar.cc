@@ -1,5 +1,5 @@
-// Any bytes as a layer and as a user's archive: read, unpacked, and what came out written again. The
-// tree must be whole enough to be written, and its canonical tar must unpack to the same tree.
+// Any bytes as a layer and as a user's archive: read, unpacked, and what came out written again.
+// The tree must be whole enough to be written, and its canonical tar must unpack to the same tree.
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,24 +45,24 @@ void read(std::string_view bytes, layer::Strictness strictness) {
 
 /// Puts right checksums where headers seem to be, so that mutated headers get past the first check.
 std::string repaired(std::string_view bytes) {
-  constexpr size_t kBlock = 512;
+  constexpr size_t kBlockBytes = 512;
   std::string tar(bytes);
-  for (size_t at = 0; at + kBlock <= tar.size();) {
-    if (tar.find_first_not_of('\0', at) >= at + kBlock) {
-      at += kBlock;
+  for (size_t at = 0; at + kBlockBytes <= tar.size();) {
+    if (tar.find_first_not_of('\0', at) >= at + kBlockBytes) {
+      at += kBlockBytes;
       continue;
     }
     std::fill_n(tar.begin() + static_cast<ptrdiff_t>(at) + 148, 8, ' ');
     unsigned sum = 0;
-    for (size_t i = at; i < at + kBlock; ++i) sum += static_cast<unsigned char>(tar[i]);
+    for (size_t i = at; i < at + kBlockBytes; ++i) sum += static_cast<unsigned char>(tar[i]);
     for (size_t i = at + 154; i-- > at + 148; sum >>= 3)
       tar[i] = static_cast<char>('0' + (sum & 7));
     tar[at + 154] = '\0';
     std::optional<int64_t> size = layer::parse_number(std::string_view(tar).substr(at + 124, 12));
     char type = tar[at + 156];
-    at += kBlock;
+    at += kBlockBytes;
     if (size && *size > 0 && *size < 1 << 20 && (type < '1' || type > '6'))
-      at += (static_cast<size_t>(*size) + kBlock - 1) / kBlock * kBlock;
+      at += (static_cast<size_t>(*size) + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
   }
   return tar;
 }
@@ -73,7 +73,8 @@ class Scratch {
     std::string pattern = "/dev/shm/torte-fuzz-XXXXXX";
     CHECK(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
-    for (const char* name : {"a", "b", "canary"}) CHECK(::mkdir((path_ + "/" + name).c_str(), 0700) == 0);
+    for (const char* name : {"a", "b", "canary"})
+      CHECK(::mkdir((path_ + "/" + name).c_str(), 0700) == 0);
   }
   ~Scratch() {
     CHECK(std::filesystem::is_empty(path_ + "/canary"));

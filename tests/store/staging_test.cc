@@ -15,10 +15,7 @@ using store::Access;
 using store::Store;
 
 size_t entries(const std::filesystem::path& staging) {
-  size_t count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(staging))
-    count += !entry.path().filename().string().starts_with('.');
-  return count;
+  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(staging), {}));
 }
 
 TEST(StagingDir, IsPrivateAndGoneAtTheEnd) {

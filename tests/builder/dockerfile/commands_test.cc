@@ -106,9 +106,10 @@ TEST(CommandRun, RefusesBadFlagsAtTheirPlace) {
   }
 }
 
-TEST(CommandRunR1, RefusesEmptyCommands) {
-  for (const char* line : {"RUN", "RUN []", "CMD", "ENTRYPOINT"})
+TEST(CommandRunR1, RefusesEmptyCommandsButForTheShellsOwn) {
+  for (const char* line : {"RUN []", "CMD", "ENTRYPOINT"})
     EXPECT_THAT(step_errors(line), ElementsAre("missing-argument")) << line;
+  EXPECT_THAT(step_errors("RUN"), IsEmpty());
   EXPECT_THAT(step_errors("CMD []\nENTRYPOINT []"), IsEmpty());
 }
 

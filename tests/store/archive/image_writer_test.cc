@@ -109,6 +109,27 @@ TEST(ImageWriter, DirectoriesKeepOtherImagesAndMoveNames) {
   EXPECT_EQ(layout->index().manifests.size(), 2u);
 }
 
+TEST(ImageWriter, BlobsMayBeNamedBySha512) {
+  LayoutFixture fixture;
+  base::Sha512 hash;
+  hash.write(base::as_bytes(fixture.layer));
+  fixture.manifest.layers[0].digest = oci::Digest::parse("sha512:" + hash.finish_hex());
+  support::TempDir dir;
+  base::StringSink sink;
+  auto writer = archive::write_oci_archive(sink);
+  add(*writer, fixture, {oci::Reference::parse("a:1")});
+  writer->finish();
+  dir.write("a.tar", sink.text());
+  writer = archive::write_oci_directory(dir / "d");
+  add(*writer, fixture, {oci::Reference::parse("a:1")});
+  writer->finish();
+  for (const char* name : {"a.tar", "d"}) {
+    auto layout = ImageLayout::open(dir / name);
+    auto image = layout->get_image("a:1", kPlatform);
+    EXPECT_EQ(base::read_all(*layout->open_blob(image.manifest.layers[0]), 1 << 20), fixture.layer);
+  }
+}
+
 TEST(ImageWriter, RefusesBlobsThatAreNotWhatTheySay) {
   base::StringSink sink;
   auto writer = archive::write_oci_archive(sink);

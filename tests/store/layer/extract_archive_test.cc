@@ -55,8 +55,8 @@ TEST_F(ExtractArchive, WhiteoutNamesHaveNoMeaning) {
 }
 
 TEST_F(ExtractArchive, OwnersComeFromTheArchiveOrTheOption) {
-  std::string tar = member({.name = "p/f", .mode = 04755, .uid = 5, .gid = 6}, "") +
-                    soft_link("s", "f") + end();
+  std::string tar =
+      member({.name = "p/f", .mode = 04755, .uid = 5, .gid = 6}, "") + soft_link("s", "f") + end();
   add(tar);
   EXPECT_EQ(stat("p/f")->st_uid, 5u);
   EXPECT_EQ(stat("p")->st_uid, 0u);
@@ -131,7 +131,8 @@ TEST_F(ExtractArchive, SparseMembersKeepTheirHoles) {
 }
 
 TEST_F(ExtractArchive, TimesBeyondTheReferencesBecome1970) {
-  add(member({.name = "a", .mtime = -5}, "") + member({.name = "b", .mtime = int64_t{1} << 42}, "") +
+  add(member({.name = "a", .mtime = -5}, "") +
+      member({.name = "b", .mtime = int64_t{1} << 42}, "") +
       member({.name = "c", .mtime = 77}, "") + end());
   EXPECT_EQ(stat("a")->st_mtim.tv_sec, 0);
   EXPECT_EQ(stat("b")->st_mtim.tv_sec, 0);

@@ -61,8 +61,8 @@ TEST_F(Extract, DirectoriesKeepTheirModesAndTimesDespiteChildren) {
 }
 
 TEST_F(Extract, TheRootEntryIsTheRoot) {
-  EXPECT_TRUE(extract(block({.name = "./", .type = '5', .mode = 0711, .uid = 3}) + end())
-                  .root_entry);
+  EXPECT_TRUE(
+      extract(block({.name = "./", .type = '5', .mode = 0711, .uid = 3}) + end()).root_entry);
   EXPECT_EQ(mode("/"), 0711u);
   EXPECT_EQ(stat("/")->st_uid, 3u);
   EXPECT_EQ(refusal(soft_link("./", "/tmp")), Code::kInvalid);
@@ -91,8 +91,8 @@ TEST_F(Extract, AbsoluteNamesAndInnerDotDotStayInside) {
 
 TEST_F(Extract, TheLastEntryForANameWins) {
   extract(file("f", "1") + file("f", "22") + directory("d") + file("d/x") + file("d", "file") +
-          file("e") + directory("e") + file("e/y", "y") + soft_link("s", "/etc") + file("s", "own") +
-          end());
+          file("e") + directory("e") + file("e/y", "y") + soft_link("s", "/etc") +
+          file("s", "own") + end());
   EXPECT_EQ(content("f"), "22");
   EXPECT_EQ(content("d"), "file");
   EXPECT_EQ(content("e/y"), "y");
@@ -177,8 +177,8 @@ TEST_F(Extract, ADirectoryThatReplacesAFileHidesTheLowerDirectory) {
 }
 
 TEST_F(Extract, StrangeWhiteoutsAreRefused) {
-  for (const char* name : {".wh.", ".wh..", ".wh...", "d/.wh...", ".wh..wh.aufs", ".wh..wh.plnk/f",
-                           ".wh.dir/f"})
+  for (const char* name :
+       {".wh.", ".wh..", ".wh...", "d/.wh...", ".wh..wh.aufs", ".wh..wh.plnk/f", ".wh.dir/f"})
     EXPECT_EQ(refusal(file(name, "")), Code::kInvalid) << name;
   EXPECT_EQ(refusal(file("sub/..wh.notwhiteout")), std::nullopt);
   EXPECT_EQ(refusal(file("a.wh.b/c")), std::nullopt);
@@ -186,8 +186,7 @@ TEST_F(Extract, StrangeWhiteoutsAreRefused) {
 
 TEST_F(Extract, HardLinksToLowerFilesCopyThemUp) {
   layer::ExtractResult result = extract_over(
-      directory("d", 0711) +
-          pax({{"SCHILY.xattr.user.note", "kept"}}) +
+      directory("d", 0711) + pax({{"SCHILY.xattr.user.note", "kept"}}) +
           member({.name = "d/low", .mode = 0640, .uid = 3, .mtime = 44}, "low") + end(),
       block({.name = "up", .type = '1', .mode = 0640, .uid = 3, .mtime = 44, .link = "d/low"}) +
           end());
@@ -265,7 +264,9 @@ TEST_F(Extract, ManyDirectoriesAreForgottenAndFoundAgain) {
   std::string tar;
   constexpr int kCount = 500;
   for (int i = 0; i < kCount; ++i)
-    tar += block({.name = "d" + std::to_string(i), .type = '5', .mode = i % 2 ? 0 : 0750,
+    tar += block({.name = "d" + std::to_string(i),
+                  .type = '5',
+                  .mode = i % 2 ? 0 : 0750,
                   .mtime = 1000 + i});
   for (int i = 0; i < kCount; i += 71) tar += file("d" + std::to_string(i) + "/f");
   extract(tar + end(), options);

@@ -69,8 +69,10 @@ TEST_F(Hostile, NamesThatClimb) {
 
 TEST_F(Hostile, WritesThroughLinks) {
   attack(soft_link("l", canary_) + long_file("l/pwned") + long_file("l/victim"));
-  attack(directory("d") + pax({{"linkpath", up_}}) + soft_link("d/l", "x") + long_file("d/l/pwned"));
-  attack(soft_link("a", "b") + soft_link("b", "c") + soft_link("c", canary_) + long_file("a/pwned"));
+  attack(directory("d") + pax({{"linkpath", up_}}) + soft_link("d/l", "x") +
+         long_file("d/l/pwned"));
+  attack(soft_link("a", "b") + soft_link("b", "c") + soft_link("c", canary_) +
+         long_file("a/pwned"));
   attack(soft_link("f", canary_ + "/victim") + file("f", "evil"));
   EXPECT_EQ(content("f"), "evil");
   attack(soft_link("p", canary_ + "/fifo") + block({.name = "p", .type = '6'}));
@@ -118,7 +120,8 @@ TEST_F(Hostile, OverlayWhiteoutDevices) {
 }
 
 TEST_F(Hostile, MessagesAreShortAndClean) {
-  refusal(pax({{"path", std::string(3000, '\x1b') + "/x"}}) + file("x") + hardlink("\x1b]0;t\x07", "\n"));
+  refusal(pax({{"path", std::string(3000, '\x1b') + "/x"}}) + file("x") +
+          hardlink("\x1b]0;t\x07", "\n"));
   EXPECT_LT(message_.size(), 1024u);
   for (char c : message_) EXPECT_GE(static_cast<unsigned char>(c), 0x20);
 }

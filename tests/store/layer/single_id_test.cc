@@ -28,8 +28,8 @@ TEST_F(SingleId, DevicesComeBackFromTheirAttribute) {
   ASSERT_EQ(::fchmod(fd.get(), 0660), 0);
   struct timespec times[2] = {{0, 0}, {0, 0}};
   ASSERT_EQ(::futimens(fd.get(), times), 0);
-  EXPECT_EQ(write(), block({.name = "sda", .type = '4', .mode = 0660, .major = 8, .minor = 1}) +
-                         end());
+  EXPECT_EQ(write(),
+            block({.name = "sda", .type = '4', .mode = 0660, .major = 8, .minor = 1}) + end());
 }
 
 TEST_F(SingleId, LaterEntriesTakeAnOwnerBack) {

@@ -75,7 +75,8 @@ inline std::string padded(std::string data) {
 using Records = std::vector<std::pair<std::string, std::string>>;
 
 inline std::string pax_raw(const std::string& data, char type = 'x') {
-  return block({.name = "PaxHeaders.0/x", .type = type, .size = static_cast<int64_t>(data.size())}) +
+  return block(
+             {.name = "PaxHeaders.0/x", .type = type, .size = static_cast<int64_t>(data.size())}) +
          padded(data);
 }
 

@@ -46,11 +46,10 @@ std::optional<Code> failure(const std::string& bytes, Strictness strictness = St
 }
 
 TEST(TarReader, ReadsTheOrdinaryMembers) {
-  Read read = read_tar(directory("d/", 01777) + file("d/f", "hello") + soft_link("l", "d/f") +
-                       hardlink("h", "d/f") +
-                       block({.name = "null", .type = '3', .major = 1, .minor = 3}) +
-                       block({.name = "sda", .type = '4', .major = 8}) +
-                       block({.name = "p", .type = '6'}) + end());
+  Read read = read_tar(
+      directory("d/", 01777) + file("d/f", "hello") + soft_link("l", "d/f") + hardlink("h", "d/f") +
+      block({.name = "null", .type = '3', .major = 1, .minor = 3}) +
+      block({.name = "sda", .type = '4', .major = 8}) + block({.name = "p", .type = '6'}) + end());
   ASSERT_EQ(read.entries.size(), 7u);
   EXPECT_EQ(read.entries[0].type, EntryType::kDirectory);
   EXPECT_EQ(read.entries[0].mode, 01777u);
@@ -159,8 +158,9 @@ TEST(TarReader, RefusesImpossibleNumbers) {
 }
 
 TEST(TarReader, NumbersMayBePaddedInEveryOldWay) {
-  for (std::string size : {std::string("5\0         ", 11), std::string("          5 "),
-                           std::string("00000000005 "), std::string("\0\0\0\0\0\0\0\0\0\0 5", 12)}) {
+  for (std::string size :
+       {std::string("5\0         ", 11), std::string("          5 "), std::string("00000000005 "),
+        std::string("\0\0\0\0\0\0\0\0\0\0 5", 12)}) {
     Read read = read_tar(block({.name = "f", .raw_size = size}) + padded("hello") + end());
     EXPECT_EQ(read.contents[0], "hello") << size;
   }
@@ -191,8 +191,7 @@ TEST(TarReader, CountsAgainstItsLimits) {
             Code::kInvalid);
   limits = {};
   limits.entries = 2;
-  EXPECT_EQ(failure(file("a") + file("b") + file("c"), Strictness::kImage, limits),
-            Code::kInvalid);
+  EXPECT_EQ(failure(file("a") + file("b") + file("c"), Strictness::kImage, limits), Code::kInvalid);
 }
 
 TEST(TarReader, MessagesHoldNoControlBytes) {

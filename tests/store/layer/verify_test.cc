@@ -43,9 +43,9 @@ TEST_F(Verify, NamesEveryKindOfDamage) {
   ::unlink((dir_ / "tree/d/gone").c_str());
   ::unlink((dir_ / "tree/h").c_str());
   std::string text = differences(tar_);
-  for (const char* line : {"/f: mode 0600, not 0644\n", "/x: owner 3:3, not 0:0\n",
-                           "/extra: not in the archive\n", "/d/gone: whiteout is missing\n",
-                           "/h: missing\n"})
+  for (const char* line :
+       {"/f: mode 0600, not 0644\n", "/x: owner 3:3, not 0:0\n", "/extra: not in the archive\n",
+        "/d/gone: whiteout is missing\n", "/h: missing\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
 }
 

@@ -29,7 +29,12 @@ TEST_F(Writer, GivesBackTheLayerThatWasUnpacked) {
       member({.name = "d/.wh..wh..opq", .mode = 0}, "") +
       member({.name = "d/f", .mode = 0644, .uid = 5, .gid = 6, .mtime = 1000}, "hello") +
       member({.name = "d/.wh.gone", .mode = 0}, "") +
-      block({.name = "d/h", .type = '1', .mode = 0644, .uid = 5, .gid = 6, .mtime = 1000,
+      block({.name = "d/h",
+             .type = '1',
+             .mode = 0644,
+             .uid = 5,
+             .gid = 6,
+             .mtime = 1000,
              .link = "d/f"}) +
       block({.name = "d/l", .type = '2', .mode = 0777, .mtime = 7, .link = "../x"}) +
       block({.name = "null", .type = '3', .mode = 0666, .major = 1, .minor = 3}) +
@@ -50,8 +55,8 @@ TEST_F(Writer, IsAFunctionOfTheTreeAlone) {
 
 TEST_F(Writer, AttributesAndBigNumbersComeBack) {
   std::string tar = pax({{"SCHILY.xattr.user.a", "v"}, {"SCHILY.xattr.user.b", ""}}) +
-                    member({.name = "f"}, "x") +
-                    pax({{"uid", "4294967294"}, {"mtime", "-5"}}) + file("g") + end();
+                    member({.name = "f"}, "x") + pax({{"uid", "4294967294"}, {"mtime", "-5"}}) +
+                    file("g") + end();
   extract(tar);
   std::string first = write();
   std::filesystem::create_directory(dir_ / "again");
@@ -88,9 +93,8 @@ TEST_F(Writer, TimesAreWholeSecondsAndCanBeClamped) {
   EXPECT_EQ(stat("f")->st_mtim.tv_nsec, 750'000'000);
   EXPECT_EQ(write(), member({.name = "f", .mtime = 1000}, "x\n") +
                          member({.name = "g", .mtime = 5}, "") + end());
-  EXPECT_EQ(write("tree", {.clamp_mtime = 100}),
-            member({.name = "f", .mtime = 100}, "x\n") + member({.name = "g", .mtime = 5}, "") +
-                end());
+  EXPECT_EQ(write("tree", {.clamp_mtime = 100}), member({.name = "f", .mtime = 100}, "x\n") +
+                                                     member({.name = "g", .mtime = 5}, "") + end());
 }
 
 TEST_F(Writer, LargeAndOddSizesAreWhole) {
@@ -121,8 +125,8 @@ TEST_F(Writer, GnuTarReadsItAndItsArchivesUnpack) {
   EXPECT_NE(listing.find(std::string(130, 'm')), std::string::npos);
   for (const char* format : {"gnu", "pax", "posix", "ustar", "v7", "oldgnu"}) {
     std::filesystem::create_directory(dir_ / format);
-    std::vector<std::string> command = {"tar",  "-C", dir_ / "tree", std::string("--format=") + format,
-                                        "-cf", archive, "some"};
+    std::vector<std::string> command = {
+        "tar", "-C", dir_ / "tree", std::string("--format=") + format, "-cf", archive, "some"};
     ASSERT_EQ(sys::run_program(command).code, 0);
     sys::UniqueFd fd(::open(archive.c_str(), O_RDONLY | O_CLOEXEC));
     sys::FdSource source(fd.get(), archive);
