@@ -140,9 +140,9 @@ RemoveReport Store::remove_image(std::string_view text, const RemoveOptions& opt
   if (!options.force && containers[image->id.str()] > 0)
     throw Error(Code::kDenied,
                 base::str("image ", base::printable(text, 200), " is used by ",
-                          containers[image->id.str()], " container(s)"),
+                          containers[image->id.str()], " container(s) or mount(s)"),
                 "image-in-use")
-        .add_help("remove them first, or use --force");
+        .add_help("remove or unmount them first, or use --force");
   if (!name && !options.force && image->names.size() > 1)
     throw Error(Code::kDenied,
                 base::str("image ", base::printable(text, 200), " has ", image->names.size(), " names"),

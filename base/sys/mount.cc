@@ -5,9 +5,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 
 #include "base/error.h"
+#include "base/text.h"
 
 // <sys/mount.h> and <linux/mount.h> cannot both be included before glibc 2.37.
 extern "C" int umount2(const char* target, int flags) noexcept;
@@ -87,8 +90,75 @@ void set_mount_attributes(int mount_fd, uint64_t attributes, bool recursive) {
     base::throw_errno("set mount attributes");
 }
 
-void unmount(const std::string& path) {
-  if (::umount2(path.c_str(), kDetach | kNoFollow) < 0) base::throw_errno("unmount " + path);
+void unmount(const std::string& path, Unmount how) {
+  const int flags = kNoFollow | (how == Unmount::kLazily ? kDetach : 0);
+  if (::umount2(path.c_str(), flags) < 0) base::throw_errno("unmount " + base::printable(path));
+}
+
+namespace {
+
+// Blanks, tabs, line ends and backslashes stand as three octal digits.
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    int value = 0;
+    if (text[i] == '\\' && i + 3 < text.size() &&
+        std::from_chars(text.data() + i + 1, text.data() + i + 4, value, 8).ptr ==
+            text.data() + i + 4) {
+      out += static_cast<char>(value);
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+// Files of /proc have no size and may be long: read to the end.
+std::string read_proc(const char* path) {
+  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd) base::throw_errno(std::string("open ") + path);
+  FdSource source(fd.get(), path);
+  std::string text;
+  std::array<std::byte, 16384> buffer;
+  while (size_t n = source.read(buffer)) text += base::as_text({buffer.data(), n});
+  return text;
+}
+
+}  // namespace
+
+std::vector<MountInfo> parse_mountinfo(std::string_view text) {
+  constexpr size_t kDevice = 2;
+  constexpr size_t kPoint = 4;
+  std::vector<MountInfo> mounts;
+  for (const std::string& line : base::split(text, '\n')) {
+    const std::vector<std::string> fields = base::split(line, ' ');
+    if (fields.size() <= kPoint) continue;
+    MountInfo mount;
+    const std::string& id = fields[0];
+    if (std::from_chars(id.data(), id.data() + id.size(), mount.id).ptr != id.data() + id.size())
+      continue;
+    mount.device = fields[kDevice];
+    mount.point = unescape(fields[kPoint]);
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
+std::vector<MountInfo> list_mounts() { return parse_mountinfo(read_proc("/proc/self/mountinfo")); }
+
+uint64_t mount_id(int fd) {
+  const std::string path = base::str("/proc/self/fdinfo/", fd);
+  const std::string text = read_proc(path.c_str());
+  constexpr std::string_view kKey = "mnt_id:";
+  for (const std::string& line : base::split(text, '\n')) {
+    if (!line.starts_with(kKey)) continue;
+    const std::string_view number = base::trim(std::string_view(line).substr(kKey.size()));
+    uint64_t id = 0;
+    if (std::from_chars(number.data(), number.data() + number.size(), id).ec == std::errc())
+      return id;
+  }
+  throw base::Error(base::Code::kUnsupported, "the kernel does not tell mount ids (" + path + ")");
 }
 
 }  // namespace sys

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 #include <vector>
 
 #include "base/sys/fd.h"
@@ -35,7 +37,25 @@ void attach_mount(int mount_fd, int target_fd);
 void attach_mount(int mount_fd, const std::string& path);
 /// Adds MOUNT_ATTR_* bits to a mount (mount_setattr).
 void set_mount_attributes(int mount_fd, uint64_t attributes, bool recursive);
-/// Takes away the mount at a path the caller trusts, lazily, without following a final link.
-void unmount(const std::string& path);
+/// How a mount that is still in use is taken away.
+enum class Unmount {
+  kLazily,     ///< out of sight now, gone with its last user
+  kWhenUnused  ///< refused with EBUSY
+};
+/// Takes away the mount at a path the caller trusts, without following a final link.
+void unmount(const std::string& path, Unmount how = Unmount::kLazily);
+
+/// One line of a mountinfo file. [proc_pid_mountinfo(5)]
+struct MountInfo {
+  uint64_t id = 0;     ///< unique while mounted, then given out again
+  std::string device;  ///< "MAJOR:MINOR" of the file system
+  std::string point;   ///< where it is, from the reader's root; bytes
+};
+/// Reads the text of a mountinfo file. Lines it does not understand are left out.
+std::vector<MountInfo> parse_mountinfo(std::string_view text);
+/// The mounts of this process's namespace. Throws SystemError.
+std::vector<MountInfo> list_mounts();
+/// The id of the mount that an open file (O_PATH too) is reached through.
+uint64_t mount_id(int fd);
 
 }  // namespace sys

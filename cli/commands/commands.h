@@ -14,6 +14,7 @@ const Command& run_command();
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
 const Command& df_command();
+const Command& diff_command();
 const Command& fsck_command();
 const Command& history_command();
 const Command& images_command();
@@ -21,11 +22,15 @@ const Command& import_command();
 const Command& info_command();
 const Command& inspect_command();
 const Command& load_command();
+const Command& mount_command();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
 const Command& rmi_command();
 const Command& save_command();
+const Command& system_check_command();
 const Command& tag_command();
+const Command& umount_command();
+const Command& unshare_command();
 const Command& untag_command();
 const Command& version_command();
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/image_mounts.h"
 #include "cli/open_store.h"
 #include "cli/table.h"
 
@@ -57,6 +58,7 @@ std::string list_text(std::string_view kind, const std::vector<store::Removed>& 
 
 int run_prune(Context& context, const Arguments& arguments) {
   const store::PruneOptions options = options_of(arguments);
+  forget_ended_mounts(context.root);
   auto store = options.dry_run ? find_store(context) : open_store(context);
   const store::PruneReport report = store ? store->prune(options) : store::PruneReport{};
   if (const std::string format = arguments.get("format"); !format.empty() && format != "table") {

@@ -4,6 +4,7 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/error_view.h"
+#include "cli/image_mounts.h"
 #include "cli/open_store.h"
 #include "store/oci/platform.h"
 #include "store/oci/reference.h"
@@ -35,6 +36,7 @@ void require_platform(store::Store& store, const std::string& target, const std:
 }
 
 int run_rmi(Context& context, const Arguments& arguments) {
+  forget_ended_mounts(context.root);
   auto store = open_store(context);
   const bool force = arguments.is_on("force") || arguments.is_on("all");
   const store::RemoveOptions options{.force = force, .keep_layers = arguments.is_on("no-prune")};

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/text.h"
 #include "cli/progress/frame.h"
 
 namespace cli {

@@ -43,4 +43,45 @@ TEST_F(Changes, WithoutLowerLayersEverythingIsNew) {
   EXPECT_EQ(layer::list_changes(tree(), nullptr).size(), 2u);
 }
 
+std::string compare(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::string text;
+  for (const layer::Change& change :
+       layer::compare_trees(sys::Root::open(from), sys::Root::open(to)))
+    text += std::string(1, change.kind) + " " + change.path + "\n";
+  return text;
+}
+
+class TreesCompared : public ::testing::Test {
+ protected:
+  // All files get one time: what differs is said by the test.
+  void put(const std::filesystem::path& path, const std::string& text) {
+    std::filesystem::create_directories((dir_ / path).parent_path());
+    std::ofstream(dir_ / path) << text;
+    const timespec times[2] = {{1, 0}, {1, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / path).c_str(), times, 0), 0);
+  }
+  std::string compared() { return compare(dir_ / "from", dir_ / "to"); }
+  support::TempDir dir_;
+};
+
+TEST_F(TreesCompared, SayWhatIsNewChangedAndGone) {
+  put("from/same/x", "x");
+  put("to/same/x", "x");
+  put("from/d/gone/y", "y");
+  put("from/d/bytes", "old");
+  put("to/d/bytes", "new");
+  put("to/n/z", "z");
+  EXPECT_EQ(compared(), "C /d\nC /d/bytes\nD /d/gone\nA /n\nA /n/z\n");
+}
+
+TEST_F(TreesCompared, DoNotLookThroughALinkInPlaceOfADirectory) {
+  put("from/x", "x");
+  put("to/x", "x");
+  std::filesystem::create_symlink("/", dir_ / "from/l");
+  put("to/l/x", "x");
+  put("from/m/x", "x");
+  std::filesystem::create_symlink("/", dir_ / "to/m");
+  EXPECT_EQ(compared(), "C /l\nA /l/x\nC /m\n");
+}
+
 }  // namespace
