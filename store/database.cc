@@ -67,18 +67,21 @@ Database::Database(const std::filesystem::path& path, Mode mode, bool durable)
   const int access =
       mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
   const int flags = access | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
-  if (sqlite3_open_v2(uri_of(path, mode).c_str(), &handle_, flags, nullptr) != SQLITE_OK) {
-    try {
+  try {
+    if (sqlite3_open_v2(uri_of(path, mode).c_str(), &handle_, flags, nullptr) != SQLITE_OK)
       fail(handle_, "open " + path.string());
-    } catch (...) {
-      sqlite3_close(handle_);
-      throw;
-    }
+    configure();
+  } catch (...) {
+    sqlite3_close(handle_);  // no destructor runs for what was not made
+    throw;
   }
+}
+
+void Database::configure() {
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, 60'000);
-  if (mode != Mode::kReadWrite) return;
-  execute(durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
+  if (mode_ != Mode::kReadWrite) return;
+  execute(durable_ ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
   // The log survives the close of its last user: no checkpoint, no sync, no unlink at the end of
   // every command. It is moved into the database when it has grown to a few pages: the next first
   // user reads the whole log once.

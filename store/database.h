@@ -37,6 +37,7 @@ class Database {
 
  private:
   friend class Query;
+  void configure();
   sqlite3_stmt* prepare(const char* sql);
 
   std::string log_path_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "base/error.h"
 #include "tests/support/store_fixture.h"
 
@@ -52,6 +54,31 @@ TEST_F(BatchTest, AdoptsALayerThatIsThereAndLeavesTheTree) {
     EXPECT_EQ(std::filesystem::exists(layer.tree), i == 1);
   }
   EXPECT_TRUE(store->find_layer(layer_id("a")));
+}
+
+TEST_F(BatchTest, GivesATreeBackWhenAnotherPublishedTheLayerMeanwhile) {
+  // Many at once: some find the layer after they have staged theirs. All trees are somewhere.
+  for (int round = 0; round < 5; ++round) {
+    const std::string name = "layer" + std::to_string(round);
+    std::vector<store::StagingDir> dirs;
+    std::vector<store::NewLayer> layers;
+    for (int i = 0; i < 4; ++i) {
+      dirs.push_back(store->create_staging("build"));
+      layers.push_back(support::make_layer(dirs.back(), name));
+    }
+    std::vector<std::jthread> threads;
+    for (const store::NewLayer& layer : layers)
+      threads.emplace_back([&] {
+        store::Batch batch = store->batch();
+        batch.add_layer(layer);
+        batch.commit();
+      });
+    threads.clear();
+    int left = 0;
+    for (const store::NewLayer& layer : layers) left += std::filesystem::exists(layer.tree / "file");
+    EXPECT_EQ(left, 3);
+    EXPECT_TRUE(store->find_layer(layer_id(name)));
+  }
 }
 
 TEST_F(BatchTest, AbandonedChangesNothing) {
