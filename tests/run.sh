@@ -38,7 +38,10 @@ awk '
   /: Skipped$/ {take = 1}                             # GoogleTest: the reason is on the next line
   /^skipped: / {reason[name] = substr($0, 10)}        # tests/e2e/lib.sh
   FILENAME == ARGV[2] && / \(Skipped\)$/ {
-    print "skipped " $3 ": " ($3 in reason ? reason[$3] : "no reason given")
+    name = $0
+    sub(/^[ \t]*[0-9]+ - /, "", name)
+    sub(/ \(Skipped\)$/, "", name)
+    print "skipped " name ": " (name in reason ? reason[name] : "no reason given")
   }
 ' build/all/Testing/Temporary/LastTest.log "$summary"
 cat "$summary"

@@ -535,8 +535,17 @@ class Composer {
 
   void identity() {
     const std::vector<gid_t>& groups = spec_.identity.groups;
+    bool single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
+    if (single_id && (spec_.identity.uid != 0 || spec_.identity.gid != 0))
+      throw base::Error(base::Code::kDenied,
+                        base::str("cannot become user ", spec_.identity.uid, ":", spec_.identity.gid,
+                                  ": you have one id only, which is root in the container"),
+                        "ids-missing")
+          .add_help("give yourself a range: usermod --add-subuids 100000-165535 --add-subgids "
+                    "100000-165535 NAME")
+          .add_help("the range also needs newuidmap (Debian package uidmap)");
     // With one mapped id the kernel forbids setgroups.
-    if (sys::userns_mode() != sys::UsernsMode::kSingle)
+    if (!single_id)
       add(Kind::kGroups, "set groups", {},
           {reinterpret_cast<const char*>(groups.data()), groups.size() * sizeof(gid_t)});
     add(Kind::kIdentity, base::str("become user ", spec_.identity.uid, ":", spec_.identity.gid),

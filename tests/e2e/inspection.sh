@@ -40,7 +40,9 @@ prints "Images"
 ok torte df --format json
 
 step "prune --dry-run takes nothing; prune takes what no name needs"
-ok torte rmi seen
+# An ordinary user's mount in another user namespace counts as alive as long as that user runs anything that
+# cannot be looked into from here, so only --force is sure to get past it.
+if [ "$(id -u)" = 0 ]; then ok torte rmi seen; else ok torte rmi --force seen; fi
 ok torte prune -a --dry-run
 ok torte images
 prints base

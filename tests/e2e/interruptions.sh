@@ -30,11 +30,15 @@ got=0; wait "$build" || got=$?
 equal "$got" 130 "status after SIGINT"
 ok torte fsck
 
-step "SIGTERM ends it too: cancelled is 130, whoever asked"
+<<<<<<< HEAD
+step "SIGTERM ends it too, with the status of that signal"
+=======
+step "SIGTERM ends it too"
+>>>>>>> house
 start
 kill -TERM "$build"
 got=0; wait "$build" || got=$?
-equal "$got" 130 "status after SIGTERM"
+equal "$got" 143 "status after SIGTERM"
 
 step "kill -9 in the middle of a step: nothing survives it"
 start

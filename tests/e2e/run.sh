@@ -37,6 +37,9 @@ if [ "${TORTE_AS:-root}" != user ]; then
   prints_line "1000:1000 /home/guest"
   ok run -u 12:34 base sh -c 'echo $(id -u):$(id -g)'
   prints_line "12:34"
+else
+  status 125 run -u guest base true
+  says "1000:1000" "one id only" "--add-subuids"
 fi
 status 125 run -u nobody-at-all base true
 says "nobody-at-all"

@@ -30,4 +30,5 @@ for entry in "$@"; do
 done
 exit $failed
 ALL
-"$here/run.sh" -t "${TORTE_VM_SECONDS:-1100}" "$files" bash all.sh "$@"
+# The one shared library that torte needs beside the C library.
+"$here/run.sh" -p libisal2 -t "${TORTE_VM_SECONDS:-1100}" "$files" bash all.sh "$@"
