@@ -26,29 +26,29 @@ using base::Error;
 class StagedLayer {
  public:
   StagedLayer(std::filesystem::path directory, const NewLayer& layer)
-      : directory_(std::move(directory)), layer_(layer) {
+      : directory_(std::move(directory)), layer_(layer.record.diff_id), tree_(layer.tree) {
     if (::mkdir(directory_.c_str(), 0700) < 0) base::throw_errno("create " + directory_.string());
-    if (::rename(layer_.tree.c_str(), (directory_ / "tree").c_str()) < 0)
-      base::throw_errno(base::str("move layer ", id().str(), " from ", layer_.tree.string()));
+    if (::rename(tree_.c_str(), (directory_ / "tree").c_str()) < 0)
+      base::throw_errno(base::str("move layer ", layer_.str(), " from ", tree_.string()));
   }
   StagedLayer(const StagedLayer&) = delete;
   StagedLayer& operator=(const StagedLayer&) = delete;
   ~StagedLayer() {
-    if (!published_) ::rename((directory_ / "tree").c_str(), layer_.tree.c_str());
+    if (!published_) ::rename((directory_ / "tree").c_str(), tree_.c_str());
   }
-
-  const oci::DiffId& id() const { return layer_.record.diff_id; }
 
   // Leaves everything as it is when another process was faster.
   void publish(const Layout& layout) {
-    published_ = ::rename(directory_.c_str(), layout.layer(id()).c_str()) == 0;
+    published_ = ::rename(directory_.c_str(), layout.layer(layer_).c_str()) == 0;
     if (!published_ && errno != ENOTEMPTY && errno != EEXIST)
-      base::throw_errno("publish layer " + id().str());
+      base::throw_errno("publish layer " + layer_.str());
   }
 
  private:
   std::filesystem::path directory_;
-  const NewLayer& layer_;
+  // Copies: a batch may be emptied while this still has a tree to give back.
+  oci::DiffId layer_;
+  std::filesystem::path tree_;
   bool published_ = false;
 };
 

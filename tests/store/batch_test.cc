@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
+#include <thread>
+
 #include "base/error.h"
 #include "tests/support/store_fixture.h"
 
@@ -52,6 +55,30 @@ TEST_F(BatchTest, AdoptsALayerThatIsThereAndLeavesTheTree) {
     EXPECT_EQ(std::filesystem::exists(layer.tree), i == 1);
   }
   EXPECT_TRUE(store->find_layer(layer_id("a")));
+}
+
+TEST_F(BatchTest, GivesATreeBackWhenAnotherWriterWasFaster) {
+  for (int round = 0; round < 20; ++round) {
+    const std::string name = "race" + std::to_string(round);
+    std::vector<store::StagingDir> own;
+    std::vector<store::NewLayer> layers;
+    for (int i = 0; i < 2; ++i) {
+      own.push_back(store->create_staging("build"));
+      layers.push_back(support::make_layer(own.back(), name));
+    }
+    std::barrier start(2);
+    const auto commit = [&](const store::NewLayer& layer) {
+      store::Batch batch = store->batch();
+      batch.add_layer(layer);
+      start.arrive_and_wait();
+      batch.commit();
+    };
+    std::thread other(commit, layers[0]);
+    commit(layers[1]);
+    other.join();
+    EXPECT_EQ(std::filesystem::exists(layers[0].tree) + std::filesystem::exists(layers[1].tree), 1);
+    EXPECT_TRUE(store->find_layer(layer_id(name)));
+  }
 }
 
 TEST_F(BatchTest, AbandonedChangesNothing) {
