@@ -30,11 +30,7 @@ got=0; wait "$build" || got=$?
 equal "$got" 130 "status after SIGINT"
 ok torte fsck
 
-<<<<<<< HEAD
 step "SIGTERM ends it too, with the status of that signal"
-=======
-step "SIGTERM ends it too"
->>>>>>> house
 start
 kill -TERM "$build"
 got=0; wait "$build" || got=$?
