@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "builder/solve/layer_reuse.h"
 
 namespace solve {
 
@@ -149,6 +150,9 @@ int Copier::source_directory(const Node& node) {
 }
 
 void Copier::copy_regular(const Node& node, const Target& target, const std::string& name) {
+  if (rules_.reuse != nullptr &&
+      rules_.reuse->link(node, source_, attributes_of(node), target, name))
+    return;
   sys::UniqueFd from = sys::open_nofollow_at(source_directory(node), node.name.c_str(),
                                              O_RDONLY | O_NONBLOCK);
   struct stat st;
