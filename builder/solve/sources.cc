@@ -34,8 +34,7 @@ Sources::Sources(const plan::Plan&, const Options& options, store::Store& store)
 Sources::~Sources() = default;
 
 Sources::Context& Sources::open_context(const std::string& name) {
-  std::unique_ptr<Context>& slot = contexts_[name];
-  if (slot) return *slot;
+  if (auto found = contexts_.find(name); found != contexts_.end()) return *found->second;
   auto made = std::make_unique<Context>();
   std::filesystem::path directory =
       name.empty() ? options_.context : options_.named_contexts.at(name);
@@ -59,8 +58,7 @@ Sources::Context& Sources::open_context(const std::string& name) {
         dockerfile::read_ignore_file(*ignore_text, ignore_name));
   made->files = std::make_unique<context::FileTree>(sys::Root::open(directory), made->ignore.get(),
                                                     made->index.get());
-  slot = std::move(made);
-  return *slot;
+  return *(contexts_[name] = std::move(made));
 }
 
 SourceTree Sources::context(const std::string& name) {
