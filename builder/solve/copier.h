@@ -50,9 +50,10 @@ class Copier {
  private:
   using IgnoreState = dockerfile::IgnoreMatcher::State;
   void copy_children(context::Node& directory, const overlay::Target& target,
-                     const std::string& prefix, const IgnoreState& state);
+                     const std::string& prefix, const IgnoreState& state, bool is_new);
+  /// `is_new`: the target was created for this copy, so nothing can be in the way.
   void copy_node(context::Node& node, const overlay::Target& target, const std::string& name,
-                 const std::string& relative, const IgnoreState& state);
+                 const std::string& relative, const IgnoreState& state, bool is_new);
   void copy_directory(context::Node& node, const overlay::Target& target, const std::string& name,
                       const std::string& relative, const IgnoreState& state);
   void copy_regular(const context::Node& node, const overlay::Target& target,
