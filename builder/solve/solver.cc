@@ -198,6 +198,12 @@ class Solver {
   }
 
   void define(const plan::CopyStep& step, StageState&, cache::Definition& definition) {
+    define_copy(step, definition);
+    for (const plan::CopyStep& part : step.more) define_copy(part, definition);
+    if (!step.more.empty()) selections_.clear();
+  }
+
+  void define_copy(const plan::CopyStep& step, cache::Definition& definition) {
     definition.add("destination", step.destination);
     definition.add("chown", step.chown);
     definition.add("chmod", step.chmod);
@@ -257,12 +263,17 @@ class Solver {
   }
 
   void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active) {
+    execute_copy(step, active);
+    for (const plan::CopyStep& part : step.more) execute_copy(part, active);
+  }
+
+  void execute_copy(const plan::CopyStep& step, overlay::Active& active) {
     SourceTree source;
     std::vector<Selection> selections;
     if (!step.sources.empty()) {
       source = open_source(step.from);
-      selections = source_key(step.from) ? select(step, *source.files, source.shown)
-                                         : std::move(selections_);
+      bool fresh = selections_.empty() || source_key(step.from);
+      selections = fresh ? select(step, *source.files, source.shown) : std::move(selections_);
       selections_.clear();
     } else {
       source = sources_.context("");
