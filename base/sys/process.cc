@@ -51,10 +51,36 @@ ExitStatus Process::wait() {
   return {WEXITSTATUS(status), 0};
 }
 
-ExitStatus run_program(const std::vector<std::string>& argv, std::string* output) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
+namespace {
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+}  // namespace
+
+Process start_program(const std::vector<std::string>& argv) {
+  std::vector<char*> arguments = pointers(argv);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  pid_t pid = -1;
+  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw base::SystemError("start " + argv[0], error);
+  return Process(pid, UniqueFd());
+}
+
+ExitStatus run_program(const std::vector<std::string>& argv, std::string* output,
+                       const std::vector<std::string>* environment) {
+  std::vector<char*> arguments = pointers(argv);
+  std::vector<char*> variables;
+  if (environment != nullptr) variables = pointers(*environment);
   Pipe pipe = make_pipe();
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -64,7 +90,8 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
     posix_spawn_file_actions_adddup2(&actions, pipe.write_end.get(), 2);
   }
   pid_t pid = -1;
-  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(),
+                             environment != nullptr ? variables.data() : environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw base::SystemError("start " + argv[0], error);
   Process process(pid, UniqueFd());

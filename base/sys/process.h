@@ -42,9 +42,14 @@ class Process {
   UniqueFd pidfd_;
 };
 
+/// Starts a host program in the background: no input, output to /dev/null. It is killed when the
+/// Process is dropped. Throws SystemError when it cannot be started.
+Process start_program(const std::vector<std::string>& argv);
+
 /// Runs a host program (argv[0] looked up in PATH) with no input and returns its status; its output
 /// goes to `output` when given, else to ours. For newuidmap and the like. Throws SystemError when it
-/// cannot be started.
-ExitStatus run_program(const std::vector<std::string>& argv, std::string* output = nullptr);
+/// cannot be started. `environment` replaces ours.
+ExitStatus run_program(const std::vector<std::string>& argv, std::string* output = nullptr,
+                       const std::vector<std::string>* environment = nullptr);
 
 }  // namespace sys

@@ -67,7 +67,10 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active, RunEn
   spec.argv = step.argv;
   spec.env = step.env;
   spec.env.insert(spec.env.end(), step.unkeyed_env.begin(), step.unkeyed_env.end());
-  spec.env.insert(spec.env.end(), env.secret_env.begin(), env.secret_env.end());
+  for (const std::string& variable : env.secret_env) {
+    bool is_agent = variable.starts_with("SSH_AUTH_SOCK=");
+    if (!is_agent || !has_variable(spec.env, "SSH_AUTH_SOCK")) spec.env.push_back(variable);
+  }
   spec.cwd = step.cwd.empty() ? "/" : step.cwd;
   spec.identity = identity_of(step, active, env.store);
   if (!has_variable(spec.env, "HOME")) spec.env.push_back("HOME=" + spec.identity.home);

@@ -272,11 +272,17 @@ class Solver {
 
   void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
                const std::optional<EarlierCopy>& earlier) {
+    // Several parts may have files of the same name; which of them a layer holds is not told.
+    bool reuse = earlier && step.more.empty() && !inputs_.key_of(step.from);
+    execute_copy(step, active, reuse ? &*earlier : nullptr);
+    for (const plan::CopyStep& part : step.more) execute_copy(part, active, nullptr);
+  }
+
+  void execute_copy(const plan::CopyStep& step, overlay::Active& active, const EarlierCopy* earlier) {
     SourceTree source = step.sources.empty() ? sources_.context("") : inputs_.open(step.from);
     std::vector<Selection> selections;
     if (!step.sources.empty()) selections = select(step, *source.files, source.shown);
-    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime(),
-               earlier && !inputs_.key_of(step.from) ? &*earlier : nullptr);
+    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime(), earlier);
   }
 
   void execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
