@@ -212,7 +212,7 @@ void create_veth(Netlink& route, const Veth& veth) {
       .text(IFLA_INFO_KIND, "veth")
       .open(IFLA_INFO_DATA)
       .open(VETH_INFO_PEER)
-      .header(link_up())
+      .header(ifinfomsg{})  // not up yet: neither end may be before both know each other
       .text(IFLA_IFNAME, veth.name)
       .attribute(IFLA_ADDRESS, veth.mac.data(), veth.mac.size())
       .number(IFLA_MTU, veth.mtu)
@@ -248,6 +248,8 @@ void configure(Netlink& inside, const std::string& name, Ip4 address, const Subn
   std::optional<Link> link = find_link(inside, name);
   if (!link) throw base::SystemError("look up the container's " + name, ENODEV);
   std::vector<Message> messages;
+  messages.emplace_back(RTM_SETLINK, uint16_t{0}, "bring up the container's " + name)
+      .header(link_up(link->index));
   messages.push_back(add_address(link->index, address, subnet, name));
   if (gateway.value != 0) {
     rtmsg header = {};
