@@ -16,6 +16,7 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/interrupt.h"
+#include "cli/network_options.h"
 #include "cli/recipe_file.h"
 #include "store/oci/reference.h"
 #include "store/store.h"
@@ -117,12 +118,9 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
     options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());
   options.slot = recipe.identity;
   options.hostname = arguments.get("hostname", "build");
-  for (const std::string& host : arguments.all("add-host")) {
-    size_t colon = host.find_first_of(":=");
-    if (colon == 0 || colon == std::string::npos)
-      throw UsageError("--add-host needs NAME:ADDRESS, not " + base::printable(host));
-    options.extra_hosts.emplace_back(host.substr(0, colon), host.substr(colon + 1));
-  }
+  for (const std::string& host : arguments.all("add-host"))
+    options.extra_hosts.push_back(parse_add_host(host));
+  options.network_state = network_state(context);
   if (auto bytes = arguments.size_bytes("shm-size")) options.shm_bytes = *bytes;
   for (const std::string& text : arguments.all("secret"))
     add_secret(context, text, options.secrets);
@@ -253,7 +251,7 @@ const Command& build_command() {
            {.name = "build-context", .value = "NAME=DIR", .help = "another directory or image for FROM, COPY --from and mounts", .repeatable = true},
            {.name = "label", .value = "KEY=VALUE", .help = "label of the result", .repeatable = true},
            {.name = "platform", .value = "OS/ARCH", .help = "platform of the result (default: this machine's)"},
-           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: none or host (default: none)", .choices = {"default", "none", "host"}},
+           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
            {.name = "allow", .value = "WHAT", .help = "network.host or security.insecure for steps that ask for it", .repeatable = true},
            {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts in RUN steps", .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
