@@ -2,15 +2,18 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 
 extern char** environ;
 
@@ -51,6 +54,17 @@ ExitStatus Process::wait() {
   return {WEXITSTATUS(status), 0};
 }
 
+std::optional<std::string> find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos)
+    return ::access(name.c_str(), X_OK) == 0 ? std::optional(name) : std::nullopt;
+  const char* path = std::getenv("PATH");
+  for (const std::string& directory : base::split(path != nullptr ? path : "/usr/bin:/bin", ':')) {
+    std::string candidate = directory + "/" + name;
+    if (!directory.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return std::nullopt;
+}
+
 namespace {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -60,20 +74,58 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return out;
 }
 
+/// Between fork and exec: system calls only, other threads' locks may be held.
+struct Starting {
+  const char* program;
+  char* const* argv;
+  int input, output, failure;
+  const std::vector<int>& keep;
+  pid_t parent;
+  bool die_with_thread;
+};
+
+[[noreturn]] void become_program(const Starting& start) {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  bool good = true;
+  if (start.die_with_thread) {
+    good = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+    if (::getppid() != start.parent) ::_exit(125);  // too late to be told
+  }
+  good = good && ::dup2(start.input, 0) >= 0 && ::dup2(start.output, 1) >= 0 &&
+         ::dup2(start.output, 2) >= 0;
+  for (int fd : start.keep) good = good && ::fcntl(fd, F_SETFD, 0) >= 0;
+  if (good) ::execve(start.program, start.argv, environ);
+  int error = errno;
+  if (::write(start.failure, &error, sizeof error) < 0) ::_exit(126);
+  ::_exit(125);
+}
+
 }  // namespace
 
-Process start_program(const std::vector<std::string>& argv) {
+Process start_program(const std::vector<std::string>& argv, const StartOptions& options) {
+  std::optional<std::string> program = find_program(argv[0]);
+  if (!program) throw base::SystemError("start " + argv[0], ENOENT);
   std::vector<char*> arguments = pointers(argv);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  pid_t pid = -1;
-  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw base::SystemError("start " + argv[0], error);
-  return Process(pid, UniqueFd());
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) base::throw_errno("open /dev/null");
+  Pipe failure = make_pipe();
+  Starting start = {program->c_str(), arguments.data(), null.get(),
+                    options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
+                    options.keep, ::getpid(), options.die_with_thread};
+  pid_t pid = ::fork();
+  if (pid < 0) base::throw_errno("fork");
+  if (pid == 0) become_program(start);
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  Process process(pid, std::move(pidfd));
+  if (process.pidfd() < 0) base::throw_errno("open process");
+  failure.write_end.reset();
+  int error = 0;
+  if (::read(failure.read_end.get(), &error, sizeof error) == sizeof error)
+    throw base::SystemError("start " + argv[0], error);
+  return process;
 }
 
 ExitStatus run_program(const std::vector<std::string>& argv, std::string* output,

@@ -42,9 +42,20 @@ class Process {
   UniqueFd pidfd_;
 };
 
-/// Starts a host program in the background: no input, output to /dev/null. It is killed when the
-/// Process is dropped. Throws SystemError when it cannot be started.
-Process start_program(const std::vector<std::string>& argv);
+/// How start_program() starts.
+struct StartOptions {
+  /// Killed when the *thread* that started it ends, however it ends.
+  bool die_with_thread = false;
+  int output = -1;        ///< borrowed: its standard output and error; -1: /dev/null
+  std::vector<int> keep;  ///< borrowed: descriptors it gets under the same numbers, above 2
+};
+
+/// Starts a host program (argv[0] looked up in PATH) with no input and returns while it runs. Throws
+/// SystemError when it cannot be started. Dropping the Process kills it.
+Process start_program(const std::vector<std::string>& argv, const StartOptions& options = {});
+
+/// The path of a program as PATH finds it; nullopt when it is not there.
+std::optional<std::string> find_program(const std::string& name);
 
 /// Runs a host program (argv[0] looked up in PATH) with no input and returns its status; its output
 /// goes to `output` when given, else to ours. For newuidmap and the like. Throws SystemError when it

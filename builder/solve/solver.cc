@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <future>
@@ -291,6 +292,10 @@ class Solver {
     RunEnvironment environment{options_, store_, {}, {}, [&](std::string_view bytes) {
                                  log.write(bytes);
                                  events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
+                               },
+                               [&](const std::string& text) {
+                                 if (!warned_of_network_.exchange(true))
+                                   events_.emit(event::Warning{"no-private-network", text, {}, false});
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
@@ -392,6 +397,7 @@ class Solver {
   Options options_;  // with a stop token of our own: the first failure stops the other stages
   store::Store& store_;
   base::EventSink& events_;
+  std::atomic<bool> warned_of_network_{false};
   store::Lease lease_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> asked_to_stop_;

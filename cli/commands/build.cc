@@ -177,7 +177,7 @@ const Command& build_command() {
            {.name = "ignorefile", .value = "FILE", .help = "use this ignore file and no other"},
            {.name = "label", .value = "KEY=VALUE", .help = "label of the result", .repeatable = true},
            {.name = "platform", .value = "OS/ARCH", .help = "platform of the result (default: this machine's)"},
-           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: none or host (default: none)", .choices = {"default", "none", "host"}},
+           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
            {.name = "allow", .value = "WHAT", .help = "network.host or security.insecure for steps that ask for it", .repeatable = true},
            {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts in RUN steps", .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},

@@ -11,11 +11,13 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/error_view.h"
+#include "cli/network_options.h"
 #include "cli/run_options.h"
 #include "overlay/snapshot.h"
 #include "runner/launch/launch.h"
 #include "runner/launch/stub_layer.h"
 #include "runner/launch/terminal.h"
+#include "runner/network/network.h"
 #include "store/store.h"
 
 namespace cli {
@@ -54,15 +56,6 @@ void set_environment(const Context& context, const Arguments& arguments,
   if (!has_variable(spec.env, "HOSTNAME")) spec.env.push_back("HOSTNAME=" + spec.hostname);
   if (!has_variable(spec.env, "HOME")) spec.env.push_back("HOME=" + spec.identity.home);
   if (spec.tty && !has_variable(spec.env, "TERM")) spec.env.push_back("TERM=xterm");
-}
-
-void set_network(const Arguments& arguments, launch::Spec& spec) {
-  std::string network = arguments.get("network", "none");
-  spec.network = network == "host" ? launch::Network::kHost : launch::Network::kNone;
-  spec.hosts = base::str("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t",
-                         spec.hostname, "\n");
-  spec.resolv_conf = sys::find_user_file("/etc/resolv.conf", 1 << 20).value_or("");
-  spec.hostname_file = spec.hostname + "\n";
 }
 
 // A name is held while its container runs.
@@ -108,7 +101,11 @@ int run_run(Context& context, const Arguments& arguments) {
     overlay::View view(*store, active.below());
     spec.identity = launch::resolve_user(view.root(), user);
   }
-  set_network(arguments, spec);
+  network::Connection net = network::connect(
+      network_state(context),
+      network_request(arguments, unique, spec.hostname, config.config.exposed_ports));
+  apply_network(context, net, spec);
+  spec.hostname_file = spec.hostname + "\n";
   apply_container_flags(arguments, spec);
   set_environment(context, arguments, config.config, spec);
 
@@ -134,6 +131,7 @@ int run_run(Context& context, const Arguments& arguments) {
   }
   try {
     launch::Container container = launch::launch(std::move(spec));
+    net.release_namespace();  // it ends with the container
     if (arguments.is_on("tty") && interactive) raw.emplace(context.in_fd);
     sys::ExitStatus status = launch::attend(
         container, signals, {interactive ? context.in_fd : -1, context.out_fd});
@@ -169,16 +167,15 @@ const Command& run_command() {
              {.name = "workdir", .letter = 'w', .value = "PATH", .help = "directory the command starts in"},
              {.name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "user the command runs as"},
              {.name = "entrypoint", .value = "COMMAND", .help = "replaces the image's entry point"},
-             {.name = "init", .help = "a small init reaps orphans and passes signals on"},
-             {.name = "network", .value = "MODE", .help = "none or host (default: none)", .aliases = {"net"}, .choices = {"none", "host"}, .common = true}},
+             {.name = "init", .help = "a small init reaps orphans and passes signals on"}},
         .examples = {{"torte run --rm -it busybox sh", "a shell in a new container"},
                      {"torte run --rm -v ./data:/data:ro app", "with a directory of the host"}},
         .positionals = {1, Positionals::kAny, 1},
         .run = run_run,
         .failure_status = 125,
     };
-    std::vector<Flag> more = container_flags();
-    command.flags.insert(command.flags.end(), more.begin(), more.end());
+    for (const std::vector<Flag>& more : {network_flags(), container_flags()})
+      command.flags.insert(command.flags.end(), more.begin(), more.end());
     return command;
   }();
   return kCommand;
