@@ -10,9 +10,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <sstream>
 #include <utility>
 
 #include "base/error.h"
+#include "base/sys/file.h"
 #include "base/text.h"
 
 extern char** environ;
@@ -153,6 +155,60 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
     *output = base::read_all(source, 1 << 20);
   }
   return process.wait();
+}
+
+Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+  for (int stream : {1, 2}) posix_spawn_file_actions_adddup2(&actions, 0, stream);
+  // Onto itself: that clears close-on-exec.
+  for (int fd : keep) posix_spawn_file_actions_adddup2(&actions, fd, fd);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  pid_t pid = -1;
+  int error =
+      ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) throw base::SystemError("start torte again", error);
+  return Process(pid, UniqueFd());
+}
+
+std::optional<UniqueFd> open_process(pid_t pid) {
+  int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd >= 0) return UniqueFd(fd);
+  if (errno == ESRCH || errno == EINVAL) return std::nullopt;
+  base::throw_errno("open process");
+}
+
+bool signal_process(int pidfd, int number) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0) return true;
+  if (errno == ESRCH) return false;
+  base::throw_errno("send signal");
+}
+
+std::optional<uint64_t> start_of_process(pid_t pid) {
+  constexpr uint64_t kLimit = 64 << 10;
+  std::optional<std::string> text =
+      find_user_file("/proc/" + std::to_string(pid) + "/stat", kLimit);
+  if (!text) return std::nullopt;
+  // The name, in parentheses, may hold anything; the start is the 20th word after it. [proc(5)]
+  std::istringstream words(text->substr(text->rfind(')') + 1));
+  constexpr int kStart = 20;
+  std::string word;
+  for (int i = 0; i < kStart; ++i) words >> word;
+  return base::parse_decimal(word);
 }
 
 }  // namespace sys

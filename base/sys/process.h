@@ -32,6 +32,8 @@ class Process {
   /// Readable (poll) when the process has ended.
   int pidfd() const { return pidfd_.get(); }
   void signal(int number) const;
+  /// No longer ours to kill and reap.
+  void release() { pid_ = -1; }
   /// Waits for the end and reaps. Once.
   ExitStatus wait();
   bool running() const { return pid_ > 0; }
@@ -62,5 +64,18 @@ std::optional<std::string> find_program(const std::string& name);
 /// cannot be started. `environment` replaces ours.
 ExitStatus run_program(const std::vector<std::string>& argv, std::string* output = nullptr,
                        const std::vector<std::string>* environment = nullptr);
+
+/// Starts this very program again (whatever lies at its path by now) in a session of its own, with
+/// nothing on its streams and the descriptors `keep` open under their own numbers. `argv` includes
+/// argv[0]. Throws SystemError.
+Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep);
+
+/// A pidfd of any process; nullopt when it is gone.
+std::optional<UniqueFd> open_process(pid_t pid);
+/// Sends a signal; false when the process is gone. Throws SystemError.
+bool signal_process(int pidfd, int number);
+/// When a process was started, in the kernel's ticks since boot: with its number an identity.
+/// nullopt when it is gone.
+std::optional<uint64_t> start_of_process(pid_t pid);
 
 }  // namespace sys

@@ -77,13 +77,14 @@ std::optional<sys::FileLock> take_name(const Arguments& arguments, const store::
 int run_run(Context& context, const Arguments& arguments) {
   launch::ForwardedSignals signals;
   auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  // Before the look-up: a prune in between could take the layers.
+  store::Lease lease = store->lease();
   std::optional<store::ImageRecord> image = find_image(*store, arguments.word(0));
   if (!image)
     throw base::Error(base::Code::kNotFound,
                       "image " + base::printable(arguments.word(0)) + " is not in the store",
                       "image-missing")
         .add_help("torte build, load or import makes it; pulling from registries is not built yet");
-  store::Lease lease = store->lease();
   oci::ImageConfig config = read_config(*store, *image);
   std::optional<sys::FileLock> name = take_name(arguments, *store);
 

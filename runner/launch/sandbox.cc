@@ -148,6 +148,8 @@ class Composer {
 
   void begin() {
     add(Kind::kResetSignals, "reset signals");
+    // Modes in this plan are meant as they are written; the program's own mask comes last.
+    add(Kind::kUmask, "clear umask", {.c = 0});
     if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
     if (pid_max_file_ >= 0) see_whose_pid_max();
     if (cgroup_.unshare_namespace)
