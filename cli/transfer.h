@@ -27,17 +27,28 @@ struct TransferOptions {
   base::EventSink* events = nullptr;  ///< may be null
 };
 
-/// Where an image's blobs come from: a layout, later a registry. `open` gives a blob's bytes, not yet
-/// verified; it is called once for each layer, lowest first.
+/// Where an image's blobs come from: a layout, a registry.
 struct IncomingImage {
   oci::Manifest manifest;
   oci::ImageConfig config;
-  std::function<std::unique_ptr<base::Source>(const oci::Descriptor&)> open;
+  /// A blob's bytes from an offset on, not yet verified; called once for each layer that is read, by
+  /// any thread. The offset is 0 unless the image is `resumable`.
+  std::function<std::unique_ptr<base::Source>(const oci::Descriptor&, uint64_t offset)> open;
+  /// Bytes are dear: a layer that is in the store is not read again, a layer that several processes
+  /// want is fetched by one of them, and what came before a process was killed is kept.
+  bool fetched = false;
+  /// Layers taken at the same time.
+  unsigned parallel = 1;
+  /// What the names lead to: an index. The manifest when unset.
+  std::optional<oci::Digest> top = {};
+  std::vector<std::string> documents = {};  ///< kept with the image: that index
+  /// Called when a layer has failed, so that whatever the others wait for ends.
+  std::function<void()> abort = {};
 };
 
 /// Brings an image into the store and gives it `names`. Everything is verified on the way, blobs the
 /// store has already too: size and digest of each blob, the diff id of each layer. Layers are
-/// unpacked as their bytes arrive. A layer that took something from those below, and is in the store
+/// unpacked as their bytes arrive, several at once where that helps. A layer that took something from those below, and is in the store
 /// above others, gets a second tree under the digest of that tree. Nothing becomes visible unless all of it is right. Returns the
 /// image id. Throws Corrupt, Invalid, what opening and extracting throw.
 /// [spec/security.md 2.3, 2.4, 8]

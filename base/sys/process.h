@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/sys/fd.h"
@@ -46,5 +47,9 @@ class Process {
 /// goes to `output` when given, else to ours. For newuidmap and the like. Throws SystemError when it
 /// cannot be started.
 ExitStatus run_program(const std::vector<std::string>& argv, std::string* output = nullptr);
+/// Runs a host program on `input` and gives what it wrote to standard output, at most 1 MiB; its
+/// errors go to ours. For credential helpers. Throws SystemError when it cannot be started.
+ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,
+                      std::string& output);
 
 }  // namespace sys

@@ -192,7 +192,11 @@ int run_build(Context& context, const Arguments& arguments) {
   std::vector<dockerfile::Diagnostic> warnings = dockerfile::run_checks(recipe, checks);
 
   std::unique_ptr<store::Store> store = store::Store::open(context.root, store::Access::kReadWrite);
-  StoreImages images(*store, pull);
+  TransferOptions fetching;
+  fetching.stop = interrupt.token();
+  fetching.events = events.get();
+  Registries registries(context, arguments, interrupt.token(), events.get());
+  StoreImages images(*store, registries, pull, fetching);
   plan::Plan plan = plan::make_plan(recipe, planning, images);
   for (dockerfile::Diagnostic& warning : plan.warnings)
     if (checks.wants(warning.id)) warnings.push_back(std::move(warning));
@@ -243,7 +247,7 @@ const Command& build_command() {
                "of earlier builds, and names the result. CONTEXT is the directory that COPY takes "
                "files from (default: the current one).",
       .group = "build and run",
-      .flags =
+      .flags = with_registry_flags(
           {{.name = "file", .letter = 'f', .value = "PATH", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile)", .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last)", .common = true},
@@ -257,13 +261,13 @@ const Command& build_command() {
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
            {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
-           {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing or never", .implied = "always", .choices = {"always", "missing", "never", "true", "false"}},
+           {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing, newer or never", .implied = "always", .choices = {"always", "missing", "newer", "never", "true", "false"}},
            {.name = "no-cache", .help = "run every step again", .group = "cache", .common = true},
            {.name = "no-cache-filter", .value = "STAGE,..", .help = "run the steps of these stages again", .group = "cache", .repeatable = true},
            {.name = "explain", .help = "say for each step that ran which input changed", .group = "cache", .common = true},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
-           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}},
+           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}}),
       .examples = {{"torte build -t app .", "build ./Recipe and name it app:latest"},
                    {"torte build -f web.Dockerfile --build-arg V=2 --explain .", "say why steps ran again"},
                    {"torte build --target test --no-cache .", "run one stage and what it needs"}},
