@@ -80,6 +80,9 @@ class BlobWriter : public base::Sink {
   uint64_t resumed_bytes() const { return resumed_; }
   /// Those bytes. Borrows from this.
   std::unique_ptr<base::Source> resumed() const;
+  /// A descriptor of its own for reading, at explicit positions and by any thread, what has been
+  /// written so far.
+  sys::UniqueFd open_for_reading() const { return fd_.duplicate(); }
 
  private:
   void prepare();

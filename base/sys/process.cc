@@ -83,6 +83,7 @@ ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view inp
   arguments.push_back(nullptr);
   // A file, not a pipe: nobody has to feed it while the output is read.
   UniqueFd in = sealed_memfd("input", base::as_bytes(input));
+  if (::lseek(in.get(), 0, SEEK_SET) < 0) base::throw_errno("rewind input of " + argv[0]);
   Pipe pipe = make_pipe();
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

@@ -13,6 +13,7 @@ const CommandTable& command_table() {
         &untag_command(),
         &rmi_command(),
         &pull_command(),
+        &push_command(),
         &load_command(),
         &save_command(),
         &import_command(),

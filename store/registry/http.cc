@@ -368,7 +368,8 @@ void Exchange::State::start() {
   CHECK(handle->curl.multi_add_handle(handle->multi, handle->easy) == CURLM_OK);
   added = true;
   while (!head_done && !done) pump();
-  if (done) settle();
+  // A short answer may have come and broken off in one go: what came of its body is still good.
+  if (error || (done && !head_done)) settle();
 }
 
 void Exchange::State::pump() {
@@ -410,9 +411,10 @@ void Exchange::State::settle() {
   if (result == CURLE_OK && head_done) return;
   if (refused_address)
     fail(Fault::kProtocol, "a redirect leads to a local address, which is refused");
+  // What libcurl calls a header line beyond its own limit.
+  if (result == CURLE_OUT_OF_MEMORY && !head_done) fail(Fault::kProtocol, "a header is too long");
   std::string why = problem[0] != '\0' ? base::printable(problem, 200)
                                        : std::string(handle->curl.easy_strerror(result));
-  // libcurl says "failed to connect" also when it gave up waiting.
   fail(result == CURLE_OK ? Fault::kReset : fault_of(result), why);
 }
 

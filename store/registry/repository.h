@@ -75,6 +75,10 @@ class Repository {
   /// blob, which then is only mounted. Returns false when nothing had to be sent.
   bool put_blob(const oci::Digest& digest, uint64_t size_bytes, const OpenAt& open,
                 const std::string& from = {});
+  /// Uploads bytes while they are being made. `open` gives sources whose read() waits for more and
+  /// ends where the blob does; `finished` waits for the end and tells digest and size.
+  void put_stream(const OpenAt& open,
+                  const std::function<std::pair<oci::Digest, uint64_t>()>& finished);
   /// Puts a manifest under a tag, or "" for its digest alone. Throws Corrupt when the registry says
   /// that it stored something else.
   oci::Digest put_document(const std::string& bytes, const std::string& media_type,

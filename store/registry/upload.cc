@@ -31,6 +31,23 @@ void require_digest(const Exchange& exchange, const oci::Digest& digest, const s
               "registry-stored-other");
 }
 
+/// The address the registry wants the bytes at. Only its own: anything else would get them, and
+/// later the blob's name, from us.
+Url upload_location(Client& client, const Exchange& exchange, const std::string& what) {
+  auto header = exchange.headers().find("location");
+  auto url = header ? exchange.url().resolve(*header) : std::nullopt;
+  const Origin& home = client.origin();
+  // A registry behind a proxy that ends TLS may not know that it speaks https.
+  if (url && url->origin().host == home.host && url->origin().scheme == "http" && home.scheme == "https")
+    url = Url(home, url->target());
+  if (url && url->origin() == home) return *url;
+  throw Error(Code::kInvalid,
+              base::str(what, ": ", client.host(), " wants the upload sent to ",
+                        header ? base::printable(url ? url->origin().str() : *header, 200) : "nowhere",
+                        ", which is not itself"),
+              "registry-foreign-upload");
+}
+
 /// One blob on its way up.
 class Upload {
  public:
@@ -44,28 +61,24 @@ class Upload {
     for (;;) {
       std::optional<Url> where = begin();
       if (!where) return false;
-      if (send_all(*where)) return true;
+      if (send_all(*where, true)) return true;
     }
+  }
+  /// Goes on with an upload that has got some way, or begins anew when the registry forgot it.
+  void go_on(Url where) {
+    uint64_t done = 0;
+    if (find_offset(nullptr, where, done) && send_all(where, false, done)) return;
+    run();
+  }
+  /// Ends an upload that has all bytes.
+  void complete(const Url& where) {
+    if (!send_all(where, false, size_)) run();
   }
 
  private:
   std::string what() const { return "upload blob " + digest_.str(); }
-
-  /// The address the registry wants the bytes at. Only its own: anything else would get them, and
-  /// later the blob's name, from us.
   Url location(const Exchange& exchange) const {
-    auto header = exchange.headers().find("location");
-    auto url = header ? exchange.url().resolve(*header) : std::nullopt;
-    const Origin& home = client_.origin();
-    // A registry behind a proxy that ends TLS may not know that it speaks https.
-    if (url && url->origin().host == home.host && url->origin().scheme == "http" && home.scheme == "https")
-      url = Url(home, url->target());
-    if (url && url->origin() == home) return *url;
-    throw Error(Code::kInvalid,
-                base::str(what(), ": ", client_.host(), " wants the upload sent to ",
-                          header ? base::printable(url ? url->origin().str() : *header, 200) : "nowhere",
-                          ", which is not itself"),
-                "registry-foreign-upload");
+    return upload_location(client_, exchange, what());
   }
 
   std::optional<Url> begin() {
@@ -79,9 +92,7 @@ class Upload {
   }
 
   /// False: the upload was lost, begin again.
-  bool send_all(Url where) {
-    uint64_t done = 0;
-    bool whole = true;
+  bool send_all(Url where, bool whole, uint64_t done = 0) {
     for (;;) {
       try {
         auto exchange = whole ? put(where, 0) : done < size_ ? patch(where, done) : put(where, size_);
@@ -175,6 +186,36 @@ bool Repository::put_blob(const oci::Digest& digest, uint64_t size_bytes, const 
     start.more_scope = base::str("repository:", from, ":pull");
   }
   return Upload(client_, std::move(start), digest, size_bytes, open).run();
+}
+
+void Repository::put_stream(const OpenAt& open,
+                            const std::function<std::pair<oci::Digest, uint64_t>()>& finished) {
+  Client::Ask start = ask("POST", "blobs/uploads/");
+  std::string what = "upload a blob to " + name();
+  auto begun = client_.ask(start);
+  if (begun->status() != 202) client_.fail(*begun, what);
+  Url where = upload_location(client_, *begun, what);
+  begun.reset();
+  Client::Ask stream = start;
+  stream.method = "PATCH";
+  stream.url = where;
+  stream.headers = {"Content-Type: application/octet-stream"};
+  stream.body = [&open] { return open(0); };
+  std::optional<uint64_t> sent;
+  try {
+    auto exchange = client_.ask_once(stream);
+    if (exchange->status() == 202) {
+      where = upload_location(client_, *exchange, what);
+      auto range = exchange->headers().find("range");
+      sent = range ? parse_upload_range(*range) : std::nullopt;
+    }
+  } catch (const TransportError&) {
+    // Found out below how far it got.
+  }
+  auto [digest, size_bytes] = finished();
+  Upload upload(client_, std::move(start), digest, size_bytes, open);
+  if (sent == size_bytes) return upload.complete(where);
+  upload.go_on(where);
 }
 
 oci::Digest Repository::put_document(const std::string& bytes, const std::string& media_type,
