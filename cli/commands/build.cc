@@ -106,6 +106,8 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
     auto [name, value] = split_pair(text, "build-context");
     if (value.find("://") == std::string::npos) options.named_contexts[base::to_lower(name)] = value;
   }
+  // 0 is the reference's word for "no limit of my own".
+  options.jobs = static_cast<int>(std::min<uint64_t>(arguments.number("jobs").value_or(0), 10'000));
   options.no_cache = arguments.is_on("no-cache");
   for (const std::string& list : arguments.all("no-cache-filter"))
     for (const std::string& stage : base::split(list, ','))
@@ -262,6 +264,7 @@ const Command& build_command() {
            {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
            {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing, newer or never", .implied = "always", .choices = {"always", "missing", "newer", "never", "true", "false"}},
+           {.name = "jobs", .letter = 'j', .value = "N", .help = "steps that may run at once (default: 4 a core, at least 8)"},
            {.name = "no-cache", .help = "run every step again", .group = "cache", .common = true},
            {.name = "no-cache-filter", .value = "STAGE,..", .help = "run the steps of these stages again", .group = "cache", .repeatable = true},
            {.name = "explain", .help = "say for each step that ran which input changed", .group = "cache", .common = true},
