@@ -158,9 +158,7 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
 }
 
 Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
+  std::vector<char*> arguments = pointers(argv);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
@@ -209,6 +207,28 @@ std::optional<uint64_t> start_of_process(pid_t pid) {
   std::string word;
   for (int i = 0; i < kStart; ++i) words >> word;
   return base::parse_decimal(word);
+}
+
+ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,
+                      std::string& output) {
+  std::vector<char*> arguments = pointers(argv);
+  // A file, not a pipe: nobody has to feed it while the output is read.
+  UniqueFd in = sealed_memfd("input", base::as_bytes(input));
+  if (::lseek(in.get(), 0, SEEK_SET) < 0) base::throw_errno("rewind input of " + argv[0]);
+  Pipe pipe = make_pipe();
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in.get(), 0);
+  posix_spawn_file_actions_adddup2(&actions, pipe.write_end.get(), 1);
+  pid_t pid = -1;
+  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw base::SystemError("start " + argv[0], error);
+  Process process(pid, UniqueFd());
+  pipe.write_end.reset();
+  FdSource source(pipe.read_end.get(), "output of " + argv[0]);
+  output = base::read_all(source, 1 << 20);
+  return process.wait();
 }
 
 }  // namespace sys

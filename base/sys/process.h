@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/sys/fd.h"
@@ -77,5 +78,10 @@ bool signal_process(int pidfd, int number);
 /// When a process was started, in the kernel's ticks since boot: with its number an identity.
 /// nullopt when it is gone.
 std::optional<uint64_t> start_of_process(pid_t pid);
+
+/// Runs a host program on `input` and gives what it wrote to standard output, at most 1 MiB; its
+/// errors go to ours. For credential helpers. Throws SystemError when it cannot be started.
+ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,
+                      std::string& output);
 
 }  // namespace sys

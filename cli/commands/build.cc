@@ -112,7 +112,11 @@ int run_build(Context& context, const Arguments& arguments) {
 
   solving.secrets = std::move(secrets);
   solving.ssh_agents = agents.sockets();
-  StoreImages stored(*store, pull);
+  TransferOptions fetching;
+  fetching.stop = interrupt.token();
+  fetching.events = events.get();
+  Registries registries(context, arguments, interrupt.token(), events.get());
+  StoreImages stored(*store, registries, pull, fetching);
   LayoutImages images(*store, stored);
   plan::Plan plan = plan::make_plan(recipe, planning, images);
   solving.named_contexts = provide_trees(plan, fetcher);
@@ -167,8 +171,8 @@ const Command& build_command() {
                "git address (https://host/project.git#ref:directory), or - for a recipe or an archive on "
                "standard input.",
       .group = "build and run",
-      .flags =
-          {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile)", .common = true},
+      .flags = with_registry_flags(
+           {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile)", .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last)", .common = true},
            {.name = "build-arg", .value = "NAME[=VALUE]", .help = "value of an ARG; without =VALUE from the environment", .repeatable = true, .common = true},
@@ -184,14 +188,14 @@ const Command& build_command() {
            {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
            {.name = "ssh", .value = "default|ID[=SOCKET|KEY,..]", .help = "SSH agent or keys for RUN --mount=type=ssh and git", .repeatable = true},
-           {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing or never", .implied = "always", .choices = {"always", "missing", "never", "true", "false"}},
+           {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing, newer or never", .implied = "always", .choices = {"always", "missing", "newer", "never", "true", "false"}},
            {.name = "jobs", .letter = 'j', .value = "N", .help = "steps that may run at once (default: 4 a core, at least 8)"},
            {.name = "no-cache", .help = "run every step again", .group = "cache", .common = true},
            {.name = "no-cache-filter", .value = "STAGE,..", .help = "run the steps of these stages again", .group = "cache", .repeatable = true},
            {.name = "explain", .help = "say for each step that ran which input changed", .group = "cache", .common = true},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
-           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}},
+           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}}),
       .examples = {{"torte build -t app .", "build ./Recipe and name it app:latest"},
                    {"torte build -f web.Dockerfile --build-arg V=2 --explain .", "say why steps ran again"},
                    {"torte build --target test --no-cache .", "run one stage and what it needs"}},

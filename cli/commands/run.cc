@@ -75,20 +75,15 @@ std::optional<sys::FileLock> take_name(const Arguments& arguments, const store::
 }
 
 int run_run(Context& context, const Arguments& arguments) {
-  launch::ForwardedSignals signals;
   auto store = store::Store::open(context.root, store::Access::kReadWrite);
   // Before the look-up: a prune in between could take the layers.
   store::Lease lease = store->lease();
-  std::optional<store::ImageRecord> image = find_image(*store, arguments.word(0));
-  if (!image)
-    throw base::Error(base::Code::kNotFound,
-                      "image " + base::printable(arguments.word(0)) + " is not in the store",
-                      "image-missing")
-        .add_help("torte build, load or import makes it; pulling from registries is not built yet");
-  oci::ImageConfig config = read_config(*store, *image);
+  store::ImageRecord image = get_image_to_run(context, arguments, *store, arguments.word(0));
+  launch::ForwardedSignals signals;
+  oci::ImageConfig config = read_config(*store, image);
   std::optional<sys::FileLock> name = take_name(arguments, *store);
 
-  overlay::Active active(*store, overlay::open_stack(*store, image->layers), "run");
+  overlay::Active active(*store, overlay::open_stack(*store, image.layers), "run");
   launch::Spec spec;
   spec.argv = command_line(arguments, config.config);
   spec.cwd = arguments.get("workdir", config.config.working_dir.empty() ? "/" : config.config.working_dir);
@@ -159,7 +154,7 @@ const Command& run_command() {
                  "The exit status is the command's; 125 is torte's own failure, 126 a command that "
                  "cannot be executed, 127 one that is not found, 128+n death by signal n.",
         .group = "build and run",
-        .flags =
+        .flags = with_pull_flags(
             {{.name = "rm", .help = "remove the container at its end (always done so far)", .common = true},
              {.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
              {.name = "tty", .letter = 't', .help = "give it a terminal", .common = true},
@@ -168,7 +163,7 @@ const Command& run_command() {
              {.name = "workdir", .letter = 'w', .value = "PATH", .help = "directory the command starts in"},
              {.name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "user the command runs as"},
              {.name = "entrypoint", .value = "COMMAND", .help = "replaces the image's entry point"},
-             {.name = "init", .help = "a small init reaps orphans and passes signals on"}},
+             {.name = "init", .help = "a small init reaps orphans and passes signals on"}}),
         .examples = {{"torte run --rm -it busybox sh", "a shell in a new container"},
                      {"torte run --rm -v ./data:/data:ro app", "with a directory of the host"}},
         .positionals = {1, Positionals::kAny, 1},
