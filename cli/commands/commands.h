@@ -10,6 +10,8 @@ const CommandTable& command_table();
 
 const Command& build_command();
 const Command& run_command();
+/// cache ls, cache inspect, cache rm.
+const std::vector<const Command*>& cache_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
