@@ -217,7 +217,7 @@ ok torte run --rm "$plain/zstd/ours:1" cat /file
 prints_line ours
 [ "$(id -u)" = 0 ] || exit 0
 need podman
-podman_() { podman --root "$work/podman" --runroot "$work/podman-run" --storage-driver vfs "$@"; }
+podman_() { env -u DOCKER_CONFIG podman --root "$work/podman" --runroot "$work/podman-run" --storage-driver vfs "$@"; }
 ok podman_ pull --tls-verify=false "$plain/team/made:1"
 ok podman_ push --tls-verify=false "$plain/team/made:1" "$plain/podman/made:1"
 ok torte pull "$plain/podman/made:1"
