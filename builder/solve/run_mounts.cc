@@ -4,11 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/sys/lock.h"
 #include "base/text.h"
+#include "builder/solve/agent_forwarder.h"
 #include "builder/solve/copier.h"
 #include "builder/solve/copy_step.h"
 
@@ -151,6 +154,37 @@ void MountPreparer::prepare_secret(const plan::Mount& mount, RunEnvironment& env
   environment.mounts.push_back(std::move(prepared));
 }
 
+void MountPreparer::prepare_ssh(const plan::Mount& mount, RunEnvironment& environment) {
+  auto found = options_.ssh_agents.find(mount.id);
+  if (found == options_.ssh_agents.end()) {
+    if (mount.required)
+      throw base::Error(base::Code::kNotFound,
+                        "SSH agent \"" + base::printable(mount.id) + "\" is required but was not given",
+                        "ssh-missing")
+          .add_help("give it with --ssh " + base::printable(mount.id));
+    return;
+  }
+  // The socket lies in a staging directory, which goes after the forwarder.
+  struct Kept {
+    store::StagingDir directory;
+    AgentForwarder forwarder;
+  };
+  store::StagingDir directory = store_.create_staging("ssh");
+  std::filesystem::path path = directory.path();
+  auto kept = std::shared_ptr<Kept>(new Kept{
+      std::move(directory),
+      {path, found->second, mount.uid, mount.gid, static_cast<mode_t>(mount.mode.value_or(0600))}});
+  PreparedMount prepared;
+  prepared.mount.kind = launch::Mount::Kind::kBind;
+  prepared.mount.target = sys::RootedPath(mount.target);
+  prepared.mount.source = kept->forwarder.open();
+  prepared.keep = kept;
+  environment.mounts.push_back(std::move(prepared));
+  auto has_socket = [](const std::string& variable) { return variable.starts_with("SSH_AUTH_SOCK="); };
+  if (std::none_of(environment.secret_env.begin(), environment.secret_env.end(), has_socket))
+    environment.secret_env.push_back("SSH_AUTH_SOCK=" + mount.target);
+}
+
 void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environment) {
   switch (mount.type) {
     case plan::Mount::Type::kBind:
@@ -173,8 +207,8 @@ void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environmen
       prepare_secret(mount, environment);
       return;
     case plan::Mount::Type::kSsh:
-      throw base::Error(base::Code::kUnsupported, "RUN --mount=type=ssh is not built yet",
-                        "not-built");
+      prepare_ssh(mount, environment);
+      return;
   }
 }
 

@@ -23,7 +23,7 @@ class MountPreparer {
       : options_(options), store_(store), open_source_(std::move(open_source)),
         source_key_(std::move(source_key)) {}
 
-  /// Throws NotFound for a missing source or a required secret, Unsupported for ssh.
+  /// Throws NotFound for a missing source or a required secret or SSH agent.
   void prepare(const plan::Mount& mount, RunEnvironment& environment);
 
  private:
@@ -32,6 +32,7 @@ class MountPreparer {
   PreparedMount prepare_cache(const plan::Mount& mount, const std::string& initial);
   void create_cache(const plan::Mount& mount, const std::filesystem::path& directory);
   void prepare_secret(const plan::Mount& mount, RunEnvironment& environment);
+  void prepare_ssh(const plan::Mount& mount, RunEnvironment& environment);
 
   const Options& options_;
   store::Store& store_;

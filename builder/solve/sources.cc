@@ -14,6 +14,7 @@ struct Sources::Context {
   std::unique_ptr<context::FileTree> files;
   std::string shown;
   std::mutex use;
+  bool is_temporary = false;
 };
 
 namespace {
@@ -36,9 +37,11 @@ Sources::~Sources() = default;
 Sources::Context& Sources::open_context(const std::string& name) {
   if (auto found = contexts_.find(name); found != contexts_.end()) return *found->second;
   auto made = std::make_unique<Context>();
-  std::filesystem::path directory =
-      name.empty() ? options_.context : options_.named_contexts.at(name);
-  made->shown = name.empty() ? options_.context_name : base::str("context \"", name, "\"");
+  LocalTree tree{options_.context, options_.context_name, true, options_.context_is_temporary};
+  if (!name.empty()) tree = options_.named_contexts.at(name);
+  std::filesystem::path directory = tree.directory;
+  made->shown = tree.shown;
+  made->is_temporary = tree.is_temporary;
   if (directory.empty()) {
     directory = store_.layout().empty_directory();
     made->shown = "the empty build context";
@@ -51,7 +54,8 @@ Sources::Context& Sources::open_context(const std::string& name) {
   std::string ignore_name = options_.ignore_file_name;
   if (!name.empty()) {
     ignore_name = (directory / ".dockerignore").string();
-    ignore_text = sys::find_user_file(ignore_name, kMostIgnoreBytes);
+    ignore_text.reset();
+    if (tree.has_ignore_file) ignore_text = sys::find_user_file(ignore_name, kMostIgnoreBytes);
   }
   if (ignore_text)
     made->ignore = std::make_unique<dockerfile::IgnoreMatcher>(
@@ -81,7 +85,7 @@ SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string show
 void Sources::save_indexes() {
   std::lock_guard lock(mutex_);
   for (auto& [name, context] : contexts_)
-    if (context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
+    if (!context->is_temporary && context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
 }
 
 }  // namespace solve

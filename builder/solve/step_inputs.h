@@ -53,6 +53,7 @@ class StepInputs {
 
  private:
   void define(const plan::CopyStep& step, cache::Definition& definition) const;
+  void define_part(const plan::CopyStep& step, cache::Definition& definition) const;
   void define(const plan::RunStep& step, cache::Definition& definition) const;
   void define(const plan::WorkdirStep& step, cache::Definition& definition) const;
   std::optional<std::vector<LayerPtr>> layers_of(const plan::FileSource& from) const;

@@ -160,6 +160,8 @@ struct Exchange::State {
     if (added) handle->curl.multi_remove_handle(handle->multi, handle->easy);
     if (fields != nullptr) handle->curl.slist_free_all(fields);
     // A body cut short leaves the connection unusable; libcurl closes it when the handle is removed.
+    // After a failure libcurl may still hold buffers that a new request cannot change.
+    if (!done || result != CURLE_OK) return;
     handle->curl.easy_reset(handle->easy);
     pool->put(std::move(handle));
   }
