@@ -24,11 +24,15 @@ const Command& import_command();
 const Command& info_command();
 const Command& inspect_command();
 const Command& load_command();
+const Command& login_command();
+const Command& logout_command();
 const Command& mount_command();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();
 const Command& push_command();
+/// copy, list-tags, digest, delete.
+const std::vector<const Command*>& remote_commands();
 const Command& rmi_command();
 const Command& save_command();
 const Command& system_check_command();
