@@ -27,6 +27,8 @@ const Command& load_command();
 const Command& login_command();
 const Command& logout_command();
 const Command& mount_command();
+/// network create, ls, inspect, rm, prune, reload.
+const std::vector<const Command*>& network_commands();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();

@@ -35,6 +35,7 @@ const CommandTable& command_table() {
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
+    table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
   }();
