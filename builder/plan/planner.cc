@@ -53,6 +53,7 @@ std::string Planner::expand(const std::string& word, const Variables& variables,
   dockerfile::ExpandOptions options;
   options.escape = recipe_.escape;
   options.undefined = [&](std::string_view name) {
+    if (variables.is_declared(name)) return;
     std::string near = base::nearest(name, variables.names());
     warn(where, "UndefinedVar",
          base::str("variable $", name, " is not set", near.empty() ? "" : " (did you mean $" + near + "?)"));
@@ -84,6 +85,41 @@ void Planner::read_global_arg(const Instruction& instruction) {
       globals_.arguments.set(arg.name, given->second);
     else if (arg.value)
       globals_.arguments.set(arg.name, expand(*arg.value, globals_.arguments, arg.where));
+    else
+      globals_.arguments.declare(arg.name);
+    global_definitions_.push_back(arg);
+  }
+}
+
+void Planner::note_argument(const dockerfile::ArgDefinition& definition,
+                            std::optional<std::string> value) {
+  std::string description = definition.description;
+  for (const dockerfile::ArgDefinition& global : global_definitions_)
+    if (description.empty() && global.name == definition.name) description = global.description;
+  for (ArgumentUse& known : plan_.arguments) {
+    if (known.name != definition.name) continue;
+    if (known.description.empty()) known.description = description;
+    return;
+  }
+  plan_.arguments.push_back({definition.name, std::move(value), std::move(description), definition.where});
+}
+
+// Each stage as a choice for --target; those that cannot be expanded are shown as written.
+void Planner::list_targets() {
+  dockerfile::ExpandOptions options;
+  options.escape = recipe_.escape;
+  auto lookup = [&](std::string_view name) { return globals_.arguments.find(name); };
+  for (size_t i = 0; i < texts_.size(); ++i) {
+    const dockerfile::From& from = texts_[i].from;
+    TargetChoice choice{from.name, from.image, from.platform.value_or(""), from.description,
+                        i + 1 == texts_.size(), texts_[i].from_instruction->where};
+    try {
+      choice.base = dockerfile::expand(from.image, lookup, options);
+      choice.platform = dockerfile::expand(choice.platform, lookup, options);
+    } catch (const base::Error&) {
+      // The stage reports it when it is planned.
+    }
+    plan_.targets.push_back(std::move(choice));
   }
 }
 
@@ -255,7 +291,9 @@ Plan Planner::run() {
     plan_.stages[i].index = i;
     plan_.stages[i].name = texts_[i].from.name;
   }
+  list_targets();
   need(plan_.target);
+  for (size_t i = 0; options_.all_stages && i < texts_.size(); ++i) need(i);
   for (const auto& [name, value] : options_.labels)
     plan_.stages[plan_.target].config.config.labels[name] = value;
   number_steps();

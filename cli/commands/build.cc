@@ -19,6 +19,7 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/interrupt.h"
+#include "cli/introspection.h"
 #include "cli/recipe_file.h"
 #include "store/oci/reference.h"
 #include "store/store.h"
@@ -84,6 +85,12 @@ bool keeps_git_directory(const plan::Options& planning) {
   return given != planning.build_args.end() && dockerfile::parse_bool(given->second).value_or(false);
 }
 
+std::optional<Call> call_of(const Arguments& arguments) {
+  if (auto text = arguments.find("call")) return parse_call(*text);
+  if (arguments.is_on("check")) return Call{CallKind::kCheck, false};
+  return std::nullopt;
+}
+
 int run_build(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   std::unique_ptr<base::EventSink> events = context.make_progress(arguments.get("progress"));
@@ -108,7 +115,12 @@ int run_build(Context& context, const Arguments& arguments) {
 
   dockerfile::Recipe recipe = dockerfile::parse_and_validate(file.text, file.name);
   dockerfile::CheckConfig checks = dockerfile::check_config(recipe, planning.build_args["BUILDKIT_DOCKERFILE_CHECK"]);
-  std::vector<dockerfile::Diagnostic> warnings = dockerfile::run_checks(recipe, checks);
+  dockerfile::IgnoreMatcher ignore;
+  if (file.ignore_text)
+    ignore = dockerfile::IgnoreMatcher(dockerfile::read_ignore_file(*file.ignore_text, file.ignore_name));
+  planning.ignore = &ignore;
+  if (std::optional<Call> call = call_of(arguments))
+    return answer_call(context, *call, recipe, planning, store.get());
 
   solving.secrets = std::move(secrets);
   solving.ssh_agents = agents.sockets();
@@ -116,8 +128,7 @@ int run_build(Context& context, const Arguments& arguments) {
   LayoutImages images(*store, stored);
   plan::Plan plan = plan::make_plan(recipe, planning, images);
   solving.named_contexts = provide_trees(plan, fetcher);
-  for (dockerfile::Diagnostic& warning : plan.warnings)
-    if (checks.wants(warning.id)) warnings.push_back(std::move(warning));
+  std::vector<dockerfile::Diagnostic> warnings = all_warnings(recipe, checks, plan.warnings);
   announce(plan, file.name, solving.names.empty() ? "" : arguments.all("tag").front(), *events);
   emit_warnings(warnings, *events);
 
@@ -188,6 +199,8 @@ const Command& build_command() {
            {.name = "no-cache", .help = "run every step again", .group = "cache", .common = true},
            {.name = "no-cache-filter", .value = "STAGE,..", .help = "run the steps of these stages again", .group = "cache", .repeatable = true},
            {.name = "explain", .help = "say for each step that ran which input changed", .group = "cache", .common = true},
+           {.name = "check", .help = "only check the recipe: status 1 when there are warnings", .group = "ask", .common = true},
+           {.name = "call", .value = "WHAT[,format=json]", .help = "answer instead of building: check, outline (arguments and secrets), targets, ast or plan (the steps)", .group = "ask"},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}},
