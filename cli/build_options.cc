@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -125,6 +126,8 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
   options.context_name = recipe.context_name;
   options.ignore_file = recipe.ignore_text;
   options.ignore_file_name = recipe.ignore_name;
+  // 0 is the reference's word for "no limit of my own".
+  options.jobs = static_cast<int>(std::min<uint64_t>(arguments.number("jobs").value_or(0), 10'000));
   options.no_cache = arguments.is_on("no-cache");
   for (const std::string& list : arguments.all("no-cache-filter"))
     for (const std::string& stage : base::split(list, ','))

@@ -54,7 +54,8 @@ std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree&
 
 }  // namespace
 
-void define_bind(const plan::Mount& mount, SourceTree source, cache::Definition& definition) {
+void define_bind(const plan::Mount& mount, const SourceTree& source,
+                 cache::Definition& definition) {
   plan::CopyStep as_copy;
   as_copy.sources = {mount.source.empty() ? "/" : mount.source};
   Selection selection{mount.source, {&find_source(mount, source)}};
@@ -73,6 +74,29 @@ PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
   if (!node.is_directory()) prepared.mount.source_path = sys::RootedPath("/file");
   prepared.keep = copy;
   return prepared;
+}
+
+// Fills a cache directory that is not there yet. The sharing lock does not exclude others that would.
+void MountPreparer::create_cache(const plan::Mount& mount, const std::filesystem::path& directory) {
+  sys::FileLock creating = sys::FileLock::acquire(store_.layout().cache_mounts() / "create.lock",
+                                                  sys::FileLock::Mode::kExclusive);
+  struct stat st;
+  if (::lstat((directory / "tree").c_str(), &st) == 0) return;
+  sys::make_directories(directory);
+  std::shared_ptr<overlay::Active> content;
+  if (!std::holds_alternative<plan::FromNothing>(mount.from)) {
+    SourceTree source = open_source_(mount.from);
+    content = snapshot(store_, source, find_source(mount, source));
+  } else {
+    content = std::make_shared<overlay::Active>(store_, overlay::Stack(), "cache-mount");
+  }
+  std::filesystem::path tree = content->staging().path() / "tree";
+  if (::chown(tree.c_str(), mount.uid, mount.gid) < 0 ||
+      ::chmod(tree.c_str(), mount.mode.value_or(0755)) < 0)
+    base::throw_errno("set owner of cache mount");
+  sys::write_file_durably(directory / "id", mount.id, 0600);
+  if (::rename(tree.c_str(), (directory / "tree").c_str()) < 0)
+    base::throw_errno("create cache mount");
 }
 
 PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount, const std::string& initial) {
@@ -98,25 +122,7 @@ PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount, const std::
   } else {
     lock = sys::FileLock::acquire(directory.string() + ".lock", lock_mode);
   }
-  struct stat st;
-  if (::lstat((directory / "tree").c_str(), &st) < 0) {
-    sys::make_directories(directory);
-    std::shared_ptr<overlay::Active> content;
-    if (!std::holds_alternative<plan::FromNothing>(mount.from)) {
-      SourceTree source = open_source_(mount.from);
-      content = snapshot(store_, source, find_source(mount, source));
-    } else {
-      content = std::make_shared<overlay::Active>(store_, overlay::Stack(), "cache-mount");
-    }
-    std::filesystem::path tree = content->staging().path() / "tree";
-    if (::chown(tree.c_str(), mount.uid, mount.gid) < 0 ||
-        ::chmod(tree.c_str(), mount.mode.value_or(0755)) < 0)
-      base::throw_errno("set owner of cache mount");
-    if (::rename(tree.c_str(), (directory / "tree").c_str()) < 0 && errno != EEXIST &&
-        errno != ENOTEMPTY)
-      base::throw_errno("create cache mount");
-    sys::write_file_durably(directory / "id", mount.id, 0600);
-  }
+  create_cache(mount, directory);
   prepared.mount.source = open_path(directory / "tree");
   if (!mount.source.empty() && mount.source != "/" &&
       std::holds_alternative<plan::FromNothing>(mount.from))

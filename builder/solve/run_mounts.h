@@ -10,7 +10,8 @@
 namespace solve {
 
 /// Adds the identity of the files that a bind mount from a context shows.
-void define_bind(const plan::Mount& mount, SourceTree source, cache::Definition& definition);
+void define_bind(const plan::Mount& mount, const SourceTree& source,
+                 cache::Definition& definition);
 
 /// Turns the mounts of a RUN into what the launcher attaches.
 class MountPreparer {
@@ -29,6 +30,7 @@ class MountPreparer {
   PreparedMount prepare_bind(const plan::Mount& mount);
   /// `initial` stands for what a new cache directory is filled with: another stage, another cache.
   PreparedMount prepare_cache(const plan::Mount& mount, const std::string& initial);
+  void create_cache(const plan::Mount& mount, const std::filesystem::path& directory);
   void prepare_secret(const plan::Mount& mount, RunEnvironment& environment);
   void prepare_ssh(const plan::Mount& mount, RunEnvironment& environment);
 

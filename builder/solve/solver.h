@@ -36,6 +36,7 @@ struct Options {
   std::optional<std::string> ignore_file;        ///< its text
   std::string ignore_file_name;
   std::map<std::string, LocalTree> named_contexts;  ///< named contexts and Plan::remotes
+  int jobs = 0;                                  ///< steps that run at once; 0: torte's choice
   bool no_cache = false;
   std::set<std::string> no_cache_stages;         ///< --no-cache-filter
   bool explain = false;                          ///< emit a CacheMiss for each miss

@@ -196,6 +196,7 @@ const Command& build_command() {
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
            {.name = "ssh", .value = "default|ID[=SOCKET|KEY,..]", .help = "SSH agent or keys for RUN --mount=type=ssh and git", .repeatable = true},
            {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing or never", .implied = "always", .choices = {"always", "missing", "never", "true", "false"}},
+           {.name = "jobs", .letter = 'j', .value = "N", .help = "steps that may run at once (default: 4 a core, at least 8)"},
            {.name = "no-cache", .help = "run every step again", .group = "cache", .common = true},
            {.name = "no-cache-filter", .value = "STAGE,..", .help = "run the steps of these stages again", .group = "cache", .repeatable = true},
            {.name = "explain", .help = "say for each step that ran which input changed", .group = "cache", .common = true},
