@@ -175,9 +175,10 @@ OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image
       .config = oci::Descriptor::of(oci::media_type::kConfig, config_text)};
   for (const oci::DiffId& id : config.diff_ids) {
     auto original = originals.find(id);
+    bool keep = packing != Packing::kNone && manifest.layers.size() < options.keep_packed;
     manifest.layers.push_back(
         original == originals.end()
-            ? provide_layer(store, id, packing, options)
+            ? provide_layer(store, id, keep ? Packing::kAsIs : packing, options)
             : provide_original(store, original->second, id, packing, options));
   }
   if (packing == Packing::kAsIs) remember(store, image, manifest);

@@ -193,6 +193,7 @@ struct Plan {
   int steps = 0;
   std::vector<dockerfile::Diagnostic> warnings;
   std::vector<ArgumentUse> arguments;
+  std::string source_date_epoch;  ///< value of a global ARG SOURCE_DATE_EPOCH, or empty
   std::vector<TargetChoice> targets;
   std::shared_ptr<const std::string> source_text;  ///< of the recipe, for excerpts
 };
@@ -201,6 +202,9 @@ struct Options {
   std::map<std::string, std::string> build_args;
   std::string target;                          ///< stage name or index; empty: the last
   std::map<std::string, std::string> labels;   ///< --label, applied last
+  std::vector<std::pair<std::string, std::string>> env;  ///< --env: of the image, not of its steps
+  std::vector<std::string> unset_env;                    ///< --unsetenv
+  std::vector<std::string> unset_labels;                 ///< --unsetlabel, before `labels`
   std::optional<oci::Platform> platform;       ///< default: this machine's
   std::string network = "default";             ///< of RUN steps that do not say
   bool allow_host_network = false;             ///< --allow network.host, or --network host

@@ -273,6 +273,19 @@ void Planner::check_build_args() {
   }
 }
 
+// What the command line says of the image, whatever the recipe says.
+void Planner::edit_result(oci::ContainerConfig& config) const {
+  for (const std::string& name : options_.unset_labels) config.labels.erase(name);
+  for (const auto& [name, value] : options_.labels) config.labels[name] = value;
+  Variables before = from_environment(config.env);
+  Variables env;
+  for (const auto& [name, value] : before.all())
+    if (std::find(options_.unset_env.begin(), options_.unset_env.end(), name) == options_.unset_env.end())
+      env.set(name, value);
+  for (const auto& [name, value] : options_.env) env.set(name, value);
+  config.env = env.as_environment();
+}
+
 Plan Planner::run() {
   split_stages();
   if (texts_.empty())
@@ -285,6 +298,7 @@ Plan Planner::run() {
     if (instruction.keyword == dockerfile::Keyword::kFrom) break;
     if (instruction.keyword == dockerfile::Keyword::kArg) read_global_arg(instruction);
   }
+  plan_.source_date_epoch = globals_.arguments.find("SOURCE_DATE_EPOCH").value_or("");
   plan_.stages.resize(texts_.size());
   scopes_.resize(texts_.size());
   for (size_t i = 0; i < texts_.size(); ++i) {
@@ -294,8 +308,7 @@ Plan Planner::run() {
   list_targets();
   need(plan_.target);
   for (size_t i = 0; options_.all_stages && i < texts_.size(); ++i) need(i);
-  for (const auto& [name, value] : options_.labels)
-    plan_.stages[plan_.target].config.config.labels[name] = value;
+  edit_result(plan_.stages[plan_.target].config.config);
   number_steps();
   check_build_args();
   return std::move(plan_);
