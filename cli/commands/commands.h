@@ -23,6 +23,7 @@ const Command& images_command();
 const Command& import_command();
 const Command& info_command();
 const Command& inspect_command();
+const Command& lint_command();
 const Command& load_command();
 const Command& login_command();
 const Command& logout_command();

@@ -7,6 +7,7 @@ const CommandTable& command_table() {
     CommandTable table = {
         // One line each, grouped as help shows them.
         &build_command(),
+        &lint_command(),
         &run_command(),
         &images_command(),
         &tag_command(),
