@@ -12,6 +12,7 @@
 
 #include "base/events.h"
 #include "builder/plan/plan.h"
+#include "builder/solve/shared_cache.h"
 #include "overlay/snapshot.h"
 #include "store/store.h"
 
@@ -50,6 +51,7 @@ struct Options {
   Secrets secrets;
   std::map<std::string, std::filesystem::path> ssh_agents;  ///< sockets by id, for type=ssh
   std::optional<int64_t> source_date_epoch;      ///< seconds
+  SharedCache* shared_cache = nullptr;           ///< asked for what is not remembered here; borrowed
   std::filesystem::path log_directory;           ///< full output of every step; empty: not kept
   std::stop_token stop;
 };

@@ -19,7 +19,9 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/interrupt.h"
+#include "cli/push.h"
 #include "cli/recipe_file.h"
+#include "cli/registry_cache.h"
 #include "store/oci/reference.h"
 #include "store/store.h"
 
@@ -84,6 +86,24 @@ bool keeps_git_directory(const plan::Options& planning) {
   return given != planning.build_args.end() && dockerfile::parse_bool(given->second).value_or(false);
 }
 
+std::optional<RegistryCache> shared_cache(const Arguments& arguments, store::Store& store,
+                                          Registries& registries, const TransferOptions& options) {
+  std::vector<CacheSpec> from;
+  std::vector<CacheSpec> to;
+  for (const std::string& text : arguments.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
+  for (const std::string& text : arguments.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
+  if (from.empty() && to.empty()) return std::nullopt;
+  return std::optional<RegistryCache>(std::in_place, store, registries, std::move(from), std::move(to), options);
+}
+
+void push_names(const std::vector<std::string>& names, const oci::Digest& id, store::Store& store,
+                Registries& registries, const TransferOptions& options) {
+  auto image = store.find_image_by_id(id);
+  CHECK(image.has_value());
+  for (const std::string& name : names)
+    push_image(store, registries, *image, oci::Reference::parse(name), Packing::kAsIs, options);
+}
+
 int run_build(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   std::unique_ptr<base::EventSink> events = context.make_progress(arguments.get("progress"));
@@ -105,6 +125,7 @@ int run_build(Context& context, const Arguments& arguments) {
     events->emit(event::Note{base::str("using ", file.name, "; ", file.other_name, " is there too")});
   solve::Options solving = solve_options(context, arguments, file, interrupt.token());
   PullPolicy pull = parse_pull_policy(arguments.get("pull", "missing"));
+  if (arguments.is_on("push") && solving.names.empty()) throw UsageError("--push needs a name to go to: --tag");
 
   dockerfile::Recipe recipe = dockerfile::parse_and_validate(file.text, file.name);
   dockerfile::CheckConfig checks = dockerfile::check_config(recipe, planning.build_args["BUILDKIT_DOCKERFILE_CHECK"]);
@@ -120,6 +141,8 @@ int run_build(Context& context, const Arguments& arguments) {
   LayoutImages images(*store, stored);
   plan::Plan plan = plan::make_plan(recipe, planning, images);
   solving.named_contexts = provide_trees(plan, fetcher);
+  std::optional<RegistryCache> shared = shared_cache(arguments, *store, registries, fetching);
+  if (shared) solving.shared_cache = &*shared;
   for (dockerfile::Diagnostic& warning : plan.warnings)
     if (checks.wants(warning.id)) warnings.push_back(std::move(warning));
   announce(plan, file.name, solving.names.empty() ? "" : arguments.all("tag").front(), *events);
@@ -133,6 +156,7 @@ int run_build(Context& context, const Arguments& arguments) {
       throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true",
                         "check-failed");
     solve::Result result = solve::solve(plan, solving, *store, counter);
+    if (arguments.is_on("push")) push_names(solving.names, result.image, *store, registries, fetching);
     end.succeeded = true;
     end.image_id = result.image.str();
     end.tag = solving.names.empty() ? "" : arguments.all("tag").front();
@@ -193,6 +217,9 @@ const Command& build_command() {
            {.name = "no-cache", .help = "run every step again", .group = "cache", .common = true},
            {.name = "no-cache-filter", .value = "STAGE,..", .help = "run the steps of these stages again", .group = "cache", .repeatable = true},
            {.name = "explain", .help = "say for each step that ran which input changed", .group = "cache", .common = true},
+           {.name = "cache-from", .value = "type=registry,ref=NAME", .help = "look for results of steps in a registry", .group = "cache", .repeatable = true},
+           {.name = "cache-to", .value = "type=registry,ref=NAME[,mode=max]", .help = "put results of steps there, of failed builds too", .group = "cache", .repeatable = true},
+           {.name = "push", .help = "push the result under its names", .group = "output"},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}}),
