@@ -20,7 +20,9 @@
 #include "cli/interrupt.h"
 #include "cli/introspection.h"
 #include "cli/lock_file.h"
+#include "cli/push.h"
 #include "cli/registries.h"
+#include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
 #include "store/oci/reference.h"
 
@@ -94,7 +96,13 @@ class Build {
         events_(context.make_progress(arguments.get("progress"))), counter_(*events_),
         planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
         outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)),
-        store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()) {}
+        store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
+        registries_(context, arguments, interrupt_.token(), events_.get()) {
+    if (!arguments.is_on("push")) return;
+    if (arguments.all("tag").empty()) throw UsageError("--push needs a name to go to: --tag");
+    if (!wants_image()) throw UsageError("--push needs an image; this --output makes none");
+    if (platforms_.size() > 1) throw UsageError("--push of several platforms at once is not built yet");
+  }
 
   int run() {
     solve::Secrets secrets = read_secrets(context_, arguments_);
@@ -111,12 +119,14 @@ class Build {
     solving_.secrets = std::move(secrets);
     solving_.ssh_agents = agents.sockets();
     plan_all(recipe, fetcher);
+    open_shared_cache();
     announce();
     try {
       if (checks_.error && !warnings_.empty())
         throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true", "check-failed");
       for (Planned& planned : plans_) solve_one(planned);
       write_outputs();
+      if (arguments_.is_on("push")) push();
       write_records(fetcher);
     } catch (base::Error& e) {
       if (e.code() == base::Code::kCancelled && interrupt_.signal() != 0)
@@ -227,12 +237,8 @@ class Build {
 
   void plan_all(const dockerfile::Recipe& recipe, Fetcher& fetcher) {
     checks_ = dockerfile::check_config(recipe, planning_.build_args["BUILDKIT_DOCKERFILE_CHECK"]);
-    TransferOptions fetching;
-    fetching.stop = interrupt_.token();
-    fetching.events = events_.get();
-    Registries registries(context_, arguments_, interrupt_.token(), events_.get());
-    StoreImages stored(*store_, registries, parse_pull_policy(arguments_.get("pull", "missing")),
-                       fetching);
+    StoreImages stored(*store_, registries_, parse_pull_policy(arguments_.get("pull", "missing")),
+                       transfer_options());
     LayoutImages layouts(*store_, stored);
     LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
     std::vector<dockerfile::Diagnostic> planned;
@@ -345,6 +351,31 @@ class Build {
     }
   }
 
+  TransferOptions transfer_options() {
+    TransferOptions options;
+    options.stop = interrupt_.token();
+    options.events = events_.get();
+    return options;
+  }
+
+  void open_shared_cache() {
+    std::vector<CacheSpec> from;
+    std::vector<CacheSpec> to;
+    for (const std::string& text : arguments_.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
+    for (const std::string& text : arguments_.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
+    if (from.empty() && to.empty()) return;
+    solving_.shared_cache =
+        &shared_cache_.emplace(*store_, registries_, std::move(from), std::move(to), transfer_options());
+  }
+
+  void push() {
+    auto image = images_.front().id ? store_->find_image_by_id(*images_.front().id) : std::nullopt;
+    CHECK(image.has_value());
+    for (const std::string& name : arguments_.all("tag"))
+      push_image(*store_, registries_, *image, oci::Reference::parse(name).with_default_tag(), Packing::kAsIs,
+                 transfer_options());
+  }
+
   event::BuildEnd summary() {
     end_.steps = counter_.steps();
     end_.cached = counter_.cached();
@@ -411,6 +442,8 @@ class Build {
   std::vector<std::optional<oci::Platform>> platforms_;
   std::unique_ptr<store::Store> store_;
   store::Lease lease_;
+  Registries registries_;
+  std::optional<RegistryCache> shared_cache_;
   LockFile lock_;
   RecipeFile file_;
   dockerfile::IgnoreMatcher ignore_;

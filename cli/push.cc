@@ -153,7 +153,7 @@ class Push {
       return *blob;
     }
     for (const oci::Descriptor& blob : remembered_packs(store_, id, packing_))
-      if (repository_.has_blob(blob.digest)) return blob;
+      if (repository_.has_blob(blob.digest, blob.size_bytes)) return blob;
     auto layer = store_.find_layer(id);
     if (layer && layer->tar_size_bytes < kLeastStreamedBytes) {
       oci::Descriptor blob = pack_layer(store_, id, packing_, options_);
@@ -298,6 +298,13 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     return push.repository().put_document(
         manifest.bytes(), manifest.media_type,
         destination.digest() ? std::string() : destination.tag());
+  });
+}
+
+oci::Descriptor push_layer(store::Store& store, const registry::Repository& repository,
+                           const oci::DiffId& id, const TransferOptions& options) {
+  return base::with_context("layer " + id.str(), [&] {
+    return Push(store, repository, Packing::kAsIs, options).send_layer(id);
   });
 }
 

@@ -13,4 +13,8 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
                        const oci::Reference& destination, Packing packing,
                        const TransferOptions& options);
 
+/// Sends one layer, packed now if it never was, and returns the blob that stands for it there.
+oci::Descriptor push_layer(store::Store& store, const registry::Repository& repository,
+                           const oci::DiffId& id, const TransferOptions& options);
+
 }  // namespace cli

@@ -57,6 +57,9 @@ struct IncomingImage {
 /// [spec/security.md 2.3, 2.4, 8]
 oci::Digest import_image(store::Store& store, const IncomingImage& image,
                          const std::vector<oci::Reference>& names, const TransferOptions& options);
+/// Brings only the layers into the store, with a cache record that names one of them.
+void import_result(store::Store& store, const IncomingImage& image, store::CacheRecord record,
+                   const TransferOptions& options);
 /// The same for an image of a layout.
 oci::Digest import_image(store::Store& store, const archive::ImageLayout& layout,
                          const archive::FoundImage& image, const std::vector<oci::Reference>& names,

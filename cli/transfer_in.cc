@@ -126,6 +126,15 @@ class Import {
     return id;
   }
 
+  void run_for(store::CacheRecord record) {
+    if (image_.fetched) claim_layers();
+    take_layers();
+    for (const auto& [layer, foundation] : foundations_)
+      store_.put_document(kFoundation, layer.str(), foundation);
+    batch_.add_cache(std::move(record));
+    batch_.commit();
+  }
+
  private:
   /// A layer in its place: its tree, and the id the tree stands under.
   struct Placed {
@@ -393,6 +402,14 @@ oci::Digest import_image(store::Store& store, const IncomingImage& image,
   image.manifest.require_matching(image.config);
   store::Lease lease = store.lease();
   return Import(store, image, options).run(names);
+}
+
+void import_result(store::Store& store, const IncomingImage& image, store::CacheRecord record,
+                   const TransferOptions& options) {
+  image.manifest.require_image();
+  image.manifest.require_matching(image.config);
+  store::Lease lease = store.lease();
+  Import(store, image, options).run_for(std::move(record));
 }
 
 oci::Digest import_image(store::Store& store, const archive::ImageLayout& layout,

@@ -74,6 +74,8 @@ Results::Answer Results::find_or_make(const Request& request) {
                         std::move(held), std::chrono::steady_clock::now()});
       return {std::move(layer), true};
     }
+    if (request.fetch && request.fetch())
+      if (auto layer = remembered(request)) return {*layer, true};
   }
   Made made = request.make();
   LayerPtr layer = made.layer;

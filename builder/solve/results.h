@@ -41,6 +41,8 @@ class Results {
     bool forced = false;   ///< what is remembered, here or by others, will not do
     /// A last look before the work: the record of a result that is good for other reasons.
     std::function<std::optional<store::CacheRecord>()> recall;
+    /// Brings the result into the store from elsewhere; null where there is no elsewhere.
+    std::function<bool()> fetch;
     std::function<Made()> make;
   };
 

@@ -67,9 +67,11 @@ class Solver {
       publish_image();
     } catch (...) {
       keep_what_is_done();
+      offer();
       throw;
     }
     sources_.save_indexes();
+    offer();
     return result_;
   }
 
@@ -204,12 +206,21 @@ class Solver {
       same->extra = inputs_.content(step, state.layers);
       return same;
     };
+    if (options_.shared_cache != nullptr)
+      request.fetch = [&] {
+        return options_.shared_cache->fetch({.key = key, .definition = definition.text(), .slot = slot,
+                                             .extra = inputs_.content(step, state.layers)});
+      };
     request.make = [&] {
       if (options_.explain) explain(step, before, definition, forced);
       return make(step, state, {.key = key, .definition = definition.text(), .slot = slot}, before);
     };
     Results::Answer answer = results_.get(request);
     state.layers.push_back(std::move(answer.layer));
+    if (options_.shared_cache != nullptr) {
+      std::lock_guard lock(mutex_);
+      finished_.push_back({key, definition.text(), step.text, state.layers});
+    }
     if (!is_link(step)) {
       state.key = key;
     } else {
@@ -401,6 +412,24 @@ class Solver {
     }
   }
 
+  // Tells other machines. What goes wrong there is the cache's to say.
+  void offer() {
+    if (options_.shared_cache == nullptr) return;
+    std::set<oci::DiffId> in_result;
+    if (result_.image != oci::Digest::sha256_of(""))
+      for (const LayerPtr& layer : stages_[plan_.target].state.layers) in_result.insert(layer->diff_id());
+    std::vector<SharedStep> steps;
+    for (const Finished& finished : finished_) {
+      auto record = store_.find_cache(finished.key);
+      if (!record) continue;
+      SharedStep step{*std::move(record), finished.instruction, {}, finished.layers.size() - 1, false};
+      for (const LayerPtr& layer : finished.layers) step.layers.push_back(layer->diff_id());
+      step.in_result = in_result.contains(step.layers.back());
+      steps.push_back(std::move(step));
+    }
+    options_.shared_cache->offer(steps);
+  }
+
   using Slots = std::counting_semaphore<kMostJobs>;
   // Gives a place among the running steps back.
   class Slot {
@@ -426,7 +455,14 @@ class Solver {
   StepInputs inputs_;
   Slots slots_;
   std::vector<Building> stages_;
+  struct Finished {
+    std::string key;
+    std::string definition;
+    std::string instruction;
+    std::vector<LayerPtr> layers;
+  };
   std::mutex mutex_;  // of what follows
+  std::vector<Finished> finished_;
   std::exception_ptr failure_;
   Result result_{oci::Digest::sha256_of(""), 0, 0, 0, 0};
 };

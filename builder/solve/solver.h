@@ -12,6 +12,7 @@
 
 #include "base/events.h"
 #include "builder/plan/plan.h"
+#include "builder/solve/shared_cache.h"
 #include "overlay/snapshot.h"
 #include "store/store.h"
 
@@ -53,6 +54,7 @@ struct Options {
   /// Date of directories that COPY and WORKDIR make; part of the keys. Unset: the time of the build.
   std::optional<int64_t> created_mtime;
   bool keep_image = true;                        ///< false: for finish(), or for nobody
+  SharedCache* shared_cache = nullptr;           ///< asked for what is not remembered here; borrowed
   std::filesystem::path log_directory;           ///< full output of every step; empty: not kept
   std::stop_token stop;
 };

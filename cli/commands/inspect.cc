@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/registries.h"
 #include "cli/table.h"
 #include "cli/transfer.h"
 #include "store/oci/limits.h"
@@ -100,10 +101,57 @@ Json image_json(store::Store& store, const store::ImageRecord& image,
           {"history", std::move(history)}};
 }
 
+constexpr std::string_view kRemote = "docker://";
+
+/// An image where it is, in a registry: null when only bytes were asked for, and they are printed.
+Json inspect_remote(Context& context, const Arguments& arguments, Registries& registries,
+                    const std::string& name) {
+  oci::Reference reference = oci::Reference::parse(name).with_default_tag();
+  registry::Repository repository = registries.repository(reference);
+  if (arguments.is_on("raw")) {
+    context.out(repository.get_document(reference.digest() ? reference.digest()->str() : reference.tag()).bytes);
+    return nullptr;
+  }
+  oci::Platform platform = oci::Platform::host();
+  if (auto text = arguments.find("platform")) platform = oci::Platform::parse(*text);
+  registry::ResolvedImage found = repository.resolve(reference, platform);
+  std::string text = repository.read_blob(found.manifest.config, oci::kMaxConfigBytes);
+  if (arguments.is_on("config")) {
+    context.out(text);
+    return nullptr;
+  }
+  oci::ImageConfig config = oci::ImageConfig::parse(text);
+  found.manifest.require_matching(config);
+  Json layers = Json::array();
+  for (size_t i = 0; i < found.manifest.layers.size(); ++i) {
+    const oci::Descriptor& layer = found.manifest.layers[i];
+    layers.push_back({{"diffId", config.diff_ids[i].str()}, {"digest", layer.digest.str()},
+                      {"mediaType", layer.media_type}, {"size", layer.size_bytes}});
+  }
+  return {{"name", reference.name()},
+          {"id", found.manifest.config.digest.str()},
+          {"digest", found.top.str()},
+          {"manifest", found.document.digest.str()},
+          {"created", config.created},
+          {"author", config.author},
+          {"os", config.platform.os},
+          {"architecture", config.platform.architecture},
+          {"variant", config.platform.variant},
+          {"config", config_json(config.config)},
+          {"layers", std::move(layers)}};
+}
+
 int run_inspect(Context& context, const Arguments& arguments) {
-  auto store = store::Store::open(context.root, store::Access::kReadOnly);
+  std::unique_ptr<store::Store> store;
+  Registries registries(context, arguments, {}, nullptr);
   Json items = Json::array();
   for (const std::string& word : arguments.words()) {
+    if (word.starts_with(kRemote)) {
+      Json item = inspect_remote(context, arguments, registries, word.substr(kRemote.size()));
+      if (!item.is_null()) items.push_back(std::move(item));
+      continue;
+    }
+    if (!store) store = store::Store::open(context.root, store::Access::kReadOnly);
     store::ImageRecord image = store->get_image(word);
     if (auto text = arguments.find("platform");
         text && !oci::Platform::parse(image.platform).satisfies(oci::Platform::parse(*text)))
@@ -136,13 +184,14 @@ const Command& inspect_command() {
       .aliases = {"image inspect"},
       .summary = "show everything about an image",
       .usage = "[FLAGS] NAME...",
-      .about = "Prints a JSON array with one object for each image, or what a template makes of them.",
+      .about = "Prints a JSON array with one object for each image, or what a template makes of them. "
+               "docker://NAME looks at an image where it is, in a registry.",
       .group = "images",
-      .flags = {{.name = "format", .letter = 'f', .value = "TEMPLATE", .help = "json, or a template: '{{.Config.Env}}'", .common = true},
+      .flags = with_registry_flags({{.name = "format", .letter = 'f', .value = "TEMPLATE", .help = "json, or a template: '{{.Config.Env}}'", .common = true},
                 {.name = "raw", .help = "print the exact bytes of the manifest"},
                 {.name = "config", .help = "print the exact bytes of the configuration"},
                 {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"},
-                {.name = "type", .value = "TYPE", .help = "what NAME is", .choices = {"image"}, .hidden = true}},
+                {.name = "type", .value = "TYPE", .help = "what NAME is", .choices = {"image"}, .hidden = true}}),
       .examples = {{"torte inspect -f '{{json .Config.Cmd}}' app", "what app:latest runs"},
                    {"torte inspect --raw app | sha256sum", "its digest"}},
       .positionals = {1, Positionals::kAny},

@@ -255,11 +255,13 @@ std::string Repository::read_blob(const oci::Descriptor& blob, uint64_t limit) {
   return base::read_all(source, limit);
 }
 
-bool Repository::has_blob(const oci::Digest& digest) {
+bool Repository::has_blob(const oci::Digest& digest, std::optional<uint64_t> size_bytes) {
   auto exchange = client_.ask(ask("HEAD", "blobs/" + digest.str()));
-  if (exchange->status() == 200) return true;
-  if (exchange->status() == 404) return false;
-  client_.fail(*exchange, base::str("look for blob ", digest.str(), " in ", name()));
+  int status = exchange->status();
+  if (status == 401 || status == 403)
+    client_.fail(*exchange, base::str("look for blob ", digest.str(), " in ", name()));
+  // What a registry cannot answer, it learns from the upload.
+  return status == 200 && (!size_bytes || exchange->length().value_or(*size_bytes) == *size_bytes);
 }
 
 std::vector<std::string> Repository::list_tags() {

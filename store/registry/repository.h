@@ -65,7 +65,8 @@ class Repository {
   std::unique_ptr<base::Source> open_blob(const oci::Descriptor& blob, uint64_t offset = 0);
   /// A small blob whole and verified.
   std::string read_blob(const oci::Descriptor& blob, uint64_t limit);
-  bool has_blob(const oci::Digest& digest);
+  /// False also where the registry will not say, or says it has another size.
+  bool has_blob(const oci::Digest& digest, std::optional<uint64_t> size_bytes = {});
   /// All tags, sorted as the registry gives them; at most a million.
   std::vector<std::string> list_tags();
 

@@ -101,10 +101,13 @@ class Upload {
           require_digest(*exchange, digest_, what());
           return true;
         }
-        if (status == 202) {  // of PATCH
+        if (status == 202 && !whole && done < size_) {  // of PATCH
           where = location(*exchange);
           auto range = exchange->headers().find("range");
-          done = (range ? parse_upload_range(*range) : std::nullopt).value_or(size_);
+          uint64_t have = (range ? parse_upload_range(*range) : std::nullopt).value_or(size_);
+          // A registry that takes bytes and does not get on will not do so for ever.
+          if (have <= done && !patience_.after(503, {})) client_.fail(*exchange, what());
+          done = have;
           continue;
         }
         if (status == 404) {
@@ -179,7 +182,7 @@ class Upload {
 
 bool Repository::put_blob(const oci::Digest& digest, uint64_t size_bytes, const OpenAt& open,
                           const std::string& from) {
-  if (has_blob(digest)) return false;
+  if (has_blob(digest, size_bytes)) return false;
   Client::Ask start = ask("POST", "blobs/uploads/");
   if (!from.empty() && from != path_) {
     start.path += "?mount=" + percent_encode(digest.str()) + "&from=" + percent_encode(from, "/");

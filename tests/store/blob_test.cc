@@ -104,4 +104,64 @@ TEST_F(BlobTest, AbsentOnesAreNotFound) {
   EXPECT_THROW(store->open_blob(oci::Digest::sha256_of("x")), base::Error);
 }
 
+/// A blob that is fetched in two goes.
+struct ResumedBlobTest : BlobTest {
+  const std::string text = "the whole of the blob";
+  const store::Expected expected{oci::Digest::sha256_of(text), text.size()};
+  std::filesystem::path file = store->layout().partial(*expected.digest);
+
+  /// Writes the first bytes and goes, as a process does that is asked to stop, or that failed.
+  void write_some(size_t bytes, bool stopped) {
+    std::stop_source stop;
+    auto writer = store->resume_blob(expected, stop.get_token());
+    writer->write(base::as_bytes(text).first(bytes));
+    if (stopped) stop.request_stop();
+  }
+};
+
+TEST_F(ResumedBlobTest, GoesOnWhereAnInterruptedOneLeftOff) {
+  write_some(8, true);
+  auto writer = store->resume_blob(expected, {});
+  ASSERT_EQ(writer->resumed_bytes(), 8u);
+  auto there = writer->resumed();
+  EXPECT_EQ(base::copy(*there, *writer), 8u);
+  writer->write(base::as_bytes(text).subspan(8));
+  store::Batch batch = store->batch();
+  batch.add_blob(writer->finish());
+  batch.commit();
+  EXPECT_EQ(store->read_blob(*expected.digest, 100), text);
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+TEST_F(ResumedBlobTest, IsGoneAfterAFailure) {
+  write_some(8, false);
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+TEST_F(ResumedBlobTest, IsRefusedWhenWhatWasLeftIsDamaged) {
+  write_some(8, true);
+  std::ofstream(file) << "THE WHOLE";
+  {
+    auto writer = store->resume_blob(expected, {});
+    auto there = writer->resumed();
+    uint64_t have = base::copy(*there, *writer);
+    writer->write(base::as_bytes(text).subspan(have));
+    EXPECT_THROW(writer->finish(), base::Error);
+  }
+  write_some(8, true);
+  std::ofstream(file) << std::string(100, 'x');  // more than the blob has
+  EXPECT_EQ(store->resume_blob(expected, {})->resumed_bytes(), 0u);
+}
+
+TEST_F(ResumedBlobTest, IsPrunedUnlessSomebodyIsFetchingIt) {
+  write_some(8, true);
+  {
+    store::Claim claim = store->claim_fetch(*expected.digest);
+    store->prune({});
+    EXPECT_TRUE(std::filesystem::exists(file));
+  }
+  store->prune({});
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
 }  // namespace
