@@ -10,6 +10,8 @@ const CommandTable& command_table();
 
 const Command& build_command();
 const Command& run_command();
+/// cache ls, cache inspect, cache rm.
+const std::vector<const Command*>& cache_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
@@ -21,7 +23,10 @@ const Command& images_command();
 const Command& import_command();
 const Command& info_command();
 const Command& inspect_command();
+const Command& lint_command();
 const Command& load_command();
+const Command& login_command();
+const Command& logout_command();
 const Command& mount_command();
 /// network create, ls, inspect, rm, prune, reload.
 const std::vector<const Command*>& network_commands();
@@ -29,6 +34,8 @@ const std::vector<const Command*>& network_commands();
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();
 const Command& push_command();
+/// copy, list-tags, digest, delete.
+const std::vector<const Command*>& remote_commands();
 const Command& rmi_command();
 const Command& save_command();
 const Command& system_check_command();

@@ -7,6 +7,7 @@ const CommandTable& command_table() {
     CommandTable table = {
         // One line each, grouped as help shows them.
         &build_command(),
+        &lint_command(),
         &run_command(),
         &images_command(),
         &tag_command(),
@@ -14,6 +15,8 @@ const CommandTable& command_table() {
         &rmi_command(),
         &pull_command(),
         &push_command(),
+        &login_command(),
+        &logout_command(),
         &load_command(),
         &save_command(),
         &import_command(),
@@ -30,7 +33,9 @@ const CommandTable& command_table() {
         &help_command(),
         &version_command(),
     };
+    table.insert(table.end(), remote_commands().begin(), remote_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
+    table.insert(table.end(), cache_commands().begin(), cache_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
