@@ -1,6 +1,8 @@
 #include "base/sys/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -81,9 +83,10 @@ struct Starting {
   const char* program;
   char* const* argv;
   int input, output, failure;
-  const std::vector<int>& keep;
-  pid_t parent;
-  bool die_with_thread;
+  const int* keep;
+  size_t keep_count;
+  int life;              ///< of a companion
+  pid_t parent;          ///< who must be alive; 0: does not matter
 };
 
 [[noreturn]] void become_program(const Starting& start) {
@@ -92,42 +95,99 @@ struct Starting {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
   bool good = true;
-  if (start.die_with_thread) {
+  if (start.parent != 0) {
     good = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
     if (::getppid() != start.parent) ::_exit(125);  // too late to be told
   }
   good = good && ::dup2(start.input, 0) >= 0 && ::dup2(start.output, 1) >= 0 &&
          ::dup2(start.output, 2) >= 0;
-  for (int fd : start.keep) good = good && ::fcntl(fd, F_SETFD, 0) >= 0;
+  for (size_t i = 0; i < start.keep_count; ++i)
+    good = good && ::fcntl(start.keep[i], F_SETFD, 0) >= 0;
   if (good) ::execve(start.program, start.argv, environ);
   int error = errno;
   if (::write(start.failure, &error, sizeof error) < 0) ::_exit(126);
   ::_exit(125);
 }
 
+/// Process 1 of the companion's namespace: its end is the end of everything in there.
+[[noreturn]] void watch_program(const Starting& start) {
+  pid_t program = ::fork();
+  if (program == 0) become_program(start);
+  int error = errno;
+  if (program < 0) {
+    if (::write(start.failure, &error, sizeof error) < 0) ::_exit(126);
+    ::_exit(125);
+  }
+  // What we hold of our parent's descriptors must not keep anything alive.
+  ::dup2(start.life, 0);
+  ::close_range(1, ~0u, 0);
+  int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, program, 0));
+  pollfd wait[2] = {{0, POLLIN, 0}, {pidfd, POLLIN, 0}};
+  while (::poll(wait, pidfd < 0 ? 1 : 2, -1) < 0 && errno == EINTR) {
+  }
+  int status = 0;
+  bool ended = ::waitpid(program, &status, WNOHANG) == program;
+  ::_exit(ended && WIFEXITED(status) ? WEXITSTATUS(status) : 125);
+}
+
 }  // namespace
 
-Process start_program(const std::vector<std::string>& argv, const StartOptions& options) {
-  std::optional<std::string> program = find_program(argv[0]);
-  if (!program) throw base::SystemError("start " + argv[0], ENOENT);
-  std::vector<char*> arguments = pointers(argv);
-  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null) base::throw_errno("open /dev/null");
-  Pipe failure = make_pipe();
-  Starting start = {program->c_str(), arguments.data(), null.get(),
-                    options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
-                    options.keep, ::getpid(), options.die_with_thread};
-  pid_t pid = ::fork();
+namespace {
+
+/// Starts `child` as fork does, in the namespaces `flags` asks for, and waits until the program runs
+/// or cannot be.
+template <typename Child>
+Process start(const std::string& name, int flags, Pipe& failure, Child&& child) {
+  auto pid = static_cast<pid_t>(::syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
   if (pid < 0) base::throw_errno("fork");
-  if (pid == 0) become_program(start);
-  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  Process process(pid, std::move(pidfd));
+  if (pid == 0) child();
+  Process process(pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))));
   if (process.pidfd() < 0) base::throw_errno("open process");
   failure.write_end.reset();
   int error = 0;
   if (::read(failure.read_end.get(), &error, sizeof error) == sizeof error)
-    throw base::SystemError("start " + argv[0], error);
+    throw base::SystemError("start " + name, error);
   return process;
+}
+
+UniqueFd open_null() {
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) base::throw_errno("open /dev/null");
+  return null;
+}
+
+std::string get_program(const std::string& name) {
+  std::optional<std::string> program = find_program(name);
+  if (!program) throw base::SystemError("start " + name, ENOENT);
+  return *program;
+}
+
+}  // namespace
+
+Process start_program(const std::vector<std::string>& argv, const StartOptions& options) {
+  std::string program = get_program(argv[0]);
+  std::vector<char*> arguments = pointers(argv);
+  UniqueFd null = open_null();
+  Pipe failure = make_pipe();
+  Starting starting = {program.c_str(), arguments.data(), null.get(),
+                       options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
+                       options.keep.data(), options.keep.size(), -1,
+                       options.die_with_thread ? ::getpid() : 0};
+  return start(argv[0], 0, failure, [&] { become_program(starting); });
+}
+
+Companion start_companion(const std::vector<std::string>& argv, const CompanionOptions& options) {
+  std::string program = get_program(argv[0]);
+  std::vector<char*> arguments = pointers(argv);
+  UniqueFd null = open_null();
+  Pipe failure = make_pipe(), life = make_pipe();
+  Starting starting = {program.c_str(), arguments.data(), null.get(),
+                       options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
+                       options.keep.data(), options.keep.size(), life.read_end.get(), 0};
+  Companion companion;
+  companion.process = start(argv[0], CLONE_NEWPID, failure, [&] { watch_program(starting); });
+  companion.life = std::move(life.write_end);
+  return companion;
 }
 
 ExitStatus run_program(const std::vector<std::string>& argv, std::string* output,

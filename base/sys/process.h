@@ -57,6 +57,24 @@ struct StartOptions {
 /// SystemError when it cannot be started. Dropping the Process kills it.
 Process start_program(const std::vector<std::string>& argv, const StartOptions& options = {});
 
+/// How start_companion() starts.
+struct CompanionOptions {
+  int output = -1;        ///< borrowed: its standard output and error; -1: /dev/null
+  std::vector<int> keep;  ///< borrowed: descriptors it gets under the same numbers, above 2
+};
+
+/// A host program that never outlives us.
+struct Companion {
+  Process process;  ///< ends when the program does
+  UniqueFd life;    ///< closing it, by our death if by nothing else, ends the program
+};
+
+/// Starts a host program (argv[0] looked up in PATH) with no input and returns while it runs. It is
+/// put in a pid namespace of its own under a first process that watches `life`: the parent death
+/// signal would be lost as soon as the program changes its credentials. Needs CAP_SYS_ADMIN. Throws
+/// SystemError when it cannot be started.
+Companion start_companion(const std::vector<std::string>& argv, const CompanionOptions& options);
+
 /// The path of a program as PATH finds it; nullopt when it is not there.
 std::optional<std::string> find_program(const std::string& name);
 

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
+#include "base/sys/mount.h"
 #include "base/text.h"
 
 namespace network {
@@ -81,13 +82,46 @@ void Forwarder::wait_for_address(NewNamespace& inside, const std::string& name, 
       address_ = *found;
       return;
     }
-    if (has_ended(process_)) fail(name, last_words(output));
+    if (has_ended(companion_.process)) fail(name, last_words(output));
     if (Clock::now() > end) fail(name, "the network did not come up within 5 s");
     ::poll(nullptr, 0, 1);
   }
 }
 
-Forwarder Forwarder::start_pasta(const Request& request, NewNamespace& inside) {
+namespace {
+
+/// A name in the file system for a namespace, as long as it takes to open it. pasta gave up most of
+/// its rights by then and may not look into our /proc/PID/fd.
+class NamedNamespace {
+ public:
+  NamedNamespace(const sys::UniqueFd& fd, const std::filesystem::path& scratch)
+      : path_(scratch / base::str("namespace-", ::getpid(), "-", fd.get())) {
+    sys::make_directories(scratch);
+    sys::UniqueFd file(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (!file) base::throw_errno("create " + path_.string());
+    sys::UniqueFd mount = sys::clone_mount(AT_FDCWD, path_of(fd).c_str(), false);
+    sys::attach_mount(mount.get(), path_.string());
+  }
+  NamedNamespace(const NamedNamespace&) = delete;
+  NamedNamespace& operator=(const NamedNamespace&) = delete;
+  ~NamedNamespace() {
+    try {
+      sys::unmount(path_.string());
+    } catch (const base::Error&) {
+      // Then the name stays as well, and the next namespace of this number is mounted over it.
+    }
+    ::unlink(path_.c_str());
+  }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+Forwarder Forwarder::start_pasta(const Request& request, NewNamespace& inside,
+                                 const std::filesystem::path& scratch) {
   need("pasta", "passt");
   std::vector<std::string> argv = {"pasta", "-f", "--config-net", "-q", "-4", "-T", "none", "-U",
                                    "none", "--no-map-gw", "--dns-forward", kPastaDns};
@@ -102,11 +136,12 @@ Forwarder Forwarder::start_pasta(const Request& request, NewNamespace& inside) {
   if (!tcp) argv.insert(argv.end(), {"-t", "none"});
   if (!udp) argv.insert(argv.end(), {"-u", "none"});
   argv.insert(argv.end(), request.arguments.begin(), request.arguments.end());
-  argv.insert(argv.end(), {"--netns", path_of(inside.fd)});
+  NamedNamespace name(inside.fd, scratch);
+  // It would end when the name goes.
+  argv.insert(argv.end(), {"--no-netns-quit", "--netns", name.path()});
   sys::UniqueFd output = output_file("pasta");
   Forwarder forwarder;
-  forwarder.process_ =
-      sys::start_program(argv, {.die_with_thread = true, .output = output.get(), .keep = {}});
+  forwarder.companion_ = sys::start_companion(argv, {.output = output.get(), .keep = {}});
   forwarder.wait_for_address(inside, "pasta", output.get());
   forwarder.name_server_ = kPastaDns;
   return forwarder;
@@ -145,7 +180,7 @@ void add_forward(const std::string& socket_path, const Port& port) {
 
 Forwarder Forwarder::start_slirp(const Request& request, NewNamespace& inside) {
   need("slirp4netns", "slirp4netns");
-  sys::Pipe ready = sys::make_pipe(), end = sys::make_pipe();
+  sys::Pipe ready = sys::make_pipe();
   sys::UniqueFd output = output_file("slirp4netns");
   char directory[] = "/tmp/torte-slirp-XXXXXX";
   std::string socket_path;
@@ -155,17 +190,13 @@ Forwarder Forwarder::start_slirp(const Request& request, NewNamespace& inside) {
   }
   std::vector<std::string> argv = {"slirp4netns", "--configure", "--mtu=65520",
                                    "--disable-host-loopback", "--enable-seccomp",
-                                   "-r", std::to_string(ready.write_end.get()),
-                                   "-e", std::to_string(end.read_end.get())};
+                                   "-r", std::to_string(ready.write_end.get())};
   if (!socket_path.empty()) argv.insert(argv.end(), {"-a", socket_path});
   argv.insert(argv.end(), request.arguments.begin(), request.arguments.end());
   argv.insert(argv.end(), {"--netns-type=path", path_of(inside.fd), "tap0"});
   Forwarder forwarder;
-  forwarder.process_ = sys::start_program(
-      argv, {.die_with_thread = true,
-             .output = output.get(),
-             .keep = {ready.write_end.get(), end.read_end.get()}});
-  forwarder.exit_pipe_ = std::move(end.write_end);
+  forwarder.companion_ =
+      sys::start_companion(argv, {.output = output.get(), .keep = {ready.write_end.get()}});
   forwarder.wait_for_address(inside, "slirp4netns", output.get());
   ready.write_end.reset();
   char byte;
@@ -180,24 +211,29 @@ Forwarder Forwarder::start_slirp(const Request& request, NewNamespace& inside) {
   return forwarder;
 }
 
-Forwarder Forwarder::start(const Request& request, NewNamespace& inside) {
-  if (request.mode == Mode::kPasta) return start_pasta(request, inside);
+Forwarder Forwarder::start(const Request& request, NewNamespace& inside,
+                           const std::filesystem::path& scratch) {
+  if (request.mode == Mode::kPasta) return start_pasta(request, inside, scratch);
   if (request.mode == Mode::kSlirp) return start_slirp(request, inside);
-  std::string pasta_said;
+  // Debian 12's pasta loses connections to published ports that come from another host on newer
+  // kernels (it answers those of the host itself), so with ports slirp4netns comes first.
+  bool slirp_first = !request.ports.empty();
+  auto start_one = [&](bool slirp) {
+    return slirp ? start_slirp(request, inside) : start_pasta(request, inside, scratch);
+  };
+  std::string said;
   try {
-    return start_pasta(request, inside);
+    return start_one(slirp_first);
   } catch (const base::Error& e) {
     if (e.id() != "no-private-network") throw;
-    pasta_said = e.what();
+    said = e.what();
   }
   try {
-    return start_slirp(request, inside);
+    return start_one(!slirp_first);
   } catch (const base::Error& e) {
     if (e.id() != "no-private-network") throw;
-    throw base::Error(base::Code::kUnsupported,
-                      base::str("no private network: ", pasta_said, "; ", e.what()),
-                      "no-private-network")
-        .add_help("--network none needs nothing, --network host uses the machine's own");
+    throw base::Error(base::Code::kUnsupported, base::str(said, "; ", e.what()),
+                      "no-private-network");
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,14 +11,16 @@
 
 namespace network {
 
-/// The program that carries an ordinary user's packets: pasta or slirp4netns, a child of ours that
-/// is killed with the thread that started it. Dropping the Forwarder ends it. Move-only.
+/// The program that carries an ordinary user's packets: pasta or slirp4netns, which never
+/// outlives us. Dropping the Forwarder ends it. Move-only.
 /// [spec/network.md 4]
 class Forwarder {
  public:
   /// Starts the one that `request` names, or the first that works, and waits until the namespace has
   /// an address. Throws Unsupported (id "no-private-network") with what each of them said.
-  static Forwarder start(const Request& request, NewNamespace& inside);
+  /// `scratch` is a directory of ours.
+  static Forwarder start(const Request& request, NewNamespace& inside,
+                         const std::filesystem::path& scratch);
 
   const std::string& interface() const { return interface_; }
   const std::string& address() const { return address_; }  ///< with prefix length
@@ -27,12 +30,12 @@ class Forwarder {
 
  private:
   Forwarder() = default;
-  static Forwarder start_pasta(const Request& request, NewNamespace& inside);
+  static Forwarder start_pasta(const Request& request, NewNamespace& inside,
+                               const std::filesystem::path& scratch);
   static Forwarder start_slirp(const Request& request, NewNamespace& inside);
   void wait_for_address(NewNamespace& inside, const std::string& output_name, int output);
 
-  sys::Process process_;
-  sys::UniqueFd exit_pipe_;  ///< slirp4netns ends when our end of it closes
+  sys::Companion companion_;
   std::string interface_, address_, gateway_, name_server_;
 };
 

@@ -62,11 +62,12 @@ void connect_bridge(State& state, const std::filesystem::path& directory, const 
     write_hosts_file(directory, attachment.network(), request.id, state.hosts);
 }
 
-void connect_forwarder(State& state, const Request& given) {
+void connect_forwarder(State& state, const std::filesystem::path& directory,
+                       const Request& given) {
   Request request = given;
   request.ports = choose_host_ports(given.ports);
   NewNamespace inside = create_namespace();
-  state.forwarder.emplace(Forwarder::start(request, inside));
+  state.forwarder.emplace(Forwarder::start(request, inside, directory));
   const Forwarder& forwarder = *state.forwarder;
   state.interface = forwarder.interface();
   state.address = forwarder.address();
@@ -128,7 +129,7 @@ void connect_as_asked(State& state, const std::filesystem::path& directory, cons
     case Mode::kJoin:
       return join(state, request);
     case Mode::kPrivate:
-      return is_root ? connect_bridge(state, directory, request) : connect_forwarder(state, request);
+      return is_root ? connect_bridge(state, directory, request) : connect_forwarder(state, directory, request);
     case Mode::kNamed:
       if (!is_root)
         throw base::Error(base::Code::kUnsupported,
@@ -137,7 +138,7 @@ void connect_as_asked(State& state, const std::filesystem::path& directory, cons
       return connect_bridge(state, directory, request);
     case Mode::kPasta:
     case Mode::kSlirp:
-      return connect_forwarder(state, request);
+      return connect_forwarder(state, directory, request);
   }
 }
 

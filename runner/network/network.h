@@ -70,8 +70,7 @@ struct Request {
 Request parse_mode(const std::string& text);
 
 /// A wired namespace. Dropping it takes back what the host keeps for it: published ports, the
-/// address, the forwarder. Move-only; one thread at a time. An ordinary user's forwarder ends with
-/// the thread that called connect().
+/// address, the forwarder. Move-only; one thread at a time.
 class Connection {
  public:
   Connection(Connection&&) noexcept;

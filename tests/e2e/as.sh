@@ -47,14 +47,19 @@ cp "$world/etc/subuid" "$world/etc/subgid"
 chmod 644 "$world"/etc/*
 for file in /etc/subuid /etc/subgid; do [ -e "$file" ] || touch "$file"; done
 
+# TEST.lab.sh, if there is one, furnishes a network namespace for the test as root.
+lab=$world/tests/e2e/$test.lab.sh
+own=()
+[ ! -e "$lab" ] || own=(--net --pid --fork --kill-child --mount-proc)
 # shellcheck disable=SC2016  # expanded by the inner shell
-unshare --mount bash -euc '
+unshare --mount "${own[@]}" bash -euc '
   world=$1 id=$2 test=$3
+  [ ! -e "$world/tests/e2e/$test.lab.sh" ] || . "$world/tests/e2e/$test.lab.sh"
   for file in passwd group subuid subgid; do mount --bind "$world/etc/$file" "/etc/$file"; done
   cd "$world/home"
   exec setpriv --reuid "$id" --regid "$id" --clear-groups --inh-caps=-all \
     env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$world/home" USER=torte-tester TMPDIR="$world/tmp" \
       XDG_RUNTIME_DIR="$world/runtime" XDG_DATA_HOME="$world/home/data" \
-      ASAN_OPTIONS="${ASAN_OPTIONS:-}" TORTE_AS="$4" TORTE="$world/build/torte" \
+      ASAN_OPTIONS="${ASAN_OPTIONS:-}" TORTE_LAB="${lab:-}" TORTE_AS="$4" TORTE="$world/build/torte" \
       bash "$world/tests/e2e/$test.sh"
 ' - "$world" "$id" "$test" "$who"
