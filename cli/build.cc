@@ -20,6 +20,7 @@
 #include "cli/interrupt.h"
 #include "cli/introspection.h"
 #include "cli/lock_file.h"
+#include "cli/registries.h"
 #include "cli/remote/git_checkout.h"
 #include "store/oci/reference.h"
 
@@ -226,7 +227,11 @@ class Build {
 
   void plan_all(const dockerfile::Recipe& recipe, Fetcher& fetcher) {
     checks_ = dockerfile::check_config(recipe, planning_.build_args["BUILDKIT_DOCKERFILE_CHECK"]);
-    StoreImages stored(*store_, parse_pull_policy(arguments_.get("pull", "missing")));
+    TransferOptions fetching;
+    fetching.stop = interrupt_.token();
+    fetching.events = events_.get();
+    Registries registries(context_, arguments_, interrupt_.token(), events_.get());
+    StoreImages stored(*store_, registries, parse_pull_policy(arguments_.get("pull", "missing")), fetching);
     LayoutImages layouts(*store_, stored);
     LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
     std::vector<dockerfile::Diagnostic> planned;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "cli/network_options.h"
 #include "builder/dockerfile/mount.h"
 #include "store/oci/reference.h"
 
@@ -146,12 +147,9 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
     options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());
   options.slot = recipe.identity;
   options.hostname = arguments.get("hostname", "build");
-  for (const std::string& host : arguments.all("add-host")) {
-    size_t colon = host.find_first_of(":=");
-    if (colon == 0 || colon == std::string::npos)
-      throw UsageError("--add-host needs NAME:ADDRESS, not " + base::printable(host));
-    options.extra_hosts.emplace_back(host.substr(0, colon), host.substr(colon + 1));
-  }
+  for (const std::string& host : arguments.all("add-host"))
+    options.extra_hosts.push_back(parse_add_host(host));
+  options.network_state = network_state(context);
   if (auto bytes = arguments.size_bytes("shm-size")) options.shm_bytes = *bytes;
   options.stop = std::move(stop);
   return options;

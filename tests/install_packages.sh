@@ -14,7 +14,7 @@ build_packages=(
   busybox-static uidmap
 )
 test_packages=(
-  skopeo umoci podman crun docker-registry   # read what we write, and the other way round
+  skopeo umoci podman crun docker-registry apache2-utils  # read what we write, and the other way round
   python3 curl git openssh-client xz-utils  procps              # what test scripts call
   clang                                      # the fuzz preset
   mmdebstrap                                 # Debian root file systems for samples/web and the machine

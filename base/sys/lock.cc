@@ -37,4 +37,25 @@ std::optional<FileLock> FileLock::try_acquire(const std::filesystem::path& path,
   return FileLock(std::move(fd));
 }
 
+std::optional<LifeLock> LifeLock::try_acquire(const std::filesystem::path& path) {
+  UniqueFd fd = open_lock_file(path);
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  if (::fcntl(fd.get(), F_OFD_SETLK, &whole) == 0) return LifeLock(std::move(fd));
+  if (errno == EAGAIN || errno == EACCES) return std::nullopt;
+  base::throw_errno("lock " + path.string());
+}
+
+bool LifeLock::is_held(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) {
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    base::throw_errno("open lock file " + path.string());
+  }
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  if (::fcntl(fd.get(), F_OFD_GETLK, &whole) < 0) base::throw_errno("look at lock " + path.string());
+  return whole.l_type != F_UNLCK;
+}
+
 }  // namespace sys

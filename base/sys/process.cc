@@ -2,15 +2,20 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <sstream>
 #include <utility>
 
 #include "base/error.h"
+#include "base/sys/file.h"
+#include "base/text.h"
 
 extern char** environ;
 
@@ -51,6 +56,17 @@ ExitStatus Process::wait() {
   return {WEXITSTATUS(status), 0};
 }
 
+std::optional<std::string> find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos)
+    return ::access(name.c_str(), X_OK) == 0 ? std::optional(name) : std::nullopt;
+  const char* path = std::getenv("PATH");
+  for (const std::string& directory : base::split(path != nullptr ? path : "/usr/bin:/bin", ':')) {
+    std::string candidate = directory + "/" + name;
+    if (!directory.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return std::nullopt;
+}
+
 namespace {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -60,20 +76,58 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return out;
 }
 
+/// Between fork and exec: system calls only, other threads' locks may be held.
+struct Starting {
+  const char* program;
+  char* const* argv;
+  int input, output, failure;
+  const std::vector<int>& keep;
+  pid_t parent;
+  bool die_with_thread;
+};
+
+[[noreturn]] void become_program(const Starting& start) {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  bool good = true;
+  if (start.die_with_thread) {
+    good = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+    if (::getppid() != start.parent) ::_exit(125);  // too late to be told
+  }
+  good = good && ::dup2(start.input, 0) >= 0 && ::dup2(start.output, 1) >= 0 &&
+         ::dup2(start.output, 2) >= 0;
+  for (int fd : start.keep) good = good && ::fcntl(fd, F_SETFD, 0) >= 0;
+  if (good) ::execve(start.program, start.argv, environ);
+  int error = errno;
+  if (::write(start.failure, &error, sizeof error) < 0) ::_exit(126);
+  ::_exit(125);
+}
+
 }  // namespace
 
-Process start_program(const std::vector<std::string>& argv) {
+Process start_program(const std::vector<std::string>& argv, const StartOptions& options) {
+  std::optional<std::string> program = find_program(argv[0]);
+  if (!program) throw base::SystemError("start " + argv[0], ENOENT);
   std::vector<char*> arguments = pointers(argv);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  pid_t pid = -1;
-  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw base::SystemError("start " + argv[0], error);
-  return Process(pid, UniqueFd());
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) base::throw_errno("open /dev/null");
+  Pipe failure = make_pipe();
+  Starting start = {program->c_str(), arguments.data(), null.get(),
+                    options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
+                    options.keep, ::getpid(), options.die_with_thread};
+  pid_t pid = ::fork();
+  if (pid < 0) base::throw_errno("fork");
+  if (pid == 0) become_program(start);
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  Process process(pid, std::move(pidfd));
+  if (process.pidfd() < 0) base::throw_errno("open process");
+  failure.write_end.reset();
+  int error = 0;
+  if (::read(failure.read_end.get(), &error, sizeof error) == sizeof error)
+    throw base::SystemError("start " + argv[0], error);
+  return process;
 }
 
 ExitStatus run_program(const std::vector<std::string>& argv, std::string* output,
@@ -100,6 +154,80 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
     FdSource source(pipe.read_end.get(), "output of " + argv[0]);
     *output = base::read_all(source, 1 << 20);
   }
+  return process.wait();
+}
+
+Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep) {
+  std::vector<char*> arguments = pointers(argv);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+  for (int stream : {1, 2}) posix_spawn_file_actions_adddup2(&actions, 0, stream);
+  // Onto itself: that clears close-on-exec.
+  for (int fd : keep) posix_spawn_file_actions_adddup2(&actions, fd, fd);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  pid_t pid = -1;
+  int error =
+      ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) throw base::SystemError("start torte again", error);
+  return Process(pid, UniqueFd());
+}
+
+std::optional<UniqueFd> open_process(pid_t pid) {
+  int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd >= 0) return UniqueFd(fd);
+  if (errno == ESRCH || errno == EINVAL) return std::nullopt;
+  base::throw_errno("open process");
+}
+
+bool signal_process(int pidfd, int number) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0) return true;
+  if (errno == ESRCH) return false;
+  base::throw_errno("send signal");
+}
+
+std::optional<uint64_t> start_of_process(pid_t pid) {
+  constexpr uint64_t kLimit = 64 << 10;
+  std::optional<std::string> text =
+      find_user_file("/proc/" + std::to_string(pid) + "/stat", kLimit);
+  if (!text) return std::nullopt;
+  // The name, in parentheses, may hold anything; the start is the 20th word after it. [proc(5)]
+  std::istringstream words(text->substr(text->rfind(')') + 1));
+  constexpr int kStart = 20;
+  std::string word;
+  for (int i = 0; i < kStart; ++i) words >> word;
+  return base::parse_decimal(word);
+}
+
+ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,
+                      std::string& output) {
+  std::vector<char*> arguments = pointers(argv);
+  // A file, not a pipe: nobody has to feed it while the output is read.
+  UniqueFd in = sealed_memfd("input", base::as_bytes(input));
+  if (::lseek(in.get(), 0, SEEK_SET) < 0) base::throw_errno("rewind input of " + argv[0]);
+  Pipe pipe = make_pipe();
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in.get(), 0);
+  posix_spawn_file_actions_adddup2(&actions, pipe.write_end.get(), 1);
+  pid_t pid = -1;
+  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw base::SystemError("start " + argv[0], error);
+  Process process(pid, UniqueFd());
+  pipe.write_end.reset();
+  FdSource source(pipe.read_end.get(), "output of " + argv[0]);
+  output = base::read_all(source, 1 << 20);
   return process.wait();
 }
 

@@ -162,6 +162,8 @@ UsernsMode join_user_namespace(int pidfd) {
   return current_mode.load();
 }
 
+void adopt_user_namespace(UsernsMode mode) { current_mode.store(mode); }
+
 UsernsMode userns_mode() { return current_mode.load(); }
 
 bool in_initial_user_namespace() {

@@ -21,6 +21,9 @@ UsernsMode enter_user_namespace();
 /// process instead, and into a mount namespace of its own there. Nothing happens for root.
 UsernsMode join_user_namespace(int pidfd);
 
+/// For a program that torte starts inside the namespace it already entered.
+void adopt_user_namespace(UsernsMode mode);
+
 /// What enter_user_namespace() found; kNone before.
 UsernsMode userns_mode();
 

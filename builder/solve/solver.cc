@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <future>
@@ -272,18 +273,17 @@ class Solver {
 
   void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
                const std::optional<EarlierCopy>& earlier) {
-    // The layer of an earlier build would not say which part a file came from.
-    execute_copy(step, active, step.more.empty() ? earlier : std::nullopt);
-    for (const plan::CopyStep& part : step.more) execute_copy(part, active, {});
+    // Several parts may have files of the same name; which of them a layer holds is not told.
+    bool reuse = earlier && step.more.empty() && !inputs_.key_of(step.from);
+    execute_copy(step, active, reuse ? &*earlier : nullptr);
+    for (const plan::CopyStep& part : step.more) execute_copy(part, active, nullptr);
   }
 
-  void execute_copy(const plan::CopyStep& step, overlay::Active& active,
-                    const std::optional<EarlierCopy>& earlier) {
+  void execute_copy(const plan::CopyStep& step, overlay::Active& active, const EarlierCopy* earlier) {
     SourceTree source = step.sources.empty() ? sources_.context("") : inputs_.open(step.from);
     std::vector<Selection> selections;
     if (!step.sources.empty()) selections = select(step, *source.files, source.shown);
-    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime(),
-               earlier && !inputs_.key_of(step.from) ? &*earlier : nullptr);
+    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime(), earlier);
   }
 
   void execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
@@ -292,6 +292,10 @@ class Solver {
     RunEnvironment environment{options_, store_, {}, {}, [&](std::string_view bytes) {
                                  log.write(bytes);
                                  events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
+                               },
+                               [&](const std::string& text) {
+                                 if (!warned_of_network_.exchange(true))
+                                   events_.emit(event::Warning{"no-private-network", text, {}, false});
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
@@ -412,6 +416,7 @@ class Solver {
   Options options_;  // with a stop token of our own: the first failure stops the other stages
   store::Store& store_;
   base::EventSink& events_;
+  std::atomic<bool> warned_of_network_{false};
   store::Lease lease_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> asked_to_stop_;

@@ -44,6 +44,7 @@ struct Options {
   std::string slot;                              ///< identity of the recipe, for finding what changed
   std::string hostname = "build";
   std::vector<std::pair<std::string, std::string>> extra_hosts;
+  std::filesystem::path network_state;           ///< where networks are remembered (run root)
   uint64_t shm_bytes = 64 << 20;
   std::string cache_mount_namespace;
   Secrets secrets;

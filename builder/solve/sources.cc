@@ -13,8 +13,8 @@ struct Sources::Context {
   std::unique_ptr<dockerfile::IgnoreMatcher> ignore;
   std::unique_ptr<context::FileTree> files;
   std::string shown;
-  bool is_temporary = false;
   std::mutex use;
+  bool is_temporary = false;
 };
 
 namespace {

@@ -23,12 +23,20 @@ std::string_view step_kind(const plan::Step& step) {
   return std::get<plan::CopyStep>(step.action).add ? "add" : "copy";
 }
 
-// The stages and images a step takes files from, in a fixed order.
+// The parts of a COPY that take files from somewhere.
+std::vector<const plan::CopyStep*> parts_of(const plan::CopyStep& step) {
+  std::vector<const plan::CopyStep*> parts;
+  if (!step.sources.empty()) parts.push_back(&step);
+  for (const plan::CopyStep& part : step.more)
+    if (!part.sources.empty()) parts.push_back(&part);
+  return parts;
+}
+
+// What a step takes files from, in a fixed order.
 std::vector<const plan::FileSource*> sources_of(const plan::Step& step) {
   std::vector<const plan::FileSource*> all;
   if (const auto* copy = std::get_if<plan::CopyStep>(&step.action)) {
-    // The parts of an ADD beside the first come from directories, never from stages or images.
-    if (!copy->sources.empty()) all.push_back(&copy->from);
+    for (const plan::CopyStep* part : parts_of(*copy)) all.push_back(&part->from);
   } else if (const auto* run = std::get_if<plan::RunStep>(&step.action)) {
     for (const plan::Mount& mount : run->mounts)
       if (mount.type == plan::Mount::Type::kBind) all.push_back(&mount.from);
@@ -189,8 +197,9 @@ std::string StepInputs::select_content(const plan::Step& step, size_t nth,
   cache::Definition definition("content");
   try {
     if (const auto* copy = std::get_if<plan::CopyStep>(&step.action)) {
-      std::vector<Selection> selections = select(*copy, *source.files, source.shown);
-      define_files(*copy, *source.files, selections, source.keep_owner, definition);
+      const plan::CopyStep& part = *parts_of(*copy).at(nth);
+      std::vector<Selection> selections = select(part, *source.files, source.shown);
+      define_files(part, *source.files, selections, source.keep_owner, definition);
     } else {
       std::vector<const plan::Mount*> binds;
       for (const plan::Mount& mount : std::get<plan::RunStep>(step.action).mounts)

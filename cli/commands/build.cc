@@ -1,6 +1,7 @@
 // torte build: a recipe becomes an image.
 #include "cli/build.h"
 #include "cli/commands/commands.h"
+#include "cli/registries.h"
 
 namespace cli {
 
@@ -16,8 +17,8 @@ const Command& build_command() {
                "git address (https://host/project.git#ref:directory), or - for a recipe or an archive on "
                "standard input.",
       .group = "build and run",
-      .flags =
-          {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile)", .common = true},
+      .flags = with_registry_flags(
+           {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile)", .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last)", .common = true},
            {.name = "build-arg", .value = "NAME[=VALUE]", .help = "value of an ARG; without =VALUE from the environment", .repeatable = true, .common = true},
@@ -26,14 +27,14 @@ const Command& build_command() {
            {.name = "ignorefile", .value = "FILE", .help = "use this ignore file and no other"},
            {.name = "label", .value = "KEY=VALUE", .help = "label of the result", .repeatable = true},
            {.name = "platform", .value = "OS/ARCH[,..]", .help = "platform of the result (default: this machine's); several are built one after the other", .repeatable = true, .common = true},
-           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: none or host (default: none)", .choices = {"default", "none", "host"}},
+           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
            {.name = "allow", .value = "WHAT", .help = "network.host or security.insecure for steps that ask for it; local.delete for outputs", .repeatable = true},
            {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts in RUN steps", .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
            {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
            {.name = "ssh", .value = "default|ID[=SOCKET|KEY,..]", .help = "SSH agent or keys for RUN --mount=type=ssh and git", .repeatable = true},
-           {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing or never", .implied = "always", .choices = {"always", "missing", "never", "true", "false"}},
+           {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing, newer or never", .implied = "always", .choices = {"always", "missing", "newer", "never", "true", "false"}},
            {.name = "jobs", .letter = 'j', .value = "N", .help = "steps that may run at once (default: 4 a core, at least 8)"},
            {.name = "no-cache", .help = "run every step again", .group = "cache", .common = true},
            {.name = "no-cache-filter", .value = "STAGE,..", .help = "run the steps of these stages again", .group = "cache", .repeatable = true},
@@ -58,7 +59,7 @@ const Command& build_command() {
            {.name = "locked", .help = "fail where something is not as the --lock file says", .group = "reproducible builds"},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
-           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}},
+           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}}),
       .examples = {{"torte build -t app .", "build ./Recipe and name it app:latest"},
                    {"torte build -f web.Dockerfile --build-arg V=2 --explain .", "say why steps ran again"},
                    {"torte build -o type=tar,dest=root.tar .", "the files of the result, no image"},

@@ -26,6 +26,8 @@ const Command& load_command();
 const Command& mount_command();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
+const Command& pull_command();
+const Command& push_command();
 const Command& rmi_command();
 const Command& save_command();
 const Command& system_check_command();

@@ -11,11 +11,13 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/error_view.h"
+#include "cli/network_options.h"
 #include "cli/run_options.h"
 #include "overlay/snapshot.h"
 #include "runner/launch/launch.h"
 #include "runner/launch/stub_layer.h"
 #include "runner/launch/terminal.h"
+#include "runner/network/network.h"
 #include "store/store.h"
 
 namespace cli {
@@ -56,15 +58,6 @@ void set_environment(const Context& context, const Arguments& arguments,
   if (spec.tty && !has_variable(spec.env, "TERM")) spec.env.push_back("TERM=xterm");
 }
 
-void set_network(const Arguments& arguments, launch::Spec& spec) {
-  std::string network = arguments.get("network", "none");
-  spec.network = network == "host" ? launch::Network::kHost : launch::Network::kNone;
-  spec.hosts = base::str("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t",
-                         spec.hostname, "\n");
-  spec.resolv_conf = sys::find_user_file("/etc/resolv.conf", 1 << 20).value_or("");
-  spec.hostname_file = spec.hostname + "\n";
-}
-
 // A name is held while its container runs.
 std::optional<sys::FileLock> take_name(const Arguments& arguments, const store::Store& store) {
   std::optional<std::string> name = arguments.find("name");
@@ -82,19 +75,15 @@ std::optional<sys::FileLock> take_name(const Arguments& arguments, const store::
 }
 
 int run_run(Context& context, const Arguments& arguments) {
-  launch::ForwardedSignals signals;
   auto store = store::Store::open(context.root, store::Access::kReadWrite);
-  std::optional<store::ImageRecord> image = find_image(*store, arguments.word(0));
-  if (!image)
-    throw base::Error(base::Code::kNotFound,
-                      "image " + base::printable(arguments.word(0)) + " is not in the store",
-                      "image-missing")
-        .add_help("torte build, load or import makes it; pulling from registries is not built yet");
+  // Before the look-up: a prune in between could take the layers.
   store::Lease lease = store->lease();
-  oci::ImageConfig config = read_config(*store, *image);
+  store::ImageRecord image = get_image_to_run(context, arguments, *store, arguments.word(0));
+  launch::ForwardedSignals signals;
+  oci::ImageConfig config = read_config(*store, image);
   std::optional<sys::FileLock> name = take_name(arguments, *store);
 
-  overlay::Active active(*store, overlay::open_stack(*store, image->layers), "run");
+  overlay::Active active(*store, overlay::open_stack(*store, image.layers), "run");
   launch::Spec spec;
   spec.argv = command_line(arguments, config.config);
   spec.cwd = arguments.get("workdir", config.config.working_dir.empty() ? "/" : config.config.working_dir);
@@ -108,7 +97,11 @@ int run_run(Context& context, const Arguments& arguments) {
     overlay::View view(*store, active.below());
     spec.identity = launch::resolve_user(view.root(), user);
   }
-  set_network(arguments, spec);
+  network::Connection net = network::connect(
+      network_state(context),
+      network_request(arguments, unique, spec.hostname, config.config.exposed_ports));
+  apply_network(context, net, spec);
+  spec.hostname_file = spec.hostname + "\n";
   apply_container_flags(arguments, spec);
   set_environment(context, arguments, config.config, spec);
 
@@ -134,6 +127,7 @@ int run_run(Context& context, const Arguments& arguments) {
   }
   try {
     launch::Container container = launch::launch(std::move(spec));
+    net.release_namespace();  // it ends with the container
     if (arguments.is_on("tty") && interactive) raw.emplace(context.in_fd);
     sys::ExitStatus status = launch::attend(
         container, signals, {interactive ? context.in_fd : -1, context.out_fd});
@@ -160,7 +154,7 @@ const Command& run_command() {
                  "The exit status is the command's; 125 is torte's own failure, 126 a command that "
                  "cannot be executed, 127 one that is not found, 128+n death by signal n.",
         .group = "build and run",
-        .flags =
+        .flags = with_pull_flags(
             {{.name = "rm", .help = "remove the container at its end (always done so far)", .common = true},
              {.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
              {.name = "tty", .letter = 't', .help = "give it a terminal", .common = true},
@@ -169,16 +163,15 @@ const Command& run_command() {
              {.name = "workdir", .letter = 'w', .value = "PATH", .help = "directory the command starts in"},
              {.name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "user the command runs as"},
              {.name = "entrypoint", .value = "COMMAND", .help = "replaces the image's entry point"},
-             {.name = "init", .help = "a small init reaps orphans and passes signals on"},
-             {.name = "network", .value = "MODE", .help = "none or host (default: none)", .aliases = {"net"}, .choices = {"none", "host"}, .common = true}},
+             {.name = "init", .help = "a small init reaps orphans and passes signals on"}}),
         .examples = {{"torte run --rm -it busybox sh", "a shell in a new container"},
                      {"torte run --rm -v ./data:/data:ro app", "with a directory of the host"}},
         .positionals = {1, Positionals::kAny, 1},
         .run = run_run,
         .failure_status = 125,
     };
-    std::vector<Flag> more = container_flags();
-    command.flags.insert(command.flags.end(), more.begin(), more.end());
+    for (const std::vector<Flag>& more : {network_flags(), container_flags()})
+      command.flags.insert(command.flags.end(), more.begin(), more.end());
     return command;
   }();
   return kCommand;

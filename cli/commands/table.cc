@@ -13,6 +13,8 @@ const CommandTable& command_table() {
         &tag_command(),
         &untag_command(),
         &rmi_command(),
+        &pull_command(),
+        &push_command(),
         &load_command(),
         &save_command(),
         &import_command(),

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -66,6 +68,13 @@ std::vector<Setting> settings_of(const Limits& limits) {
   if (limits.cpu_shares)
     add({"cpu", "cpu.shares", std::to_string(*limits.cpu_shares), "cpu.weight",
          std::to_string(weight_of_shares(*limits.cpu_shares))});
+  if (limits.memory_reservation_bytes) {
+    std::string value = std::to_string(*limits.memory_reservation_bytes);
+    add({"memory", "memory.soft_limit_in_bytes", value, "memory.low", value});
+  }
+  for (const auto& [file, value] : {std::pair("cpuset.cpus", limits.cpuset_cpus),
+                                    std::pair("cpuset.mems", limits.cpuset_memories)})
+    if (!value.empty()) add({"cpuset", file, value, file, value});
   return settings;
 }
 
@@ -151,6 +160,53 @@ std::string unique_name() {
   return base::str(::getpid(), '-', count.fetch_add(1));
 }
 
+constexpr std::string_view kSeparatePrefix = "torte-";
+
+/// Nothing when the group is gone or its owner lives.
+sys::UniqueFd lock_group(const std::string& directory) {
+  sys::UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) fd.reset();
+  return fd;
+}
+
+void kill_listed(const std::string& directory) {
+  // New ones may be born while we read; the pid namespace's end has usually left none at all.
+  for (int tries = 0; tries < 100; ++tries) {
+    std::istringstream list(sys::find_user_file(directory + "/cgroup.procs", kMaxFile).value_or(""));
+    pid_t pid = 0;
+    bool any = false;
+    while (list >> pid) any = ::kill(pid, SIGKILL) == 0 || any;
+    if (!any) return;
+  }
+}
+
+/// Takes the groups named PREFIX<pid>-<n> in `parent` away whose owner died.
+void sweep(const std::string& parent, std::string_view prefix) {
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, absent)) {
+    std::string name = entry.path().filename();
+    if (!name.starts_with(prefix)) continue;
+    std::string number = name.substr(prefix.size());
+    if (number.empty() || number.find_first_not_of("0123456789-") != std::string::npos ||
+        number.find('-') == std::string::npos)
+      continue;
+    sys::UniqueFd lock = lock_group(entry.path());
+    if (!lock) continue;
+    kill_listed(entry.path());
+    ::rmdir(entry.path().c_str());
+  }
+}
+
+/// v1: a new cpuset is empty and takes no process; it starts with what its parent has.
+void fill_cpuset(const std::string& directory) {
+  if (directory.empty()) return;
+  for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+    std::string parent = directory.substr(0, directory.rfind('/')) + file;
+    std::string value(base::trim(sys::find_user_file(parent, kMaxFile).value_or("")));
+    write_file(directory + file, value);
+  }
+}
+
 [[noreturn]] void fail(const std::string& controller, const std::string& why) {
   base::Error error(base::Code::kUnsupported, "cannot limit " + controller + ": " + why,
                     "limit-unsupported");
@@ -175,21 +231,38 @@ Cgroup::Cgroup(const Limits& limits, bool with_freezer) {
   std::vector<std::string> controllers = controllers_of(settings);
   try {
     if (is_unified()) {
+      if (with_freezer) {
+        for (const char* counting : {"memory", "cpu", "pids"})
+          if (available(counting)) controllers.push_back(counting);
+      }
       make_unified(controllers);
-      for (const Setting& setting : settings)
-        if (!write_file(directories_[0] + "/" + setting.v2_file, setting.v2_value))
-          fail(setting.controller, "writing " + setting.v2_file + " failed");
     } else {
       // On v2 freezing is no controller.
-      if (with_freezer) controllers.push_back("freezer");
+      if (with_freezer) {
+        // The others only count, for stats; a machine may lack some.
+        controllers.push_back("freezer");
+        for (const char* counting : {"memory", "cpuacct", "pids"})
+          if (available(counting) && std::find(controllers.begin(), controllers.end(), counting) ==
+                                         controllers.end())
+            controllers.push_back(counting);
+      }
       make_separate(controllers);
-      for (const Setting& setting : settings)
-        if (!write_file(directory_of(setting.controller) + "/" + setting.v1_file, setting.v1_value))
-          fail(setting.controller, "writing " + setting.v1_file + " failed");
+      fill_cpuset(directory_of("cpuset"));
     }
+    apply(limits);
   } catch (...) {
     remove();  // no destructor runs
     throw;
+  }
+}
+
+void Cgroup::apply(const Limits& limits) {
+  for (const Setting& setting : settings_of(limits)) {
+    std::string directory = unified_ ? directories_[0] : directory_of(setting.controller);
+    const std::string& file = unified_ ? setting.v2_file : setting.v1_file;
+    const std::string& value = unified_ ? setting.v2_value : setting.v1_value;
+    if (directory.empty() || !write_file(directory + "/" + file, value))
+      fail(setting.controller, "writing " + file + " failed");
   }
 }
 
@@ -197,11 +270,9 @@ void Cgroup::make_unified(const std::vector<std::string>& controllers) {
   std::string missing;
   std::optional<std::string> parent = unified_parent(controllers, missing);
   if (!parent) fail(missing.empty() ? "processes" : missing, "the controller is not ours to use");
-  std::string directory = *parent + "/" + unique_name();
-  if (::mkdir(directory.c_str(), 0755) < 0) base::throw_errno("create cgroup");
-  directories_.push_back(directory);
-  unified_ = sys::UniqueFd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!unified_) base::throw_errno("open cgroup");
+  sweep(*parent, "");
+  make_directory(*parent + "/" + unique_name(), missing.empty() ? "processes" : missing);
+  unified_ = locks_.back().duplicate();
 }
 
 void Cgroup::make_separate(const std::vector<std::string>& controllers) {
@@ -210,11 +281,28 @@ void Cgroup::make_separate(const std::vector<std::string>& controllers) {
   for (const std::string& controller : controllers) {
     std::string directory = base::str(kMountPoint, '/', controller, own[controller]);
     if (directory.back() != '/') directory += '/';
-    directory += "torte-" + name;
-    if (own.count(controller) == 0 || ::mkdir(directory.c_str(), 0755) < 0)
-      fail(controller, "the controller is not ours to use");
-    directories_.push_back(directory);
+    if (own.count(controller) == 0) fail(controller, "the controller is not ours to use");
+    sweep(directory, kSeparatePrefix);
+    make_directory(directory + std::string(kSeparatePrefix) + name, controller);
   }
+}
+
+/// A group is made and locked in two calls; in between somebody else's sweep may take it away.
+void Cgroup::make_directory(const std::string& directory, const std::string& controller) {
+  constexpr int kTries = 100;
+  for (int tries = 0; tries < kTries; ++tries) {
+    if (::mkdir(directory.c_str(), 0755) < 0 && errno != EEXIST)
+      fail(controller, "the controller is not ours to use");
+    sys::UniqueFd lock = lock_group(directory);
+    struct stat now, locked;
+    if (!lock || ::fstat(lock.get(), &locked) < 0 || ::stat(directory.c_str(), &now) < 0 ||
+        now.st_ino != locked.st_ino)
+      continue;
+    directories_.push_back(directory);
+    locks_.push_back(std::move(lock));
+    return;
+  }
+  fail(controller, "cannot create " + directory);
 }
 
 std::string Cgroup::directory_of(const std::string& controller) const {
@@ -236,9 +324,9 @@ std::unique_ptr<Cgroup> Cgroup::of_container(int pidfd) {
     if (!cgroup->unified_) base::throw_errno("open cgroup of container");
     return cgroup;
   }
-  for (const char* controller : {"pids", "memory", "cpu"})
-    if (its[controller] != own[controller])
-      cgroup->directories_.push_back(base::str(kMountPoint, '/', controller, its[controller]));
+  for (const auto& [controller, group] : its)
+    if (controller.find('=') == std::string::npos && !controller.empty() && group != own[controller])
+      cgroup->directories_.push_back(base::str(kMountPoint, '/', controller, group));
   return cgroup;
 }
 
@@ -248,6 +336,7 @@ Cgroup::~Cgroup() {
 
 void Cgroup::remove() {
   unified_.reset();
+  // The locks stay until the end: a group of ours is nobody else's to take.
   for (const std::string& directory : directories_) {
     // The last process may still be on its way out.
     for (int tries = 0; tries < 100; ++tries) {
@@ -264,6 +353,7 @@ bool Cgroup::available(const std::string& controller) {
            ::access(base::str(kMountPoint, '/', controller, own[controller]).c_str(), W_OK) == 0;
   }
   std::string missing;
+  if (controller == "freezer") return unified_parent({}, missing).has_value();
   return unified_parent({controller}, missing).has_value();
 }
 
@@ -287,21 +377,37 @@ void Cgroup::freeze(bool frozen) {
   if (!done) base::throw_errno("freeze container");
 }
 
+uint64_t Cgroup::memory_kills() const {
+  if (directories_.empty()) return 0;
+  std::string file = unified_ ? directories_[0] + "/memory.events"
+                              : directory_of("memory") + "/memory.oom_control";
+  std::istringstream text(sys::find_user_file(file, kMaxFile).value_or(""));
+  uint64_t count = 0;
+  for (std::string key; text >> key >> count;)
+    if (key == "oom_kill") return count;
+  return 0;
+}
+
 void Cgroup::kill_all() {
   if (unified_) {
     write_file(directories_[0] + "/cgroup.kill", "1");
     return;
   }
-  if (directories_.empty()) return;
-  // New ones may be born while we read; the pid namespace's end has usually left none at all.
-  for (int tries = 0; tries < 100; ++tries) {
-    std::istringstream list(
-        sys::find_user_file(directories_[0] + "/cgroup.procs", kMaxFile).value_or(""));
-    pid_t pid = 0;
-    bool any = false;
-    while (list >> pid) any = ::kill(pid, SIGKILL) == 0 || any;
-    if (!any) return;
+  if (!directories_.empty()) kill_listed(directories_[0]);
+}
+
+void sweep_cgroups() {
+  if (is_unified()) {
+    std::string missing;
+    std::string path = kMountPoint + own_groups()[""];
+    for (; path.size() > std::string_view(kMountPoint).size(); path.resize(path.rfind('/')))
+      sweep(path + "/torte", "");
+    sweep(std::string(kMountPoint) + "/torte", "");
+    return;
   }
+  for (const auto& [controller, group] : own_groups())
+    if (!controller.empty())
+      sweep(base::str(kMountPoint, '/', controller, group), kSeparatePrefix);
 }
 
 }  // namespace launch

@@ -32,20 +32,33 @@ class Cgroup {
   /// v1: moves a process in. Waits for the kernel, up to some milliseconds.
   void attach(pid_t pid);
   void freeze(bool frozen);
+  /// Writes the limits that are set. Throws Unsupported, naming the controller.
+  void apply(const Limits& limits);
+  /// The kernel's count of processes killed for want of memory.
+  uint64_t memory_kills() const;
   /// Kills whatever is left inside.
   void kill_all();
+  /// Where the groups are, to be noted by those who outlive us.
+  const std::vector<std::string>& directories() const { return directories_; }
 
  private:
   Cgroup() = default;
   void make_unified(const std::vector<std::string>& controllers);
   void make_separate(const std::vector<std::string>& controllers);
   std::string directory_of(const std::string& controller) const;
+  void make_directory(const std::string& directory, const std::string& controller);
   void remove();
 
   bool owned_ = true;
   std::vector<std::string> directories_;
+  /// Locked while we live: whoever finds a group of torte's unlocked may take it away.
+  std::vector<sys::UniqueFd> locks_;
   sys::UniqueFd unified_;
 };
+
+/// Removes the groups of torte processes that were killed, with whatever is left in them. Cheap;
+/// done before a group is made, and by commands that look after containers.
+void sweep_cgroups();
 
 /// The pids limit of every container, when nothing was asked.
 inline constexpr uint64_t kDefaultPids = 2048;

@@ -106,6 +106,10 @@ const User* find_user(const std::vector<User>& users, std::string_view user) {
 
 }  // namespace
 
+gid_t resolve_group_name(const sys::Root& root, std::string_view group) {
+  return resolve_group(root, group);
+}
+
 Identity resolve_user(const sys::Root& root, std::string_view user) {
   size_t colon = user.find(':');
   std::string_view name = user.substr(0, colon);

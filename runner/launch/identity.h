@@ -25,4 +25,7 @@ struct Identity {
 /// "user field"]
 Identity resolve_user(const sys::Root& root, std::string_view user);
 
+/// The number of a group given by name or number (--group-add). Errors as with resolve_user().
+gid_t resolve_group_name(const sys::Root& root, std::string_view group);
+
 }  // namespace launch

@@ -183,6 +183,16 @@ sys::ExitStatus Container::wait() {
   return status;
 }
 
+std::vector<std::string> Container::cgroups() const {
+  return cgroup_ ? cgroup_->directories() : std::vector<std::string>();
+}
+
+uint64_t Container::memory_kills() const { return cgroup_ ? cgroup_->memory_kills() : 0; }
+
+void Container::leave() && { process_.release(); }
+
+bool can_have_cgroup() { return Cgroup::available("freezer"); }
+
 void Container::pause() {
   if (!cgroup_) throw base::Error(base::Code::kUnsupported, "pausing needs a cgroup");
   cgroup_->freeze(true);
@@ -190,6 +200,13 @@ void Container::pause() {
 
 void Container::resume() {
   if (cgroup_) cgroup_->freeze(false);
+}
+
+void Container::update(const Limits& limits) {
+  if (!limits.any()) return;
+  if (!cgroup_)
+    throw base::Error(base::Code::kUnsupported, "the container has no cgroup to limit it with");
+  cgroup_->apply(limits);
 }
 
 Container launch(Spec given) {

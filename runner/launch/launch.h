@@ -99,10 +99,16 @@ struct Limits {
   std::optional<uint64_t> memory_swap_bytes;  ///< memory and swap together
   std::optional<double> cpus;
   std::optional<uint64_t> cpu_shares;
+  std::optional<uint64_t> memory_reservation_bytes;  ///< soft: what it is pushed back to when memory is short
+  std::string cpuset_cpus;      ///< "0-2,7": processors it may use; empty: all
+  std::string cpuset_memories;  ///< the same for memory nodes
   /// Processes and threads; 0: no limit. Unset: 2048, enforced the cheapest way there is.
   std::optional<uint64_t> pids;
 
-  bool any() const { return memory_bytes || memory_swap_bytes || cpus || cpu_shares || pids; }
+  bool any() const {
+    return memory_bytes || memory_swap_bytes || cpus || cpu_shares || pids ||
+           memory_reservation_bytes || !cpuset_cpus.empty() || !cpuset_memories.empty();
+  }
 };
 
 enum class Network {
@@ -184,9 +190,19 @@ class Container {
   void signal(int number) const { process_.signal(number); }
   /// Waits for the end of process 1, and with it of every process of the container. Once.
   sys::ExitStatus wait();
+  /// Where its control groups are in the file system of the host; empty without `own_cgroup` and
+  /// limits.
+  std::vector<std::string> cgroups() const;
+  /// How often the kernel killed one of its processes for want of memory; 0 when it cannot be known.
+  uint64_t memory_kills() const;
+  /// Lets go of it: it lives on without us (exec -d).
+  void leave() &&;
   /// Stops and continues every process. Throws Unsupported unless the Spec said `own_cgroup`.
   void pause();
   void resume();
+  /// Puts other limits in place of those it was started with; what is unset stays as it is. Throws
+  /// Unsupported when it has no group for them.
+  void update(const Limits& limits);
 
  private:
   friend Container launch(Spec spec);
@@ -197,6 +213,9 @@ class Container {
   sys::UniqueFd console_;
   sys::Process process_;
 };
+
+/// Whether Spec::own_cgroup can be had here: always for root, for others where a group was delegated.
+bool can_have_cgroup();
 
 /// Starts the program and returns when it runs (its execve succeeded). Throws: Failed with
 /// exit_status() 127 when the command is not found and 126 when it cannot be executed; any other

@@ -41,6 +41,21 @@ says "lots"
 status 2 torte run --rm --pids-limit many base true
 says "many"
 
+step "/dev/null is writable for every user, under any umask of ours"
+ok sh -c 'umask 077; exec "$0" --root "$1" --run-root "$2" run --rm -u 1000:1000 base sh -c "echo x >/dev/null && stat -c %a /dev/zero"' \
+  "$TORTE" "$store" "$work/run"
+prints_line 666
+
+step "groups of a torte that was killed go with the next command"
+groups() { find /sys/fs/cgroup -type d \( -name "torte-$1-*" -o -path "*/torte/$1-*" \) 2>/dev/null | head -n 1; }
+"$TORTE" --root "$store" --run-root "$work/run" run --rm -m 64m base sleep 300 >"$work/out" 2>"$work/err" &
+runner=$!
+wait_for 20 sh -c "find /sys/fs/cgroup -type d \( -name 'torte-$runner-*' -o -path '*/torte/$runner-*' \) 2>/dev/null | grep -q ."
+kill -KILL "$runner"
+wait "$runner" 2>/dev/null || true
+ok torte run --rm -m 64m base true
+[ -z "$(groups "$runner")" ] || fail "left behind: $(groups "$runner")"
+
 step "no cgroup is left behind"
 [ -z "$(find /sys/fs/cgroup -type d -path '*torte*' -name '*-*' 2>/dev/null | head -n 1)" ] ||
   echo "note: $(find /sys/fs/cgroup -type d -path '*torte*')"

@@ -125,6 +125,12 @@ TEST_P(Sandbox, GivesDevicesThatWork) {
             "3\n3\nfd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero ");
 }
 
+TEST_P(Sandbox, DevicesAreForEveryUser) {
+  // Whatever mask torte itself was started with.
+  EXPECT_THAT(in("umask; for d in null zero full random urandom tty; do stat -c %a /dev/$d; done"),
+              ::testing::StartsWith("0022\n666\n666\n666\n666\n666\n666\n"));
+}
+
 TEST_P(Sandbox, HasNamespacesOfItsOwn) {
   std::string output = in("hostname; ls /proc | grep -c '^[0-9]'; ls /sys/class/net; id -u");
   EXPECT_THAT(output, ContainsRegex("^build\n[2-6]\nlo\n0\n"));
