@@ -9,6 +9,8 @@ namespace cli {
 const CommandTable& command_table();
 
 const Command& build_command();
+/// builds ls, show, logs, rm.
+const std::vector<const Command*>& builds_commands();
 const Command& run_command();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();

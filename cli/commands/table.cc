@@ -31,6 +31,7 @@ const CommandTable& command_table() {
         &help_command(),
         &version_command(),
     };
+    table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;

@@ -130,6 +130,8 @@ step "wrong usage is named"
 status 2 build -o type=nothing
 status 2 build -o type=oci,dest=x,what=1
 status 2 build -o type=local
-status 2 build -o type=registry -t x
-says "torte push"
+status 2 build -o type=registry
+says "needs a name"
+status 2 build --debug-on-error
+says "terminal"
 ok torte fsck
