@@ -150,7 +150,12 @@ std::vector<Flag> with_pull_flags(std::vector<Flag> flags) {
 
 plan::BaseImage StoreImages::get(const std::string& reference, const oci::Platform& platform) {
   oci::Platform wanted = platform.os.empty() ? oci::Platform::host() : platform;
-  store::ImageRecord image = get_or_pull(store_, registries_, reference, wanted, policy_, options_);
+  // Where nothing may be fetched, an image for another platform is better than none: the planner says
+  // so (InvalidBaseImagePlatform). [spec/dockerfile.md S4]
+  std::optional<store::ImageRecord> other;
+  if (policy_ == PullPolicy::kNever) other = find_image(store_, reference);
+  store::ImageRecord image =
+      other ? *std::move(other) : get_or_pull(store_, registries_, reference, wanted, policy_, options_);
   plan::BaseImage base;
   base.reference = reference;
   base.identity = image.id.str();

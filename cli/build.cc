@@ -16,7 +16,9 @@
 #include "cli/base_images.h"
 #include "cli/build_options.h"
 #include "cli/build_outputs.h"
+#include "cli/build_record.h"
 #include "cli/build_sources.h"
+#include "cli/debug_shell.h"
 #include "cli/interrupt.h"
 #include "cli/introspection.h"
 #include "cli/lock_file.h"
@@ -48,16 +50,20 @@ class StepCounter : public base::EventSink {
       ++steps_;
       if (end->result == event::StepResult::kCached) ++cached_;
     }
+    if (std::holds_alternative<event::Warning>(event)) ++warnings_;
     next_.emit(shifted);
   }
   int steps() const { return steps_; }
   int cached() const { return cached_; }
+  /// Of the work itself, beside those of the recipe.
+  int warnings() const { return warnings_; }
 
  private:
   base::EventSink& next_;
   std::atomic<int> offset_{0};
   std::atomic<int> steps_{0};
   std::atomic<int> cached_{0};
+  std::atomic<int> warnings_{0};
 };
 
 std::optional<Call> call_of(const Arguments& arguments) {
@@ -83,6 +89,11 @@ bool keeps_git_directory(const plan::Options& planning) {
   return given != planning.build_args.end() && dockerfile::parse_bool(given->second).value_or(false);
 }
 
+// A shell needs the terminal to itself.
+std::string progress_mode(const Arguments& arguments) {
+  return arguments.has("debug-on-error") ? "plain" : arguments.get("progress");
+}
+
 /// When things are said to have happened. [spec/dockerfile.md 12]
 struct Times {
   std::optional<int64_t> epoch;
@@ -93,11 +104,12 @@ class Build {
  public:
   Build(Context& context, const Arguments& arguments)
       : context_(context), arguments_(arguments),
-        events_(context.make_progress(arguments.get("progress"))), counter_(*events_),
-        planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
+        events_(context.make_progress(progress_mode(arguments))), planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
         outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)),
         store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
+        recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
+    if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (!arguments.is_on("push")) return;
     if (arguments.all("tag").empty()) throw UsageError("--push needs a name to go to: --tag");
     if (!wants_image()) throw UsageError("--push needs an image; this --output makes none");
@@ -131,11 +143,15 @@ class Build {
     } catch (base::Error& e) {
       if (e.code() == base::Code::kCancelled && interrupt_.signal() != 0)
         e.set_exit_status(128 + interrupt_.signal());
-      events_->emit(summary());
+      recorder_.emit(summary());
+      if (auto step = recorder_.failed_step_with_log())
+        e.add_fact(base::str("full log: torte builds logs ", recorder_.short_id(), " --step ", *step));
+      recorder_.finish(e.message());
       throw;
     }
     end_.succeeded = true;
-    events_->emit(summary());
+    recorder_.emit(summary());
+    recorder_.finish("");
     if (context_.quiet && !writes_to_standard_output()) context_.out(end_.image_id + "\n");
     return 0;
   }
@@ -266,11 +282,10 @@ class Build {
     for (const Planned& planned : plans_)
       platforms += (platforms.empty() ? "" : ",") + planned.plan.stages[planned.plan.target].platform.str();
     const Planned& last = plans_.back();
-    events_->emit(event::BuildStart{shown_tag(), platforms, file_.name, last.offset + last.plan.steps});
+    recorder_.emit(event::BuildStart{shown_tag(), platforms, file_.name, last.offset + last.plan.steps});
     for (const Planned& planned : plans_) announce_steps(planned);
     for (const dockerfile::Diagnostic& warning : warnings_)
-      events_->emit(event::Warning{warning.id, warning.message, warning.where, true});
-    end_.warnings = static_cast<int>(warnings_.size());
+      recorder_.emit(event::Warning{warning.id, warning.message, warning.where, true});
   }
 
   void announce_steps(const Planned& planned) {
@@ -278,10 +293,10 @@ class Build {
       const plan::Stage& stage = planned.plan.stages[index];
       std::string label = stage.label();
       if (plans_.size() > 1) label = base::str(stage.platform.str(), " ", label);
-      events_->emit(event::StepPlanned{planned.offset + stage.from_step, label, 1, stage.shown_count,
+      recorder_.emit(event::StepPlanned{planned.offset + stage.from_step, label, 1, stage.shown_count,
                                        stage.from_text, stage.where});
       for (const plan::Step& step : stage.steps)
-        events_->emit(event::StepPlanned{planned.offset + step.number, label, step.index, stage.shown_count,
+        recorder_.emit(event::StepPlanned{planned.offset + step.number, label, step.index, stage.shown_count,
                                          step.text, step.where});
     }
   }
@@ -313,6 +328,11 @@ class Build {
     solve::Options options = solving_;
     options.named_contexts = planned.trees;
     options.source_date_epoch = times_.epoch;
+    options.log_directory = recorder_.directory();
+    options.log_offset = planned.offset;
+    options.keep_failed = arguments_.is_on("keep-failed");
+    if (debug_)
+      options.on_failure = [this](const base::Error& error, const auto& shell) { return debug_->ask(error, shell); };
     if (!times_.rewrite) options.created_mtime = times_.epoch;
     if (plans_.size() > 1) options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
     solve::FinishOptions finishing = finish_options();
@@ -344,7 +364,10 @@ class Build {
     options.source_date_epoch = times_.epoch;
     for (const std::string& entitlement : arguments_.all("allow")) options.allow_delete |= entitlement == "local.delete";
     options.transfer.stop = interrupt_.token();
+    options.transfer.events = events_.get();
     if (is_plain()) return;
+    Registries registries(context_, arguments_, interrupt_.token(), events_.get());
+    options.registries = &registries;
     for (const OutputSpec& spec : outputs_) {
       WrittenImage written = write_output(context_, spec, images_, *store_, options);
       if (written.descriptor) descriptor_ = written.descriptor;
@@ -379,6 +402,7 @@ class Build {
   event::BuildEnd summary() {
     end_.steps = counter_.steps();
     end_.cached = counter_.cached();
+    end_.warnings = static_cast<int>(warnings_.size()) + counter_.warnings();
     if (end_.succeeded) end_.tag = shown_tag();
     return end_;
   }
@@ -435,15 +459,17 @@ class Build {
   const Arguments& arguments_;
   Interrupt interrupt_;  // before anything that starts a thread
   std::unique_ptr<base::EventSink> events_;
-  StepCounter counter_;
   plan::Options planning_;
   ImageForm form_;
   std::vector<OutputSpec> outputs_;
   std::vector<std::optional<oci::Platform>> platforms_;
   std::unique_ptr<store::Store> store_;
   store::Lease lease_;
+  BuildRecorder recorder_;
+  StepCounter counter_;
   Registries registries_;
   std::optional<RegistryCache> shared_cache_;
+  std::optional<DebugShell> debug_;
   LockFile lock_;
   RecipeFile file_;
   dockerfile::IgnoreMatcher ignore_;

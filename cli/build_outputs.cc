@@ -15,6 +15,7 @@
 #include "builder/dockerfile/mount.h"
 #include "cli/build_options.h"
 #include "cli/output_file.h"
+#include "cli/push.h"
 #include "overlay/snapshot.h"
 #include "store/archive/image_writer.h"
 #include "store/layer/extract.h"
@@ -62,15 +63,13 @@ OutputSpec::Type parse_type(const std::string& text) {
       {"store", OutputSpec::Type::kStore}, {"image", OutputSpec::Type::kStore},
       {"oci", OutputSpec::Type::kOci}, {"oci-dir", OutputSpec::Type::kOciDir},
       {"docker", OutputSpec::Type::kDocker}, {"local", OutputSpec::Type::kLocal},
-      {"tar", OutputSpec::Type::kTar}, {"cacheonly", OutputSpec::Type::kCacheOnly}};
+      {"tar", OutputSpec::Type::kTar}, {"registry", OutputSpec::Type::kRegistry}, {"cacheonly", OutputSpec::Type::kCacheOnly}};
   auto found = kTypes.find(text);
   if (found != kTypes.end()) return found->second;
-  if (text == "registry")
-    throw UsageError("--output type=registry is not built yet: build with -t NAME, then torte push NAME");
   for (const char* later : {"erofs", "squashfs", "ext4", "composefs"})
     if (text == later) throw UsageError(base::str("--output type=", later, " is not built yet"));
   throw UsageError("--output: unknown type " + base::printable(text) +
-                   "; there are store, oci, oci-dir, docker, local, tar and cacheonly");
+                   "; there are store, registry, oci, oci-dir, docker, local, tar and cacheonly");
 }
 
 OutputSpec parse_output(const std::string& text, ImageForm& form) {
@@ -99,7 +98,8 @@ OutputSpec parse_output(const std::string& text, ImageForm& form) {
     else if (key != "rewrite-timestamp")  // read where the epoch is
       throw UsageError("--output: unknown key " + base::printable(key + "=" + value));
   }
-  bool needs_dest = spec.type != OutputSpec::Type::kStore && spec.type != OutputSpec::Type::kCacheOnly;
+  bool needs_dest = spec.type != OutputSpec::Type::kStore && spec.type != OutputSpec::Type::kCacheOnly &&
+                    spec.type != OutputSpec::Type::kRegistry;
   bool is_directory = spec.type == OutputSpec::Type::kLocal || spec.type == OutputSpec::Type::kOciDir;
   if (needs_dest && spec.dest.empty() && !is_directory) spec.dest = "-";
   if (needs_dest && (spec.dest.empty() || (is_directory && spec.dest == "-")))
@@ -129,6 +129,11 @@ ImageForm parse_image_form(const Arguments& arguments) {
 std::vector<OutputSpec> parse_outputs(const Arguments& arguments, ImageForm& form) {
   std::vector<OutputSpec> outputs;
   for (const std::string& text : arguments.all("output")) outputs.push_back(parse_output(text, form));
+  // As with the established tools, a push alone leaves the image here too.
+  if (arguments.is_on("push")) {
+    if (outputs.empty()) outputs.push_back({.type = OutputSpec::Type::kStore});
+    outputs.push_back({.type = OutputSpec::Type::kRegistry});
+  }
   auto is_store = [](const OutputSpec& spec) { return spec.type == OutputSpec::Type::kStore; };
   bool load = arguments.is_on("load") && std::none_of(outputs.begin(), outputs.end(), is_store);
   if (outputs.empty() || load) outputs.push_back({.type = OutputSpec::Type::kStore});
@@ -157,6 +162,7 @@ class OutputWriter {
     switch (spec_.type) {
       case OutputSpec::Type::kStore: return write_store();
       case OutputSpec::Type::kCacheOnly: return {};
+      case OutputSpec::Type::kRegistry: return push();
       case OutputSpec::Type::kLocal: write_local(); return {};
       case OutputSpec::Type::kTar: write_tar(); return {};
       default: return write_bundle();
@@ -213,6 +219,26 @@ class OutputWriter {
         std::string text = own_name ? name.str() : name.with_tag(name.tag() + "-" + platform).str();
         store_.tag({text}, *image.id);
       }
+    }
+    return written;
+  }
+
+  WrittenImage push() {
+    if (names_.empty()) throw UsageError("a push needs a name: -t REGISTRY/NAME");
+    if (images_.size() > 1)
+      throw base::Error(base::Code::kUnsupported, "pushing several platforms under one name is not built yet", "not-built")
+          .add_help("write type=oci,dest=FILE and push that with another tool, or push each platform by itself");
+    std::vector<oci::Reference> names = std::exchange(names_, {});
+    WrittenImage written = write_store();  // with the manifest it shall have
+    for (const oci::Reference& name : names) {
+      oci::Digest digest = push_image(store_, *options_.registries, record_of(images_.front()), name,
+                                      Packing::kAsIs, options_.transfer);
+      if (options_.transfer.events != nullptr)
+        options_.transfer.events->emit(base::event::Note{base::str("pushed ", name.familiar(), " ", digest.str())});
+    }
+    if (!written.descriptor) {
+      OutgoingImage out = prepare(images_.front(), Packing::kAsIs);
+      written.descriptor = out.manifest.describe();
     }
     return written;
   }

@@ -7,6 +7,7 @@
 
 #include "cli/context.h"
 #include "cli/options.h"
+#include "cli/registries.h"
 #include "cli/transfer.h"
 #include "store/store.h"
 
@@ -14,7 +15,7 @@ namespace cli {
 
 /// One --output. [spec/cli.md 1.1]
 struct OutputSpec {
-  enum class Type { kStore, kOci, kOciDir, kDocker, kLocal, kTar, kCacheOnly };
+  enum class Type { kStore, kOci, kOciDir, kDocker, kLocal, kTar, kCacheOnly, kRegistry };
   Type type = Type::kStore;
   std::string dest;                ///< path, or "-" for standard output
   std::vector<std::string> names;  ///< as given
@@ -22,7 +23,8 @@ struct OutputSpec {
   std::optional<bool> platform_split;
 
   bool is_image() const {
-    return type == Type::kStore || type == Type::kOci || type == Type::kOciDir || type == Type::kDocker;
+    return type == Type::kStore || type == Type::kOci || type == Type::kOciDir || type == Type::kDocker ||
+           type == Type::kRegistry;
   }
 };
 
@@ -61,6 +63,7 @@ struct OutputOptions {
   std::optional<int64_t> source_date_epoch;
   bool allow_delete = false;               ///< --allow local.delete
   TransferOptions transfer;
+  Registries* registries = nullptr;        ///< for type registry
 };
 
 /// The --output and --load flags; without any, the store. Keys that concern the image's form change

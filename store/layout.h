@@ -26,6 +26,7 @@ namespace store {
 ///       containers/ID/uses     the same list for a container; the rest is runner/container's
 ///       containers/mount-ID/   `torte mount`: uses, and mount, which says where (cli/image_mounts.h)
 ///       index/NAME             what other rooms remember and may lose at any time
+///       builds/ID/             record.json and the logs of one build (cli/build_record.h)
 ///       cache-mounts/          persistent directories of RUN --mount=type=cache (builder/solve)
 ///       constant/empty/        always empty: a lower directory for overlays that need one
 ///       constant/stubs/        mount targets below every container's root (runner/launch)
@@ -55,6 +56,7 @@ class Layout {
   std::filesystem::path container(std::string_view id) const { return containers() / id; }
   std::filesystem::path container_uses(std::string_view id) const { return container(id) / "uses"; }
   std::filesystem::path index() const { return root_ / "index"; }
+  std::filesystem::path builds() const { return root_ / "builds"; }
   std::filesystem::path cache_mounts() const { return root_ / "cache-mounts"; }
   std::filesystem::path empty_directory() const { return root_ / "constant/empty"; }
   std::filesystem::path stubs() const { return root_ / "constant/stubs"; }

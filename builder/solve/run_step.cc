@@ -67,6 +67,26 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
   });
 }
 
+// A step may be started several times, and a launch uses its mounts up.
+launch::Mount copy_mount(const launch::Mount& mount) {
+  launch::Mount copy;
+  copy.kind = mount.kind;
+  copy.target = mount.target;
+  copy.read_only = mount.read_only;
+  copy.executable = mount.executable;
+  if (mount.source) copy.source = mount.source.duplicate();
+  copy.source_path = mount.source_path;
+  copy.source_is_detached = mount.source_is_detached;
+  copy.recursive = mount.recursive;
+  copy.devices = mount.devices;
+  copy.content = mount.content;
+  copy.mode = mount.mode;
+  copy.uid = mount.uid;
+  copy.gid = mount.gid;
+  copy.size_bytes = mount.size_bytes;
+  return copy;
+}
+
 launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
                        const network::Connection& net, RunEnvironment& env) {
   launch::Spec spec;
@@ -91,7 +111,7 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
   spec.hosts = net.hosts();
   spec.resolv_conf = net.resolv_conf();
   spec.shm_bytes = env.options.shm_bytes;
-  for (PreparedMount& prepared : env.mounts) spec.mounts.push_back(std::move(prepared.mount));
+  for (const PreparedMount& prepared : env.mounts) spec.mounts.push_back(copy_mount(prepared.mount));
   if (step.script) {
     launch::Mount script;
     script.kind = launch::Mount::Kind::kFile;
@@ -166,19 +186,47 @@ void forward_output(int pipe_end, const std::function<void(std::string_view)>& o
 
 }  // namespace
 
-void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironment environment) {
+namespace {
+
+/// The root of a step, for one launch.
+struct StepRoot {
+  sys::UniqueFd stubs;
+  sys::UniqueFd work;
+  void put_into(launch::Spec& spec, overlay::Active& active, const store::Layout& layout) {
+    stubs = launch::open_stub_layer(layout.stubs());
+    work = active.make_work();
+    spec.root.stubs = stubs.get();
+    spec.root.init_layer = active.init().fd();
+    spec.root.lowers = overlay::lower_fds(active.below());
+    spec.root.upper = active.upper().fd();
+    spec.root.work = work.get();
+    spec.root.is_volatile = true;
+    spec.root.userxattr = overlay::uses_user_xattrs();
+  }
+};
+
+// Another program in place of the step's own, on torte's own terminal.
+void run_shell(const plan::RunStep& step, const std::vector<std::string>& argv, overlay::Active& active,
+               RunEnvironment& environment) {
+  network::Connection net = connect_step(step, active, environment.options);
+  launch::Spec spec = make_spec(step, active, net, environment);
+  StepRoot root;
+  root.put_into(spec, active, environment.store.layout());
+  spec.argv = argv;
+  spec.stdin_fd = STDIN_FILENO;
+  spec.stdout_fd = STDOUT_FILENO;
+  spec.stderr_fd = STDERR_FILENO;
+  launch::Container container = launch::launch(std::move(spec));
+  net.release_namespace();
+  container.wait();
+}
+
+void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment& environment) {
   network::Connection net = connect_step(step, active, environment.options);
   if (!net.warning().empty()) environment.warn(net.warning());
   launch::Spec spec = make_spec(step, active, net, environment);
-  sys::UniqueFd stubs = launch::open_stub_layer(environment.store.layout().stubs());
-  spec.root.stubs = stubs.get();
-  spec.root.init_layer = active.init().fd();
-  spec.root.lowers = overlay::lower_fds(active.below());
-  sys::UniqueFd work = active.make_work();
-  spec.root.upper = active.upper().fd();
-  spec.root.work = work.get();
-  spec.root.is_volatile = true;
-  spec.root.userxattr = overlay::uses_user_xattrs();
+  StepRoot root;
+  root.put_into(spec, active, environment.store.layout());
 
   sys::Pipe pipe = sys::make_pipe();
   spec.stdout_fd = pipe.write_end.get();
@@ -201,6 +249,24 @@ void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironm
   sys::ExitStatus status = container.wait();
   forward_output(pipe.read_end.get(), environment.output);
   if (status.shell_status() != 0) fail_run(step, status, active, environment.store.layout(), net.mode() != network::Mode::kNone);
+}
+
+}  // namespace
+
+bool execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironment environment) {
+  for (bool meddled = false;; meddled = true) {
+    try {
+      run_once(step, active, environment);
+      return meddled;
+    } catch (const base::Error& e) {
+      if (e.code() != base::Code::kFailed || !environment.options.on_failure) throw;
+      AfterFailure next = environment.options.on_failure(e, [&](const std::vector<std::string>& argv) {
+        run_shell(step, argv, active, environment);
+      });
+      if (next == AfterFailure::kContinue) return true;
+      if (next == AfterFailure::kGiveUp) throw;
+    }
+  }
 }
 
 }  // namespace solve

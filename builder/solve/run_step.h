@@ -32,7 +32,8 @@ struct RunEnvironment {
 void define_run(const plan::RunStep& step, const Options& options, cache::Definition& definition);
 
 /// Runs the program on the snapshot and waits for it. Throws Failed with its status, Cancelled when
-/// the stop token asks.
-void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironment environment);
+/// the stop token asks. Returns whether somebody meddled with the step (Options::on_failure): then
+/// its result is not what its definition says.
+bool execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironment environment);
 
 }  // namespace solve

@@ -21,6 +21,7 @@
 #include "builder/solve/results.h"
 #include "builder/solve/run_mounts.h"
 #include "builder/solve/run_step.h"
+#include "builder/solve/secret_scan.h"
 #include "builder/solve/step_inputs.h"
 #include "builder/solve/step_log.h"
 
@@ -175,6 +176,8 @@ class Solver {
                                   cancelled ? event::StepResult::kCancelled : event::StepResult::kFailed,
                                   std::max(e.exit_status(), 0), e.message()});
       locate(e, stage, step);
+      if (std::string kept = keep_failed_image(stage); !kept.empty())
+        e.add_fact("what the step left is kept as " + kept).add_help("look at it with: torte run -it " + kept);
       throw;
     }
   }
@@ -267,7 +270,18 @@ class Solver {
     overlay::Active active(store_, std::move(below), "build");
     std::optional<EarlierCopy> earlier;
     if (before) earlier = earlier_copy(step, std::move(*before));
-    std::visit([&](const auto& action) { execute(step, action, active, earlier); }, step.action);
+    try {
+      std::visit([&](const auto& action) { execute(step, action, active, earlier); }, step.action);
+    } catch (const base::Error& e) {
+      if (options_.keep_failed && e.code() == base::Code::kFailed)
+        keep_failed(std::move(active), state.layers);
+      throw;
+    }
+    // What follows from a step that somebody helped along is nobody else's result.
+    if (meddled_) {
+      record.key = record.slot = base::sha256_hex(base::as_bytes(store::unique_name("debug")));
+      record.definition.clear();
+    }
     int64_t now = ::time(nullptr);
     record.created = std::chrono::system_clock::from_time_t(now);
     LayerPtr layer = LayerHandle::made(std::move(active).commit(), now);
@@ -299,9 +313,12 @@ class Solver {
 
   void execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
                const std::optional<EarlierCopy>&) {
-    StepLog log(options_.log_directory, planned.number);
+    StepLog log(options_.log_directory, options_.log_offset + planned.number);
+    Secrets secrets = secrets_of(step);
+    SecretSearch printed(secrets);
     RunEnvironment environment{options_, store_, {}, {}, [&](std::string_view bytes) {
-                                 log.write(bytes);
+                                 note_log(log, bytes);
+                                 printed.feed(bytes);
                                  events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
                                },
                                [&](const std::string& text) {
@@ -313,7 +330,70 @@ class Solver {
         [&](const plan::FileSource& from) { return inputs_.key_of(from); },
         [&] { events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"}); });
     preparer.prepare(step.mounts, environment);
-    execute_run(step, active, std::move(environment));
+    if (execute_run(step, active, std::move(environment))) meddled_ = true;
+    for (const std::string& id : printed.found())
+      warn_leak(planned, base::str("the secret ", base::printable(id), " was printed, and is in the log"));
+    for (const std::string& place : find_secrets(active.upper(), secrets))
+      warn_leak(planned, base::str("the layer of this step holds the secret ", place));
+  }
+
+  void note_log(StepLog& log, std::string_view bytes) {
+    const bool was_whole = log.problem().empty();
+    log.write(bytes);
+    if (was_whole && !log.problem().empty())
+      events_.emit(event::Note{"the log of this step ends early: " + log.problem()});
+  }
+
+  // The secrets a step was given; others cannot be in what it made.
+  Secrets secrets_of(const plan::RunStep& step) const {
+    Secrets given;
+    for (const plan::Mount& mount : step.mounts)
+      if (auto secret = options_.secrets.find(mount.id);
+          mount.type == plan::Mount::Type::kSecret && secret != options_.secrets.end())
+        given.insert(*secret);
+    return given;
+  }
+
+  void warn_leak(const plan::Step& step, std::string text) {
+    events_.emit(event::Warning{"SecretLeaked", std::move(text), step.where, false});
+  }
+
+  // Takes the writable layer of a step that failed, for keep_failed_image().
+  void keep_failed(overlay::Active active, std::vector<LayerPtr> below) {
+    std::lock_guard lock(failed_mutex_);
+    if (!failed_layers_.empty()) return;
+    failed_layers_ = std::move(below);
+    failed_layers_.push_back(LayerHandle::made(std::move(active).commit(), ::time(nullptr)));
+  }
+
+  // An image of what the failing step left, to be looked at with `torte run`. Returns its name.
+  std::string keep_failed_image(const plan::Stage& stage) {
+    std::lock_guard lock(failed_mutex_);
+    if (failed_layers_.empty()) return "";
+    oci::ImageConfig config = stage.config;
+    config.raw.clear();
+    std::vector<oci::DiffId> trees;
+    for (const LayerPtr& layer : failed_layers_) trees.push_back(layer->diff_id());
+    for (size_t i = config.diff_ids.size(); i < trees.size(); ++i) config.diff_ids.push_back(trees[i]);
+    config.history.clear();
+    config.created = timestamp(::time(nullptr));
+    config.config.cmd = {"/bin/sh"};
+    config.config.entrypoint.clear();
+    store::Batch batch = store_.batch();
+    std::shared_ptr<void> claims = results_.move_to(batch);
+    LayerHandle& top = *failed_layers_.back();
+    batch.add_layer({{.diff_id = top.diff_id(), .tar_size_bytes = top.tar_size_bytes(),
+                      .tree_size_bytes = top.tar_size_bytes()}, top.tree(store_)->path()});
+    std::unique_ptr<store::BlobWriter> blob = store_.write_blob();
+    blob->write(base::as_bytes(config.to_json()));
+    store::StagedBlob staged = blob->finish();
+    oci::Digest id = staged.digest();
+    batch.add_blob(std::move(staged));
+    batch.add_image({.id = id, .platform = stage.platform.str(), .created = std::chrono::system_clock::now(), .layers = trees});
+    std::string name = base::str("localhost/failed:", id.short_hex());
+    batch.set_name({name}, id);
+    batch.commit();
+    return name;
   }
 
   void execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
@@ -461,6 +541,9 @@ class Solver {
     std::string instruction;
     std::vector<LayerPtr> layers;
   };
+  std::atomic<bool> meddled_{false};  // somebody helped a failing step along
+  std::mutex failed_mutex_;
+  std::vector<LayerPtr> failed_layers_;  // of the first step that failed
   std::mutex mutex_;  // of what follows
   std::vector<Finished> finished_;
   std::exception_ptr failure_;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,6 +31,9 @@ struct LocalTree {
   bool is_temporary = false;    ///< made for this build: its digests are not worth remembering
 };
 
+/// What to do with a RUN that failed, after somebody looked at it.
+enum class AfterFailure { kGiveUp, kRetry, kContinue };
+
 struct Options {
   std::filesystem::path context;                 ///< directory; empty: an empty context
   bool context_is_temporary = false;             ///< its digests are not worth remembering
@@ -53,8 +57,13 @@ struct Options {
   std::optional<int64_t> source_date_epoch;      ///< seconds: date of the image and its history
   /// Date of directories that COPY and WORKDIR make; part of the keys. Unset: the time of the build.
   std::optional<int64_t> created_mtime;
+  bool keep_failed = false;                      ///< keep what a failing RUN left as an image
+  /// Asked when a RUN failed: `shell` runs a program in the step as it left it, on this terminal.
+  std::function<AfterFailure(const base::Error&, const std::function<void(const std::vector<std::string>&)>& shell)>
+      on_failure;
   bool keep_image = true;                        ///< false: for finish(), or for nobody
   SharedCache* shared_cache = nullptr;           ///< asked for what is not remembered here; borrowed
+  int log_offset = 0;                            ///< added to the numbers of the steps in names of logs
   std::filesystem::path log_directory;           ///< full output of every step; empty: not kept
   std::stop_token stop;
 };

@@ -13,7 +13,15 @@ StepLog::StepLog(const std::filesystem::path& directory, int step) {
 }
 
 void StepLog::write(std::string_view bytes) {
-  if (path_.empty()) return;
+  if (path_.empty() || !problem_.empty()) return;
+  try {
+    append(bytes);
+  } catch (const base::SystemError& e) {
+    problem_ = e.what();
+  }
+}
+
+void StepLog::append(std::string_view bytes) {
   if (!fd_) {
     sys::make_directories(path_.parent_path());
     fd_ = sys::UniqueFd(

@@ -9,6 +9,8 @@ namespace cli {
 const CommandTable& command_table();
 
 const Command& build_command();
+/// builds ls, show, logs, rm.
+const std::vector<const Command*>& builds_commands();
 const Command& run_command();
 /// cache ls, cache inspect, cache rm.
 const std::vector<const Command*>& cache_commands();

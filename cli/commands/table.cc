@@ -34,6 +34,7 @@ const CommandTable& command_table() {
         &version_command(),
     };
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
+    table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());

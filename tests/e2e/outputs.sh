@@ -42,7 +42,8 @@ more
 y" "files"
 [ -L "$work/files/d/link" ] && [ ! -e "$work/files/etc/group" ] && [ ! -e "$work/files/d/sub/x" ] || fail "the tree is another one"
 ok build -o type=tar,dest="$work/files.tar"
-tar -tf "$work/files.tar" | grep -qx d/sub/y || fail "no d/sub/y in the tar"
+tar -tf "$work/files.tar" >"$work/listing"
+grep -qx d/sub/y "$work/listing" || fail "no d/sub/y in the tar"
 build -o - 2>"$work/err" >"$work/stdout.tar" || fail "tar on standard output"
 cmp -s "$work/files.tar" "$work/stdout.tar" || fail "two tars of one image differ"
 ok torte images -q
@@ -130,6 +131,8 @@ step "wrong usage is named"
 status 2 build -o type=nothing
 status 2 build -o type=oci,dest=x,what=1
 status 2 build -o type=local
-status 2 build -o type=registry -t x
-says "torte push"
+status 2 build -o type=registry
+says "needs a name"
+status 2 build --debug-on-error
+says "terminal"
 ok torte fsck
