@@ -10,6 +10,13 @@ const CommandTable& command_table();
 
 const Command& build_command();
 const Command& run_command();
+const Command& create_command();
+const Command& container_monitor_command();
+const Command& ps_command();
+/// start, stop, restart, kill, pause, unpause, wait, rename, rm, container prune.
+const std::vector<const Command*>& container_life_commands();
+/// logs, attach.
+const std::vector<const Command*>& container_output_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();

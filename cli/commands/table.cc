@@ -8,6 +8,8 @@ const CommandTable& command_table() {
         // One line each, grouped as help shows them.
         &build_command(),
         &run_command(),
+        &create_command(),
+        &ps_command(),
         &images_command(),
         &tag_command(),
         &untag_command(),
@@ -29,6 +31,9 @@ const CommandTable& command_table() {
         &version_command(),
     };
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
+    for (const auto* commands : {&container_life_commands(), &container_output_commands()})
+      table.insert(table.end(), commands->begin(), commands->end());
+    table.push_back(&container_monitor_command());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
   }();

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "base/sys/root.h"
+#include "store/oci/digest.h"
+
+namespace overlay {
+
+/// Copies everything below a merged directory into another one: owners, modes, times, attributes, hard
+/// links. What is there is kept, or replaced where the names are the same; the two directories'
+/// own owner and mode are left to the caller. Sockets and files whose name begins with ".wh." are
+/// left out. Throws SystemError, Unavailable when a file changes meanwhile.
+void copy_tree(const sys::Root& from, const sys::Root& to);
+
+/// Copies a tree in overlay's own form (whiteouts, opaque marks) into an empty directory, and returns
+/// the hash of its canonical tar.
+struct CopiedLayer {
+  oci::DiffId diff_id;
+  uint64_t tar_bytes = 0;
+};
+CopiedLayer copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below);
+
+}  // namespace overlay
