@@ -90,7 +90,7 @@ int run_kill(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const int signal = signal_of(arguments.get("signal", "KILL"));
   return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    container::kill(open.containers, id, signal);
+    container::send_signal(open.containers, id, signal);
     return word;
   });
 }

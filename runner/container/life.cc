@@ -96,6 +96,9 @@ int run_monitor(Containers& containers, const std::vector<std::string>& words) {
     throw base::Error(base::Code::kInvalid, "this command is torte's own");
   Claim claim{words[0], sys::LifeLock::adopt(take_descriptor(words[1]))};
   sys::UniqueFd report = take_descriptor(words[2]);
+  // It was entered by the command that started us.
+  sys::adopt_user_namespace(
+      static_cast<sys::UsernsMode>(base::parse_decimal(words[4]).value_or(0)));
   launch::ForwardedSignals signals;
   MonitorOptions options;
   options.owner = take_descriptor(words[3]);
@@ -139,7 +142,7 @@ void stop(Containers& containers, const std::string& id, std::optional<int> sign
   }
 }
 
-void kill(Containers& containers, const std::string& id, int signal) {
+void send_signal(Containers& containers, const std::string& id, int signal) {
   std::optional<Control> control = Control::connect(containers.home(id).control());
   if (!control) throw not_running(id);
   control->ask('k', std::to_string(signal));

@@ -33,7 +33,7 @@ int stop_signal_of(const Config& config);
 void stop(Containers& containers, const std::string& id, std::optional<int> signal,
           std::optional<std::chrono::seconds> timeout);
 /// Sends a signal. Throws Unavailable when it does not run.
-void kill(Containers& containers, const std::string& id, int signal);
+void send_signal(Containers& containers, const std::string& id, int signal);
 /// One request to the monitor ('p', 'u', 'U'). Throws Unavailable when it does not run.
 void ask(Containers& containers, const std::string& id, char request);
 /// Waits until it does not run; its last status.

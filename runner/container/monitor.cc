@@ -192,7 +192,7 @@ class Monitor {
     if (deadline_ && Clock::now() >= *deadline_) {
       deadline_.reset();
       timed_out_ = true;
-      kill(SIGKILL);
+      deliver(SIGKILL);
     }
     if (health_ && state_.status == Status::kRunning) probe();
   }
@@ -217,7 +217,7 @@ class Monitor {
         if (container_ && number != SIGWINCH) container_->signal(number);
       } else if (number == SIGTERM || number == SIGINT) {
         state_.stopped_by_user = true;
-        kill(stop_signal_of(config_));
+        deliver(stop_signal_of(config_));
       }
     }
   }
@@ -316,7 +316,7 @@ class Monitor {
         write_state(false);
       }
       if (packet.kind == 'k' || packet.kind == 's')
-        kill(number);
+        deliver(number);
       else if (packet.kind == 'p' || packet.kind == 'u')
         freeze(packet.kind == 'p');
       else if (packet.kind == 'U')
@@ -338,7 +338,7 @@ class Monitor {
     ::ioctl(container_->console(), TIOCSWINSZ, &size);
   }
 
-  void kill(int number) {
+  void deliver(int number) {
     if (!container_) return;
     // What is frozen cannot hear.
     const bool fatal = number == SIGKILL || state_.stopped_by_user;
@@ -372,10 +372,10 @@ class Monitor {
     if (state_.health != Health::kUnhealthy || before == Health::kUnhealthy) return;
     if (config_.health_on_failure == "kill" || config_.health_on_failure == "restart") {
       unhealthy_restart_ = config_.health_on_failure == "restart";
-      kill(SIGKILL);
+      deliver(SIGKILL);
     } else if (config_.health_on_failure == "stop") {
       state_.stopped_by_user = true;
-      kill(stop_signal_of(config_));
+      deliver(stop_signal_of(config_));
     }
   }
 
