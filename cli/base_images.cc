@@ -2,7 +2,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/context.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
+#include "cli/pull.h"
 #include "store/oci/limits.h"
 #include "store/oci/reference.h"
 
@@ -12,7 +15,8 @@ PullPolicy parse_pull_policy(const std::string& text) {
   if (text == "always" || text == "true") return PullPolicy::kAlways;
   if (text == "never" || text == "false") return PullPolicy::kNever;
   if (text == "missing" || text.empty()) return PullPolicy::kMissing;
-  throw UsageError("--pull must be always, missing or never, not " + base::printable(text));
+  if (text == "newer") return PullPolicy::kNewer;
+  throw UsageError("--pull must be always, missing, newer or never, not " + base::printable(text));
 }
 
 oci::ImageConfig read_config(store::Store& store, const store::ImageRecord& image) {
@@ -33,20 +37,122 @@ std::optional<store::ImageRecord> find_image(store::Store& store, const std::str
   return store.find_image(local);
 }
 
-plan::BaseImage StoreImages::get(const std::string& reference, const oci::Platform&) {
-  if (policy_ == PullPolicy::kAlways)
-    throw base::Error(base::Code::kUnsupported, "--pull=always: registries are not built yet", "not-built")
-        .add_help("leave --pull out to use the images of the store");
-  std::optional<store::ImageRecord> image = find_image(store_, reference);
-  if (!image)
-    throw base::Error(base::Code::kNotFound, "image " + reference + " is not in the store",
-                      "image-missing")
-        .add_help("torte load or torte import brings it in; pulling from registries is not built yet");
+namespace {
+
+/// Images kept for another platform do not count.
+std::optional<store::ImageRecord> find_for(store::Store& store, const std::string& text,
+                                           const oci::Platform& platform) {
+  std::optional<store::ImageRecord> image = find_image(store, text);
+  if (image && !image->platform.empty() &&
+      !oci::Platform::parse(image->platform).satisfies(platform))
+    return std::nullopt;
+  return image;
+}
+
+/// Whether the name leads to what the store has by it.
+bool is_current(const store::ImageRecord& image, const oci::Reference& reference,
+                Registries& registries) {
+  auto digest = registries.repository(reference).find_digest(
+      reference.digest() ? reference.digest()->str() : reference.tag());
+  if (!digest) return true;
+  for (const store::Name& name : image.names)
+    if (name.name == reference.str() && name.digest == *digest) return true;
+  return image.manifest == *digest;
+}
+
+/// Names below localhost/ without a port are our own: no registry is asked for them.
+bool is_local_name(const oci::Reference& reference) { return reference.domain() == "localhost"; }
+
+[[noreturn]] void missing(const std::string& text, const std::string& help) {
+  throw base::Error(base::Code::kNotFound, "image " + base::printable(text, 200) + " is not in the store",
+                    "image-missing")
+      .add_help(help);
+}
+
+}  // namespace
+
+oci::Digest pull_by_policy(store::Store& store, Registries& registries,
+                           const oci::Reference& reference, const oci::Platform& platform,
+                           PullPolicy policy, const TransferOptions& options) {
+  std::optional<store::ImageRecord> image;
+  if (policy != PullPolicy::kAlways) image = find_for(store, reference.str(), platform);
+  if (image && policy != PullPolicy::kNewer) return image->id;
+  if (policy == PullPolicy::kNever)
+    missing(reference.familiar(), "it may not be pulled: the policy is never");
+  if (is_local_name(reference))
+    missing(reference.familiar(), "torte build, load or import makes it");
+  if (image) {
+    try {
+      if (is_current(*image, reference, registries)) return image->id;
+    } catch (const registry::TransportError& e) {
+      if (options.events != nullptr)
+        options.events->emit(base::event::Note{base::str(
+            e.what(), "; using the ", reference.familiar(), " that is in the store")});
+      return image->id;
+    }
+  }
+  try {
+    return pull_image(store, registries, reference, platform, options);
+  } catch (base::Error& e) {
+    if (e.id() == "registry-unreachable" || e.id() == "registry-silent")
+      e.add_help(base::str("offline? torte load brings images in from files; torte images shows what is here"));
+    throw;
+  }
+}
+
+store::ImageRecord get_or_pull(store::Store& store, Registries& registries, const std::string& text,
+                               const oci::Platform& platform, PullPolicy policy,
+                               const TransferOptions& options) {
+  bool fresh = policy == PullPolicy::kAlways || policy == PullPolicy::kNewer;
+  if (!fresh)
+    if (auto image = find_for(store, text, platform)) return *std::move(image);
+  auto reference = oci::Reference::try_parse(text);
+  // An id, or a name that exists only here: there is nowhere to ask.
+  std::optional<store::ImageRecord> local = fresh ? find_image(store, text) : std::nullopt;
+  if (local && (!reference || local->id.hex().starts_with(text) || local->id.str() == text))
+    return *std::move(local);
+  if (!reference) missing(text, "no registry can be asked for it: it is not a name");
+  if (policy == PullPolicy::kNever) missing(text, "it may not be pulled: the policy is never");
+  oci::Digest id = pull_by_policy(store, registries, reference->with_default_tag(), platform, policy, options);
+  auto image = store.find_image_by_id(id);
+  CHECK(image.has_value());
+  return *std::move(image);
+}
+
+store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments, store::Store& store,
+                                    const std::string& text) {
+  PullPolicy policy = parse_pull_policy(arguments.get("pull", "missing"));
+  oci::Platform platform = oci::Platform::host();
+  if (auto wanted = arguments.find("platform")) platform = oci::Platform::parse(*wanted);
+  if (policy == PullPolicy::kMissing || policy == PullPolicy::kNever) {
+    // The usual way touches nothing that belongs to registries. An image of another platform runs
+    // where the machine has a handler for it, if it was not asked for otherwise.
+    auto image = arguments.has("platform") ? find_for(store, text, platform) : find_image(store, text);
+    if (image) return *std::move(image);
+  }
+  Interrupt interrupt;
+  auto events = context.make_progress();
+  TransferOptions options;
+  options.stop = interrupt.token();
+  options.events = events.get();
+  Registries registries(context, arguments, interrupt.token(), events.get());
+  return get_or_pull(store, registries, text, platform, policy, options);
+}
+
+std::vector<Flag> with_pull_flags(std::vector<Flag> flags) {
+  flags.push_back({.name = "pull", .value = "WHEN", .help = "fetch the image: always, missing, newer or never (default: missing)", .implied = "always", .choices = {"always", "missing", "newer", "never"}});
+  flags.push_back({.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)"});
+  return with_registry_flags(std::move(flags));
+}
+
+plan::BaseImage StoreImages::get(const std::string& reference, const oci::Platform& platform) {
+  oci::Platform wanted = platform.os.empty() ? oci::Platform::host() : platform;
+  store::ImageRecord image = get_or_pull(store_, registries_, reference, wanted, policy_, options_);
   plan::BaseImage base;
   base.reference = reference;
-  base.identity = image->id.str();
-  base.config = read_config(store_, *image);
-  base.layers = image->layers;
+  base.identity = image.id.str();
+  base.config = read_config(store_, image);
+  base.layers = image.layers;
   return base;
 }
 

@@ -8,6 +8,7 @@
 #include "cli/age.h"
 #include "cli/base_images.h"
 #include "cli/error_view.h"
+#include "cli/network_options.h"
 #include "cli/open_store.h"
 
 namespace cli {
@@ -31,7 +32,7 @@ Predicate make_predicate(container::Containers& containers, const std::string& k
     return [=](const Record& r) {
       return r.state.status == Status::kExited && std::to_string(r.state.exit_code) == value;
     };
-  if (kind == "network") return [=](const Record& r) { return r.config.network == value; };
+  if (kind == "network") return [=](const Record& r) { return r.config.network_mode == value; };
   if (kind == "volume")
     return [=](const Record& r) {
       return std::any_of(r.config.mounts.begin(), r.config.mounts.end(), [&](const auto& mount) {
@@ -80,7 +81,7 @@ std::string duration_between(container::Time from, container::Time to) {
 OpenContainers open_containers(const Context& context) {
   auto store = open_store(context);
   store::Store* borrowed = store.get();
-  return {std::move(store), container::Containers(borrowed->layout(), borrowed)};
+  return {std::move(store), container::Containers(borrowed->layout(), borrowed, network_state(context))};
 }
 
 std::string describe_status(const container::State& state, container::Time now) {

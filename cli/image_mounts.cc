@@ -34,27 +34,58 @@ std::string this_boot() {
       sys::find_user_file("/proc/sys/kernel/random/boot_id", 4096).value_or("unknown")));
 }
 
-std::optional<uint64_t> namespace_of(const std::string& process) {
+std::optional<uint64_t> namespace_of(const std::string& process, const char* kind = "mnt") {
   struct stat st;
-  const std::string path = "/proc/" + process + "/ns/mnt";
+  const std::string path = base::str("/proc/", process, "/ns/", kind);
   if (::stat(path.c_str(), &st) < 0) return std::nullopt;
   return st.st_ino;
 }
 
-// Whether a process may be in that mount namespace. One we may not look into counts when it is ours:
-// an ordinary user's shells of `torte unshare` cannot see each other's namespaces.
-bool namespace_may_live(uint64_t name_space) {
-  struct stat self;
-  if (::stat("/proc/self", &self) < 0) return true;
+std::optional<uint64_t> number(std::string_view text) {
+  uint64_t value = 0;
+  const auto end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
+  return value;
+}
+
+struct ProcessFacts {
+  uint64_t parent = 0;
+  uint64_t start = 0;
+};
+
+// Everybody may read this much of everybody. [proc_pid_stat(5)]
+std::optional<ProcessFacts> facts_of(uint64_t process) {
+  constexpr size_t kParent = 1;
+  constexpr size_t kStart = 19;
+  const auto text = sys::find_user_file(base::str("/proc/", process, "/stat"), 4096);
+  // The name stands in parentheses and may hold any byte.
+  const size_t name_end = text ? text->rfind(") ") : std::string::npos;
+  if (name_end == std::string::npos) return std::nullopt;
+  const std::vector<std::string> fields = base::split(text->substr(name_end + 2), ' ');
+  if (fields.size() <= kStart) return std::nullopt;
+  return ProcessFacts{number(fields[kParent]).value_or(0), number(fields[kStart]).value_or(0)};
+}
+
+// The process that brought this mount namespace with it: the shell of `torte unshare`, or init.
+uint64_t find_leader(uint64_t name_space) {
+  uint64_t leader = static_cast<uint64_t>(::getpid());
+  while (const auto facts = facts_of(leader)) {
+    if (facts->parent == 0 || namespace_of(std::to_string(facts->parent)) != name_space) break;
+    leader = facts->parent;
+  }
+  return leader;
+}
+
+// Whether the mount namespace of a record, not our own, may still exist. Root sees all its
+// processes. An ordinary user cannot look out of the user namespace, only at the leader.
+bool namespace_may_live(const MountRecord& record) {
+  if (namespace_of("self", "pid") != record.pid_namespace) return true;
+  const auto leader = facts_of(record.leader);
+  if (leader && leader->start == record.leader_start) return true;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    const std::optional<uint64_t> other = namespace_of(name);
-    if (other ? *other == name_space : false) return true;
-    struct stat owner;
-    if (!other && errno == EACCES && ::stat(entry.path().c_str(), &owner) == 0 &&
-        owner.st_uid == self.st_uid)
-      return true;
+    if (number(name) && namespace_of(name) == record.name_space) return true;
   }
   return false;
 }
@@ -82,14 +113,6 @@ std::string device_of(int fd) {
   return base::str(major(st.st_dev), ":", minor(st.st_dev));
 }
 
-std::optional<uint64_t> number(std::string_view text) {
-  uint64_t value = 0;
-  const auto end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, value);
-  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
-  return value;
-}
-
 sys::FileLock take_lock(const store::Layout& layout) {
   sys::make_directories(layout.locks());
   return sys::FileLock::acquire(layout.locks() / "mounts", sys::FileLock::Mode::kExclusive);
@@ -99,12 +122,13 @@ sys::FileLock take_lock(const store::Layout& layout) {
 
 std::string MountRecord::format() const {
   // The path ends the file, because it may hold any byte.
-  return base::str(kHeading, "\n", boot, "\n", name_space, "\n", mount, "\n", device, "\n", image, "\n",
+  return base::str(kHeading, "\n", boot, "\n", pid_namespace, " ", name_space, " ", leader, " ",
+                   leader_start, " ", mount, "\n", device, "\n", image, "\n",
                    made_directory ? 1 : 0, "\n", point);
 }
 
 std::optional<MountRecord> MountRecord::parse(std::string_view text) {
-  constexpr size_t kLines = 7;
+  constexpr size_t kLines = 6;
   std::vector<std::string> lines;
   for (size_t i = 0; i < kLines; ++i) {
     const size_t end = text.find('\n');
@@ -112,16 +136,22 @@ std::optional<MountRecord> MountRecord::parse(std::string_view text) {
     lines.emplace_back(text.substr(0, end));
     text.remove_prefix(end + 1);
   }
-  const auto name_space = number(lines[2]);
-  const auto mount = number(lines[3]);
-  if (lines[0] != kHeading || !name_space || !mount || !text.starts_with("/")) return std::nullopt;
-  return MountRecord{.boot = lines[1],
-                     .name_space = *name_space,
-                     .mount = *mount,
-                     .device = lines[4],
-                     .image = lines[5],
-                     .made_directory = lines[6] == "1",
+  MountRecord record{.boot = lines[1],
+                     .device = lines[3],
+                     .image = lines[4],
+                     .made_directory = lines[5] == "1",
                      .point = std::string(text)};
+  uint64_t* const numbers[] = {&record.pid_namespace, &record.name_space, &record.leader,
+                               &record.leader_start, &record.mount};
+  const std::vector<std::string> words = base::split(lines[2], ' ');
+  if (lines[0] != kHeading || words.size() != std::size(numbers) || !text.starts_with("/"))
+    return std::nullopt;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const auto value = number(words[i]);
+    if (!value) return std::nullopt;
+    *numbers[i] = *value;
+  }
+  return record;
 }
 
 ImageMounts::ImageMounts(const store::Layout& layout) : layout_(layout), lock_(take_lock(layout)) {
@@ -137,7 +167,7 @@ ImageMounts::ImageMounts(const store::Layout& layout) : layout_(layout), lock_(t
     const auto text = sys::find_user_file(record_file(layout_, id), kMaxRecordBytes);
     const auto record = text ? MountRecord::parse(*text) : std::nullopt;
     const bool elsewhere = record && record->boot == boot && record->name_space != here;
-    if (elsewhere && namespace_may_live(record->name_space)) continue;
+    if (elsewhere && namespace_may_live(*record)) continue;
     const auto live = std::find_if(mounted.begin(), mounted.end(), [&](const sys::MountInfo& each) {
       return record && !elsewhere && record->boot == boot && each.id == record->mount &&
              each.device == record->device;
@@ -165,8 +195,13 @@ std::string ImageMounts::mount(store::Store& store, const store::ImageRecord& im
     // Whatever an image holds, it must not give rights to those who look at it.
     sys::set_mount_attributes(view.mount_fd(),
                               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false);
+    const uint64_t here = namespace_of("self").value_or(0);
+    const uint64_t leader = find_leader(here);
     MountRecord record{.boot = this_boot(),
-                       .name_space = namespace_of("self").value_or(0),
+                       .pid_namespace = namespace_of("self", "pid").value_or(0),
+                       .name_space = here,
+                       .leader = leader,
+                       .leader_start = facts_of(leader).value_or(ProcessFacts{}).start,
                        .mount = sys::mount_id(view.mount_fd()),
                        .device = device_of(view.mount_fd()),
                        .image = image.id.str(),

@@ -15,11 +15,14 @@ namespace cli {
 /// uses. A value; format() and parse() are each other's inverse.
 struct MountRecord {
   std::string boot;            ///< /proc/sys/kernel/random/boot_id
+  uint64_t pid_namespace = 0;  ///< inode of the maker's
   uint64_t name_space = 0;     ///< inode of the mount namespace
+  uint64_t leader = 0;         ///< the maker's first ancestor in that mount namespace
+  uint64_t leader_start = 0;   ///< and when it started, in clock ticks after boot
   uint64_t mount = 0;          ///< kernel's id of the mount
   std::string device;          ///< "MAJOR:MINOR" of its file system
   std::string image;           ///< image id
-  bool made_directory = false; ///< the mount point is torte's own and goes with the mount
+  bool made_directory = false;  ///< the mount point is torte's own and goes with the mount
   std::string point;           ///< where it was attached; bytes
 
   std::string format() const;

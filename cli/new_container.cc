@@ -10,6 +10,7 @@
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "cli/base_images.h"
+#include "cli/network_options.h"
 #include "cli/run_options.h"
 #include "overlay/snapshot.h"
 #include "runner/container/volumes.h"
@@ -119,7 +120,7 @@ std::string name_space_mode(const Arguments& arguments, const char* flag) {
   return mode == "private" ? "" : mode;
 }
 
-void set_names(const Arguments& arguments, Config& config) {
+void set_names(const Arguments& arguments, const oci::ContainerConfig& image, Config& config) {
   config.name = arguments.get("name");
   if (arguments.has("name") && !container::is_valid_name(config.name))
     throw UsageError("--name " + base::printable(config.name) +
@@ -127,13 +128,8 @@ void set_names(const Arguments& arguments, Config& config) {
   config.pid_mode = name_space_mode(arguments, "pid");
   config.ipc_mode = name_space_mode(arguments, "ipc");
   config.uts_mode = name_space_mode(arguments, "uts");
-  config.network = arguments.get("network", "none");
-  for (const std::string& text : arguments.all("add-host")) {
-    const size_t colon = text.find_first_of(":=");
-    if (colon == 0 || colon == std::string::npos)
-      throw UsageError("--add-host " + base::printable(text) + ": expected NAME:ADDRESS");
-    config.hosts_extra += text.substr(colon + 1) + "\t" + text.substr(0, colon) + "\n";
-  }
+  config.network_mode = arguments.get("network", "default");
+  config.network = network_request(arguments, image.exposed_ports);
   config.no_hosts = arguments.is_on("no-hosts");
 }
 
@@ -206,18 +202,11 @@ void order_mounts(Config& config) {
   config.mounts = std::move(mounts);
 }
 
-store::ImageRecord get_image(store::Store& store, const std::string& text) {
-  std::optional<store::ImageRecord> image = find_image(store, text);
-  if (image) return *image;
-  throw base::Error(base::Code::kNotFound, "image " + base::printable(text) + " is not in the store",
-                    "image-missing")
-      .add_help("torte build, load or import makes it; pulling from registries is not built yet");
-}
-
-void resolve_image_mounts(store::Store& store, Config& config) {
+void resolve_image_mounts(Context& context, const Arguments& arguments, store::Store& store,
+                          Config& config) {
   for (MountConfig& mount : config.mounts) {
     if (mount.type != MountConfig::Type::kImage) continue;
-    const store::ImageRecord image = get_image(store, mount.source);
+    const store::ImageRecord image = get_image_to_run(context, arguments, store, mount.source);
     mount.source = image.id.str();
     mount.layers = image.layers;
   }
@@ -278,7 +267,7 @@ NewContainer make_container(Context& context, const Arguments& arguments,
   } else {
     if (arguments.words().empty())
       throw UsageError(std::string(arguments.command().name) + " wants an image, or --rootfs DIR");
-    record = get_image(store, arguments.word(0));
+    record = get_image_to_run(context, arguments, store, arguments.word(0));
     config.image = arguments.word(0);
     config.image_id = record->id.str();
     config.layers = record->layers;
@@ -286,7 +275,7 @@ NewContainer make_container(Context& context, const Arguments& arguments,
     first = 1;
   }
   set_command(arguments, image.config, first, config);
-  set_names(arguments, config);
+  set_names(arguments, image.config, config);
   set_process(context, arguments, image.config, config);
   set_life(arguments, image.config, config);
   set_log(arguments, config);
@@ -295,7 +284,7 @@ NewContainer make_container(Context& context, const Arguments& arguments,
   add_volumes_from(arguments, containers, config);
   add_image_volumes(arguments, image.config, config);
   order_mounts(config);
-  resolve_image_mounts(store, config);
+  resolve_image_mounts(context, arguments, store, config);
   if (arguments.has("cidfile") && std::filesystem::exists(arguments.get("cidfile")))
     throw base::Error(base::Code::kInvalid, "--cidfile: " + base::printable(arguments.get("cidfile")) +
                                                 " exists already", "cidfile-exists");
@@ -330,10 +319,7 @@ std::vector<Flag> new_container_flags() {
       {.name = "label-file", .value = "FILE", .help = "file of labels, one a line", .repeatable = true},
       {.name = "cidfile", .value = "FILE", .help = "write the container's id to a new file"},
       {.name = "pidfile", .value = "FILE", .help = "write the number of its process 1 to a file"},
-      {.name = "network", .value = "MODE", .help = "none, host, container:NAME or ns:PATH (default: none)", .aliases = {"net"}, .common = true},
-      {.name = "add-host", .value = "NAME:ADDRESS", .help = "line of /etc/hosts", .repeatable = true},
       {.name = "no-hosts", .help = "leave the image's /etc/hosts"},
-      {.name = "expose", .value = "PORT[/PROTOCOL]", .help = "port the container listens on", .repeatable = true},
       {.name = "pid", .value = "MODE", .help = "process numbers: private or host", .group = "namespaces", .choices = {"private", "host"}},
       {.name = "ipc", .value = "MODE", .help = "System V objects: private or host", .group = "namespaces", .choices = {"private", "host"}},
       {.name = "uts", .value = "MODE", .help = "host name: private or host", .group = "namespaces", .choices = {"private", "host"}},
@@ -354,9 +340,9 @@ std::vector<Flag> new_container_flags() {
       {.name = "volumes-from", .value = "CONTAINER[:ro]", .help = "with the volumes and directories of another container", .group = "files", .repeatable = true},
       {.name = "image-volume", .value = "HOW", .help = "VOLUMEs of the image: bind (a volume of its own), tmpfs or ignore", .group = "files", .choices = {"bind", "tmpfs", "ignore", "anonymous"}},
   };
-  for (const std::vector<Flag>& more : {container_flags(), limit_flags()})
+  for (const std::vector<Flag>& more : {network_flags(), container_flags(), limit_flags()})
     flags.insert(flags.end(), more.begin(), more.end());
-  return flags;
+  return with_pull_flags(std::move(flags));
 }
 
 }  // namespace cli

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/events.h"
+#include "base/sys/fd.h"
 #include "store/archive/image_layout.h"
 #include "store/archive/image_writer.h"
 #include "store/layer/limits.h"
@@ -27,17 +28,28 @@ struct TransferOptions {
   base::EventSink* events = nullptr;  ///< may be null
 };
 
-/// Where an image's blobs come from: a layout, later a registry. `open` gives a blob's bytes, not yet
-/// verified; it is called once for each layer, lowest first.
+/// Where an image's blobs come from: a layout, a registry.
 struct IncomingImage {
   oci::Manifest manifest;
   oci::ImageConfig config;
-  std::function<std::unique_ptr<base::Source>(const oci::Descriptor&)> open;
+  /// A blob's bytes from an offset on, not yet verified; called once for each layer that is read, by
+  /// any thread. The offset is 0 unless the image is `resumable`.
+  std::function<std::unique_ptr<base::Source>(const oci::Descriptor&, uint64_t offset)> open;
+  /// Bytes are dear: a layer that is in the store is not read again, a layer that several processes
+  /// want is fetched by one of them, and what came before a process was killed is kept.
+  bool fetched = false;
+  /// Layers taken at the same time.
+  unsigned parallel = 1;
+  /// What the names lead to: an index. The manifest when unset.
+  std::optional<oci::Digest> top = {};
+  std::vector<std::string> documents = {};  ///< kept with the image: that index
+  /// Called when a layer has failed, so that whatever the others wait for ends.
+  std::function<void()> abort = {};
 };
 
 /// Brings an image into the store and gives it `names`. Everything is verified on the way, blobs the
 /// store has already too: size and digest of each blob, the diff id of each layer. Layers are
-/// unpacked as their bytes arrive. A layer that took something from those below, and is in the store
+/// unpacked as their bytes arrive, several at once where that helps. A layer that took something from those below, and is in the store
 /// above others, gets a second tree under the digest of that tree. Nothing becomes visible unless all of it is right. Returns the
 /// image id. Throws Corrupt, Invalid, what opening and extracting throw.
 /// [spec/security.md 2.3, 2.4, 8]
@@ -51,6 +63,37 @@ oci::Digest import_image(store::Store& store, const archive::ImageLayout& layout
 /// How layers leave. kAsIs keeps an image's manifest and blobs where they are known, so that its
 /// digest does not change; what was never packed becomes gzip.
 enum class Packing { kAsIs, kGzip, kZstd, kNone };
+
+/// Follows a blob while it is made.
+class PackWatcher {
+ public:
+  virtual ~PackWatcher() = default;
+  /// The first byte is about to be written; `blob` reads what is there.
+  virtual void began(sys::UniqueFd blob) = 0;
+  /// So many more bytes can be read.
+  virtual void grew(uint64_t bytes) = 0;
+};
+
+/// The blob of a layer that leaves in this packing: one that lies in the store; one that is only
+/// remembered, so that a registry can be asked for it; one made now, watched by `watcher` unless it is
+/// null or another process made the blob meanwhile. Packing::kNone has none of these.
+std::optional<oci::Descriptor> find_packed(store::Store& store, const oci::DiffId& id, Packing packing);
+std::vector<oci::Descriptor> remembered_packs(store::Store& store, const oci::DiffId& id,
+                                              Packing packing);
+oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, Packing packing,
+                           const TransferOptions& options, PackWatcher* watcher = nullptr);
+
+/// The manifest an image came with or left with before, if all its layers are still there as they
+/// were; where it has none, an empty one to add layers to.
+std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image);
+oci::Manifest begin_manifest(const oci::ImageConfig& config);
+/// Keeps the manifest made for an image, so that it leaves under the same digest next time.
+void remember_manifest(store::Store& store, const store::ImageRecord& image,
+                       const oci::Manifest& manifest);
+/// Layers of an image whose tree stands under another id than their diff id.
+std::map<oci::DiffId, oci::Descriptor> find_originals(const store::ImageRecord& image,
+                                                      const oci::ImageConfig& config,
+                                                      const std::optional<oci::Manifest>& manifest);
 
 /// An image ready to leave: its manifest names blobs that write_blob() can write.
 struct OutgoingImage {

@@ -1,5 +1,10 @@
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -73,35 +78,64 @@ void require_diff_id(const oci::DiffId& expected, const oci::Digest& found) {
 /// Documents of the store: which layers a tree stands on, for trees that are right only there.
 constexpr const char* kFoundation = "layer-foundation";
 
-/// One import: the image's layers one after the other, lowest first.
+/// One source after another.
+class ChainedSource : public base::Source {
+ public:
+  ChainedSource(std::unique_ptr<base::Source> first, std::unique_ptr<base::Source> second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+  size_t read(std::span<std::byte> buffer) override {
+    if (first_) {
+      if (size_t n = first_->read(buffer); n > 0) return n;
+      first_.reset();
+    }
+    return second_->read(buffer);
+  }
+
+ private:
+  std::unique_ptr<base::Source> first_;
+  std::unique_ptr<base::Source> second_;
+};
+
+/// One import. Layers are taken by several threads, the lowest first: a layer's tree hardly ever
+/// depends on those below it, and one that does waits for them. As the lowest layer that is not done
+/// has always been begun, nobody waits for ever.
 class Import {
  public:
   Import(store::Store& store, const IncomingImage& image, const TransferOptions& options)
-      : store_(store), image_(image), options_(options), batch_(store.batch()) {}
+      : store_(store), image_(image), options_(options), batch_(store.batch()),
+        trees_(image.manifest.layers.size()) {}
 
   oci::Digest run(const std::vector<oci::Reference>& names) {
-    for (size_t i = 0; i < image_.manifest.layers.size(); ++i) {
-      const oci::Descriptor& blob = image_.manifest.layers[i];
-      base::with_context("layer " + blob.digest.str(),
-                         [&] { take_layer(blob, image_.config.diff_ids[i]); });
-    }
+    if (image_.fetched) claim_layers();
+    take_layers();
     oci::Digest manifest = add_document(image_.manifest.bytes());
     oci::Digest id = add_document(image_.config.bytes());
+    for (const std::string& document : image_.documents) kept_.insert(add_document(document));
     store::ImageRecord record{.id = id, .manifest = manifest};
     record.platform = image_.config.platform.normalized().str();
     if (auto created = oci::parse_timestamp(image_.config.created))
       record.created = std::chrono::time_point_cast<store::Time::duration>(*created);
-    record.layers = tree_ids_;
+    for (const std::optional<Placed>& tree : trees_) record.layers.push_back(tree->id);
     record.blobs = {kept_.begin(), kept_.end()};
     for (const auto& [layer, foundation] : foundations_)
       store_.put_document(kFoundation, layer.str(), foundation);
     batch_.add_image(std::move(record));
-    for (const oci::Reference& name : names) batch_.set_name({name.str(), manifest}, id);
+    for (const oci::Reference& name : names)
+      batch_.set_name({name.str(), image_.top.value_or(manifest)}, id);
     batch_.commit();
     return id;
   }
 
  private:
+  /// A layer in its place: its tree, and the id the tree stands under.
+  struct Placed {
+    overlay::TreePtr tree;
+    oci::DiffId id;
+  };
+
+  const oci::Descriptor& blob_of(size_t layer) const { return image_.manifest.layers[layer]; }
+  const oci::DiffId& diff_id_of(size_t layer) const { return image_.config.diff_ids[layer]; }
+
   oci::Digest add_document(const std::string& text) {
     auto writer = store_.write_blob();
     writer->write(base::as_bytes(text));
@@ -111,52 +145,98 @@ class Import {
     return digest;
   }
 
-  void take_layer(const oci::Descriptor& blob, const oci::DiffId& diff_id) {
-    std::optional<store::LayerRecord> known;
-    if (!made_.contains(diff_id)) known = store_.find_layer(diff_id);
-    bool stands = fits(diff_id, known.has_value());
-    bool pair_known = false;
-    if (known)
-      for (const store::LayerBlob& other : known->blobs) pair_known |= other.digest == blob.digest;
-    auto opened = image_.open(blob);
-    ReportingSource bytes(*opened, blob, options_);
-    // A layer that is there is still read and checked: whether an import succeeds must not depend on
-    // what was imported before.
-    bool seen = !taken_.insert({blob.digest, diff_id}).second;
-    if (stands && (seen || (pair_known && store_.find_blob(blob.digest)))) {
-      oci::Verifier verifier(blob.digest, blob.size_bytes, "layer");
-      base::copy(bytes, verifier);
-      verifier.finish();
-      return push(diff_id);
+  bool pair_known(const std::optional<store::LayerRecord>& layer, const oci::Digest& blob) const {
+    if (layer)
+      for (const store::LayerBlob& other : layer->blobs)
+        if (other.digest == blob) return true;
+    return false;
+  }
+
+  // Claims are held until the commit, because only then others see the layers. All are taken before
+  // the first byte and in one order for everybody, so that two images with layers in common never
+  // wait for each other.
+  void claim_layers() {
+    std::set<oci::Digest> missing;
+    for (size_t i = 0; i < trees_.size(); ++i)
+      if (!pair_known(store_.find_layer(diff_id_of(i)), blob_of(i).digest))
+        missing.insert(blob_of(i).digest);
+    for (const oci::Digest& blob : missing)
+      claims_.push_back(store_.claim_fetch(blob, [&] {
+        if (options_.events != nullptr)
+          options_.events->emit(base::event::Note{
+              base::str("waiting for another torte that fetches layer ", blob.short_hex())});
+      }));
+  }
+
+  void take_layers() {
+    std::vector<std::jthread> workers;
+    size_t threads = std::min<size_t>(image_.parallel, trees_.size());
+    for (size_t i = 1; i < threads; ++i) workers.emplace_back([this] { work(); });
+    work();
+    workers.clear();
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  void work() {
+    for (;;) {
+      size_t layer = next_++;
+      if (layer >= trees_.size()) return;
+      try {
+        base::with_context("layer " + blob_of(layer).digest.str(), [&] { take_layer(layer); });
+      } catch (...) {
+        std::lock_guard lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+        next_ = trees_.size();
+        changed_.notify_all();
+        if (image_.abort) image_.abort();
+        return;
+      }
     }
-    bool have = known || made_.contains(diff_id);
-    unpack(bytes, blob, diff_id, !have ? Tree::kNew : stands ? Tree::kThere : Tree::kVariant);
+  }
+
+  /// Waits until all layers below are in their places. With mutex_ held, and released meanwhile.
+  void await_below(size_t layer, std::unique_lock<std::mutex>& lock) {
+    changed_.wait(lock, [&] {
+      if (error_) return true;
+      for (size_t i = 0; i < layer; ++i)
+        if (!trees_[i]) return false;
+      return true;
+    });
+    if (error_) throw base::Error(base::Code::kCancelled, "another layer failed");
+  }
+
+  overlay::Stack stack_below(size_t layer) {
+    std::unique_lock lock(mutex_);
+    await_below(layer, lock);
+    overlay::Stack stack;
+    for (size_t i = 0; i < layer; ++i) stack.push_back(trees_[i]->tree);
+    return stack;
+  }
+
+  /// Names the layers below. With mutex_ held.
+  std::string below(size_t layer, std::unique_lock<std::mutex>& lock) {
+    await_below(layer, lock);
+    std::string ids;
+    for (size_t i = 0; i < layer; ++i) ids += trees_[i]->id.str() + "\n";
+    return oci::Digest::sha256_of(ids).str();
   }
 
   /// Whether the tree that stands under this id is right above the layers below it here. A tree that
   /// took something from the layers below (a parent directory without an entry, a hard link) is
   /// right only above the same ones.
-  bool fits(const oci::DiffId& diff_id, bool known) const {
-    auto fresh = foundations_.find(diff_id);
-    if (fresh != foundations_.end()) return fresh->second == below();
+  bool fits(size_t layer, bool known, std::unique_lock<std::mutex>& lock) {
+    auto fresh = foundations_.find(diff_id_of(layer));
+    if (fresh != foundations_.end()) return fresh->second == below(layer, lock);
     if (!known) return true;
-    auto remembered = store_.find_document(kFoundation, diff_id.str());
-    return !remembered || *remembered == below();
+    auto remembered = store_.find_document(kFoundation, diff_id_of(layer).str());
+    return !remembered || *remembered == below(layer, lock);
   }
 
-  /// Names the layers below the next one.
-  std::string below() const {
-    std::string ids;
-    for (const oci::DiffId& id : tree_ids_) ids += id.str() + "\n";
-    return oci::Digest::sha256_of(ids).str();
-  }
-
-  /// Puts a tree on the stack, whether it is new or was in the store.
-  void push(const oci::DiffId& tree_id) {
-    auto made = made_.find(tree_id);
-    stack_.push_back(made != made_.end() ? made->second
-                                         : overlay::open_stack(store_, {tree_id}).front());
-    tree_ids_.push_back(tree_id);
+  /// Puts a tree in its place, whether it is new or was in the store. With mutex_ held.
+  void place(size_t layer, const oci::DiffId& id) {
+    auto made = made_.find(id);
+    trees_[layer] = {made != made_.end() ? made->second : overlay::open_stack(store_, {id}).front(), id};
+    changed_.notify_all();
   }
 
   /// What unpacking a blob is to give: the tree of a new layer; nothing but the proof that the blob
@@ -164,9 +244,59 @@ class Import {
   /// stands on other layers.
   enum class Tree { kNew, kThere, kVariant };
 
-  void unpack(base::Source& bytes, const oci::Descriptor& blob, const oci::DiffId& diff_id,
-              Tree wanted) {
-    auto writer = store_.write_blob({blob.digest, blob.size_bytes});
+  void take_layer(size_t layer) {
+    const oci::Descriptor& blob = blob_of(layer);
+    const oci::DiffId& diff_id = diff_id_of(layer);
+    std::unique_lock lock(mutex_);
+    // The same layer twice in one image: the second waits to see what became of the first.
+    for (size_t i = 0; i < layer; ++i)
+      if (diff_id_of(i) == diff_id) await_below(layer, lock);
+    bool made = made_.contains(diff_id);
+    std::optional<store::LayerRecord> known;
+    if (!made) known = store_.find_layer(diff_id);
+    bool stands = fits(layer, known.has_value(), lock);
+    bool seen = !taken_.insert({blob.digest, diff_id}).second;
+    bool proven = stands && (seen || pair_known(known, blob.digest));
+    if (proven && image_.fetched) return place(layer, diff_id);
+    lock.unlock();
+    // A layer of an archive that is there is still read and checked: whether an import succeeds must
+    // not depend on what was imported before.
+    if (proven && (seen || store_.find_blob(blob.digest))) {
+      auto opened = image_.open(blob, 0);
+      ReportingSource bytes(*opened, blob, options_);
+      oci::Verifier verifier(blob.digest, blob.size_bytes, "layer");
+      base::copy(bytes, verifier);
+      verifier.finish();
+      lock.lock();
+      return place(layer, diff_id);
+    }
+    Tree wanted = !known && !made ? Tree::kNew : stands ? Tree::kThere : Tree::kVariant;
+    auto writer = open_writer(blob);
+    bool resumed = writer->resumed_bytes() > 0;
+    try {
+      unpack(std::move(writer), layer, wanted);
+    } catch (const base::Error& e) {
+      // What an earlier process left may have been damaged when the machine went down.
+      if (!resumed || (e.code() != base::Code::kCorrupt && e.code() != base::Code::kInvalid)) throw;
+      unpack(open_writer(blob), layer, wanted);
+    }
+  }
+
+  std::unique_ptr<store::BlobWriter> open_writer(const oci::Descriptor& blob) {
+    store::Expected expected{blob.digest, blob.size_bytes};
+    return image_.fetched ? store_.resume_blob(expected, options_.stop) : store_.write_blob(expected);
+  }
+
+  std::unique_ptr<base::Source> open_blob(const store::BlobWriter& writer, const oci::Descriptor& blob) {
+    auto rest = image_.open(blob, writer.resumed_bytes());
+    if (writer.resumed_bytes() == 0) return rest;
+    return std::make_unique<ChainedSource>(writer.resumed(), std::move(rest));
+  }
+
+  void unpack(std::unique_ptr<store::BlobWriter> writer, size_t layer, Tree wanted) {
+    const oci::Descriptor& blob = blob_of(layer);
+    auto opened = open_blob(*writer, blob);
+    ReportingSource bytes(*opened, blob, options_);
     base::TeeSource stored(bytes, *writer);
     layer::Compression packed = compression_of(blob);
     auto plain = layer::decompress(stored, packed, options_.limits);
@@ -183,38 +313,48 @@ class Import {
         overlay::UnpackOptions unpacking;
         unpacking.limits = options_.limits;
         unpacking.stop = options_.stop;
-        unpacked = overlay::unpack_layer(store_, hashed, stack_, unpacking);
+        std::function<overlay::Stack()> below;
+        if (layer > 0) below = [this, layer] { return stack_below(layer); };
+        unpacked = overlay::unpack_layer(store_, hashed, below, unpacking);
       }
     }
     base::CountingSink rest;
     base::copy(stored, rest);
     store::StagedBlob staged = writer->finish({blob.digest, blob.size_bytes});
     uint64_t tar_bytes = content.count();
-    require_diff_id(diff_id, content.finish());
-    batch_.add_blob(std::move(staged));
+    require_diff_id(diff_id_of(layer), content.finish());
     store::LayerBlob encoding{.digest = blob.digest,
                               .media_type = blob.media_type,
                               .size_bytes = blob.size_bytes,
                               .compression = layer::compression_name(packed)};
+    keep(layer, wanted, std::move(staged), std::move(encoding), std::move(unpacked), tar_bytes);
+  }
+
+  /// Adds a finished layer to the batch.
+  void keep(size_t layer, Tree wanted, store::StagedBlob staged, store::LayerBlob encoding,
+            overlay::Unpacked unpacked, uint64_t tar_bytes) {
+    const oci::DiffId& diff_id = diff_id_of(layer);
+    store::LayerRecord record{.diff_id = diff_id, .tar_size_bytes = tar_bytes};
+    record.origin = store::Origin::kPulled;
+    if (unpacked.tree) record.tree_size_bytes = sys::disk_usage(unpacked.tree->path());
+    // A variant's tree stands under the digest of what it is; the blob belongs to the image alone.
+    if (wanted == Tree::kVariant) name_by_content(record, unpacked.tree->path());
+    std::unique_lock lock(mutex_);
+    batch_.add_blob(std::move(staged));
     if (wanted == Tree::kThere) {
       batch_.add_layer_blob(diff_id, std::move(encoding));
-      return push(diff_id);
+      return place(layer, diff_id);
     }
-    store::LayerRecord record{.diff_id = diff_id, .tar_size_bytes = tar_bytes};
-    record.tree_size_bytes = sys::disk_usage(unpacked.tree->path());
-    record.origin = store::Origin::kPulled;
     if (wanted == Tree::kVariant) {
-      // The tree stands under the digest of what it is; the blob belongs to the image alone.
-      name_by_content(record, unpacked.tree->path());
-      kept_.insert(blob.digest);
+      kept_.insert(encoding.digest);
     } else {
       record.blobs = {std::move(encoding)};
-      if (unpacked.depends_on_lower) foundations_.insert_or_assign(diff_id, below());
+      if (unpacked.depends_on_lower) foundations_.insert_or_assign(diff_id, below(layer, lock));
     }
     oci::DiffId tree_id = record.diff_id;
     if (made_.emplace(tree_id, unpacked.tree).second)
       batch_.add_layer({std::move(record), unpacked.tree->path()});
-    push(tree_id);
+    place(layer, tree_id);
   }
 
   void name_by_content(store::LayerRecord& record, const std::filesystem::path& tree) const {
@@ -229,15 +369,20 @@ class Import {
   store::Store& store_;
   const IncomingImage& image_;
   const TransferOptions& options_;
-  overlay::Stack stack_;
-  std::vector<oci::DiffId> tree_ids_;  ///< of the stack
+  std::vector<store::Claim> claims_;
+  std::atomic<size_t> next_ = 0;  ///< layer to begin
+
+  std::mutex mutex_;  ///< guards everything below
+  std::condition_variable changed_;
+  std::exception_ptr error_;
+  store::Batch batch_;
+  std::vector<std::optional<Placed>> trees_;
   /// Trees made by this import, which live in staging until the batch is committed.
   std::map<oci::DiffId, overlay::TreePtr> made_;
   std::set<std::pair<oci::Digest, oci::DiffId>> taken_;
   /// New trees that took something from the layers below, and which those were.
   std::map<oci::DiffId, std::string> foundations_;
   std::set<oci::Digest> kept_;
-  store::Batch batch_;
 };
 
 }  // namespace
@@ -253,7 +398,7 @@ oci::Digest import_image(store::Store& store, const IncomingImage& image,
 oci::Digest import_image(store::Store& store, const archive::ImageLayout& layout,
                          const archive::FoundImage& image, const std::vector<oci::Reference>& names,
                          const TransferOptions& options) {
-  IncomingImage incoming{image.manifest, image.config, [&](const oci::Descriptor& blob) {
+  IncomingImage incoming{image.manifest, image.config, [&](const oci::Descriptor& blob, uint64_t) {
                            return layout.open_unverified_blob(blob);
                          }};
   return import_image(store, incoming, names, options);

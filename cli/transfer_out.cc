@@ -50,59 +50,38 @@ store::LayerRecord get_layer(store::Store& store, const oci::DiffId& id) {
   return *std::move(layer);
 }
 
-/// Packs a layer, stores the blob and remembers it.
-oci::Descriptor pack(store::Store& store, const oci::DiffId& id, oci::LayerEncoding encoding,
-                     const TransferOptions& options) {
-  // One process packs, the others wait and find its blob.
-  store::Claim claim = store.claim("pack:" + std::string(id.hex()));
-  store::LayerRecord layer = get_layer(store, id);
-  if (const store::LayerBlob* done = find_stored(store, layer, encoding)) return describe(*done);
-  auto writer = store.write_blob();
-  auto packer = encoding == oci::LayerEncoding::kZstd ? layer::zstd_sink(*writer)
-                                                      : layer::gzip_sink(*writer);
-  // Only torte's own bytes from torte's own tree can be made again.
-  bool from_tree = find_stored(store, layer, {}) == nullptr;
-  write_layer_tar(store, layer, *packer, options);
-  packer->finish();
-  store::StagedBlob staged = writer->finish();
-  store::LayerBlob blob{.digest = staged.digest(),
-                        .media_type = std::string(oci::layer_media_type(encoding)),
-                        .size_bytes = staged.size_bytes(),
-                        .compression = encoding == oci::LayerEncoding::kZstd ? "zstd-3" : "gzip-isal-2",
-                        .remakeable = from_tree};
-  store::Batch batch = store.batch();
-  batch.add_blob(std::move(staged));
-  batch.add_layer_blob(id, blob);
-  batch.commit();
-  return describe(blob);
+oci::LayerEncoding encoding_for(Packing packing) {
+  return packing == Packing::kZstd ? oci::LayerEncoding::kZstd : oci::LayerEncoding::kGzip;
 }
+
+/// Any encoding does where nothing special was asked for.
+std::optional<oci::LayerEncoding> accepted(Packing packing) {
+  if (packing == Packing::kAsIs) return std::nullopt;
+  return encoding_for(packing);
+}
+
+/// Tells a watcher what reached the blob.
+class WatchedSink : public base::Sink {
+ public:
+  WatchedSink(store::BlobWriter& blob, PackWatcher& watcher) : blob_(blob), watcher_(watcher) {
+    watcher_.began(blob.open_for_reading());
+  }
+  void write(base::Bytes bytes) override {
+    blob_.write(bytes);
+    watcher_.grew(bytes.size());
+  }
+
+ private:
+  store::BlobWriter& blob_;
+  PackWatcher& watcher_;
+};
 
 oci::Descriptor provide_layer(store::Store& store, const oci::DiffId& id, Packing packing,
                               const TransferOptions& options) {
-  store::LayerRecord layer = get_layer(store, id);
-  switch (packing) {
-    case Packing::kNone:
-      return {std::string(oci::media_type::kLayer), id.digest(), layer.tar_size_bytes};
-    case Packing::kAsIs:
-      if (const store::LayerBlob* blob = find_stored(store, layer, {})) return describe(*blob);
-      return pack(store, id, oci::LayerEncoding::kGzip, options);
-    case Packing::kGzip:
-    case Packing::kZstd: break;
-  }
-  oci::LayerEncoding encoding =
-      packing == Packing::kZstd ? oci::LayerEncoding::kZstd : oci::LayerEncoding::kGzip;
-  if (const store::LayerBlob* blob = find_stored(store, layer, encoding)) return describe(*blob);
-  return pack(store, id, encoding, options);
-}
-
-/// The manifest an image came with or left with before, if all its layers are still there.
-std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image) {
-  if (!image.manifest || !store.find_blob(*image.manifest)) return std::nullopt;
-  oci::Manifest manifest =
-      oci::Manifest::parse(store.read_blob(*image.manifest, oci::kMaxManifestBytes));
-  for (const oci::Descriptor& blob : manifest.layers)
-    if (!store.find_blob(blob.digest)) return std::nullopt;
-  return manifest;
+  if (packing == Packing::kNone)
+    return {std::string(oci::media_type::kLayer), id.digest(), get_layer(store, id).tar_size_bytes};
+  if (auto blob = find_packed(store, id, packing)) return *blob;
+  return pack_layer(store, id, packing, options);
 }
 
 /// Writes the tar that a blob holds, checked against its diff id.
@@ -128,6 +107,63 @@ oci::Descriptor provide_original(store::Store& store, const oci::Descriptor& ori
   return {std::string(oci::media_type::kLayer), diff_id.digest(), size.count()};
 }
 
+}  // namespace
+
+std::optional<oci::Descriptor> find_packed(store::Store& store, const oci::DiffId& id,
+                                           Packing packing) {
+  store::LayerRecord layer = get_layer(store, id);
+  const store::LayerBlob* blob = find_stored(store, layer, accepted(packing));
+  if (blob == nullptr) return std::nullopt;
+  return describe(*blob);
+}
+
+std::vector<oci::Descriptor> remembered_packs(store::Store& store, const oci::DiffId& id,
+                                              Packing packing) {
+  std::vector<oci::Descriptor> blobs;
+  auto wanted = accepted(packing);
+  for (const store::LayerBlob& blob : get_layer(store, id).blobs)
+    if (!wanted || encoding_of(blob.media_type) == *wanted) blobs.push_back(describe(blob));
+  return blobs;
+}
+
+oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, Packing packing,
+                           const TransferOptions& options, PackWatcher* watcher) {
+  oci::LayerEncoding encoding = encoding_for(packing);
+  // One process packs, the others wait and find its blob.
+  store::Claim claim = store.claim("pack:" + std::string(id.hex()));
+  store::LayerRecord layer = get_layer(store, id);
+  if (const store::LayerBlob* done = find_stored(store, layer, encoding)) return describe(*done);
+  auto writer = store.write_blob();
+  std::optional<WatchedSink> watched;
+  if (watcher != nullptr) watched.emplace(*writer, *watcher);
+  base::Sink& out = watched ? static_cast<base::Sink&>(*watched) : *writer;
+  auto packer = encoding == oci::LayerEncoding::kZstd ? layer::zstd_sink(out) : layer::gzip_sink(out);
+  // Only torte's own bytes from torte's own tree can be made again.
+  bool from_tree = find_stored(store, layer, {}) == nullptr;
+  write_layer_tar(store, layer, *packer, options);
+  packer->finish();
+  store::StagedBlob staged = writer->finish();
+  store::LayerBlob blob{.digest = staged.digest(),
+                        .media_type = std::string(oci::layer_media_type(encoding)),
+                        .size_bytes = staged.size_bytes(),
+                        .compression = encoding == oci::LayerEncoding::kZstd ? "zstd-3" : "gzip-isal-2",
+                        .remakeable = from_tree};
+  store::Batch batch = store.batch();
+  batch.add_blob(std::move(staged));
+  batch.add_layer_blob(id, blob);
+  batch.commit();
+  return describe(blob);
+}
+
+std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image) {
+  if (!image.manifest || !store.find_blob(*image.manifest)) return std::nullopt;
+  oci::Manifest manifest =
+      oci::Manifest::parse(store.read_blob(*image.manifest, oci::kMaxManifestBytes));
+  for (const oci::Descriptor& blob : manifest.layers)
+    if (!store.find_blob(blob.digest)) return std::nullopt;
+  return manifest;
+}
+
 std::map<oci::DiffId, oci::Descriptor> find_originals(const store::ImageRecord& image,
                                                       const oci::ImageConfig& config,
                                                       const std::optional<oci::Manifest>& manifest) {
@@ -138,15 +174,18 @@ std::map<oci::DiffId, oci::Descriptor> find_originals(const store::ImageRecord& 
   return originals;
 }
 
-/// Keeps the manifest made for an image, so that it leaves under the same digest next time.
-void remember(store::Store& store, const store::ImageRecord& image, const oci::Manifest& manifest) {
+void remember_manifest(store::Store& store, const store::ImageRecord& image,
+                       const oci::Manifest& manifest) {
   std::string text = manifest.bytes();
   auto writer = store.write_blob();
   writer->write(base::as_bytes(text));
   store.set_manifest(image.id, writer->commit());
 }
 
-}  // namespace
+oci::Manifest begin_manifest(const oci::ImageConfig& config) {
+  return {.media_type = std::string(oci::media_type::kManifest),
+          .config = oci::Descriptor::of(oci::media_type::kConfig, config.bytes())};
+}
 
 void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base::Sink& out,
                      const TransferOptions& options) {
@@ -170,9 +209,7 @@ OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image
   std::optional<oci::Manifest> known = find_manifest(store, image);
   auto originals = find_originals(image, config, known);
   if (packing == Packing::kAsIs && known) return {*std::move(known), std::move(config), {}};
-  oci::Manifest manifest{
-      .media_type = std::string(oci::media_type::kManifest),
-      .config = oci::Descriptor::of(oci::media_type::kConfig, config_text)};
+  oci::Manifest manifest = begin_manifest(config);
   for (const oci::DiffId& id : config.diff_ids) {
     auto original = originals.find(id);
     manifest.layers.push_back(
@@ -180,7 +217,7 @@ OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image
             ? provide_layer(store, id, packing, options)
             : provide_original(store, original->second, id, packing, options));
   }
-  if (packing == Packing::kAsIs) remember(store, image, manifest);
+  if (packing == Packing::kAsIs) remember_manifest(store, image, manifest);
   return {std::move(manifest), std::move(config), std::move(originals)};
 }
 

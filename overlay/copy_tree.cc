@@ -55,22 +55,25 @@ void through_pipe(Write&& write, Read&& read) {
 
 }  // namespace
 
-void copy_tree(const sys::Root& from, const sys::Root& to) {
+void copy_tree(const sys::Root& from, const sys::Root& to,
+               std::optional<std::pair<uint32_t, uint32_t>> owner) {
   through_pipe(
       [&](base::Sink& sink) { layer::write_tree(from, sink, {.clamp_mtime = {}, .plain = true, .stop = {}}); },
       [&](base::Source& source) {
         layer::ArchiveOptions options;
+        options.owner = owner;
         options.single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
         layer::extract_archive(source, to, options);
       });
 }
 
-CopiedLayer copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below) {
+CopiedLayer copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below,
+                       bool plain) {
   base::Sha256 hash;
   through_pipe(
       [&](base::Sink& sink) {
         base::TeeSink both(hash, sink);
-        layer::write_tree(from, both, {});
+        layer::write_tree(from, both, {.clamp_mtime = {}, .plain = plain, .stop = {}});
       },
       [&](base::Source& source) {
         layer::ExtractOptions options;

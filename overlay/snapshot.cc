@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
+#include "base/sys/mount.h"
 #include "base/sys/overlay_mount.h"
 #include "base/sys/userns.h"
 #include "base/text.h"
@@ -81,8 +82,17 @@ View::View(const store::Store& store, const Stack& stack) {
   sys::OverlayOptions options;
   options.lowers = lower_fds(stack);
   options.userxattr = uses_user_xattrs();
+  if (options.lowers.empty()) {
+    // An image without layers: there is nothing for overlayfs to merge.
+    sys::FsContext nothing("tmpfs");
+    nothing.set_string("source", "empty");
+    nothing.set_string("mode", "755");
+    nothing.set_flag("ro");
+    root_ = sys::Root(nothing.mount(0));
+    return;
+  }
   sys::UniqueFd empty;
-  while (options.lowers.size() < 2) options.lowers.push_back(empty_directory(store, empty));
+  if (options.lowers.size() < 2) options.lowers.push_back(empty_directory(store, empty));
   root_ = sys::Root(sys::mount_overlay(options));
 }
 

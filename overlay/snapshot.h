@@ -64,7 +64,7 @@ bool uses_user_xattrs();
 /// A read-only merged view of a stack, mounted nowhere. Gone at end of scope.
 class View {
  public:
-  /// `store` lends an empty directory for stacks of fewer than two layers.
+  /// `store` lends an empty directory for a stack of one layer.
   View(const store::Store& store, const Stack& stack);
   const sys::Root& root() const { return root_; }
   /// The detached mount itself, for attaching; the view keeps looking through it.

@@ -7,7 +7,7 @@
 
 namespace overlay {
 
-Unpacked unpack_layer(store::Store& store, base::Source& tar, const Stack& below,
+Unpacked unpack_layer(store::Store& store, base::Source& tar, const std::function<Stack()>& below,
                       const UnpackOptions& options) {
   Active active(store, {}, "unpack");
   std::optional<View> view;
@@ -16,9 +16,9 @@ Unpacked unpack_layer(store::Store& store, base::Source& tar, const Stack& below
   extract.stop = options.stop;
   extract.user_xattr = uses_user_xattrs();
   extract.single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
-  if (!below.empty()) {
+  if (below) {
     extract.lower = [&]() -> const sys::Root* {
-      if (!view) view.emplace(store, below);
+      if (!view) view.emplace(store, below());
       return &view->root();
     };
   }

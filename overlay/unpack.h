@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <stop_token>
 
 #include "base/bytes.h"
@@ -21,10 +22,11 @@ struct Unpacked {
   bool depends_on_lower = false;
 };
 
-/// Unpacks the uncompressed tar of a layer. `below` is consulted only for what the tar leaves open
-/// (parents without an entry, hard links into lower layers). Reads `tar` to its end; throws what
-/// layer::extract throws, and then leaves nothing behind.
-Unpacked unpack_layer(store::Store& store, base::Source& tar, const Stack& below,
+/// Unpacks the uncompressed tar of a layer. `below` gives the layers below, which may still be on
+/// their way: it is called when, and only if, the tar leaves something open (parents without an entry,
+/// hard links into lower layers), at most once; null: there is nothing below. Reads `tar` to its end;
+/// throws what layer::extract throws, and then leaves nothing behind.
+Unpacked unpack_layer(store::Store& store, base::Source& tar, const std::function<Stack()>& below,
                       const UnpackOptions& options);
 
 }  // namespace overlay

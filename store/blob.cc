@@ -19,12 +19,12 @@ StagedBlob::StagedBlob(std::filesystem::path path, oci::Digest digest, uint64_t 
 
 StagedBlob::StagedBlob(StagedBlob&& other) noexcept
     : path_(std::move(other.path_)), digest_(std::move(other.digest_)),
-      size_bytes_(other.size_bytes_) {
+      size_bytes_(other.size_bytes_), keep_(std::move(other.keep_)) {
   other.path_.clear();
 }
 
 StagedBlob::~StagedBlob() {
-  if (!path_.empty()) ::unlink(path_.c_str());
+  if (!path_.empty() && !keep_.stop_requested()) ::unlink(path_.c_str());
 }
 
 void StagedBlob::sync() const {
@@ -43,13 +43,63 @@ void StagedBlob::publish(const std::filesystem::path& target) {
 BlobWriter::BlobWriter(Core& core, Expected expected)
     : core_(core), expected_(std::move(expected)), path_(core.staging_file("blob")),
       fd_(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) {
+  prepare();
+}
+
+BlobWriter::BlobWriter(Core& core, Expected expected, Resume resume)
+    : core_(core), expected_(std::move(expected)), keep_(std::move(resume.stop)) {
+  sys::make_directories(core.layout.partials());
+  path_ = core.layout.partial(*expected_.digest);
+  fd_ = sys::UniqueFd(::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  prepare();
+  off_t size = ::lseek(fd_.get(), 0, SEEK_END);
+  if (size < 0) base::throw_errno("look at " + path_.string());
+  resumed_ = static_cast<uint64_t>(size);
+  if (resumed_ <= *expected_.size_bytes) return;
+  resumed_ = 0;
+  if (::ftruncate(fd_.get(), 0) < 0 || ::lseek(fd_.get(), 0, SEEK_SET) < 0)
+    base::throw_errno("empty " + path_.string());
+}
+
+void BlobWriter::prepare() {
   if (!fd_) base::throw_errno("create " + path_.string());
   if (expected_.digest && expected_.digest->algorithm() == "sha512")
     sha512_ = std::make_unique<base::Sha512>();
 }
 
 BlobWriter::~BlobWriter() {
-  if (!path_.empty()) ::unlink(path_.c_str());
+  if (!path_.empty() && !keep_.stop_requested()) ::unlink(path_.c_str());
+}
+
+namespace {
+
+// The beginning of a file that somebody else appends to.
+class BeginningSource : public base::Source {
+ public:
+  BeginningSource(int fd, uint64_t bytes) : fd_(fd), left_(bytes) {}
+  size_t read(std::span<std::byte> buffer) override {
+    buffer = buffer.first(std::min<uint64_t>(buffer.size(), left_));
+    if (buffer.empty()) return 0;
+    ssize_t n;
+    do n = ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(position_));
+    while (n < 0 && errno == EINTR);
+    if (n < 0) base::throw_errno("read a partial blob");
+    if (n == 0) throw base::Error(base::Code::kCorrupt, "a partial blob became shorter");
+    position_ += static_cast<uint64_t>(n);
+    left_ -= static_cast<uint64_t>(n);
+    return static_cast<size_t>(n);
+  }
+
+ private:
+  int fd_;
+  uint64_t position_ = 0;
+  uint64_t left_;
+};
+
+}  // namespace
+
+std::unique_ptr<base::Source> BlobWriter::resumed() const {
+  return std::make_unique<BeginningSource>(fd_.get(), resumed_);
 }
 
 void BlobWriter::write(base::Bytes bytes) {
@@ -64,7 +114,9 @@ void BlobWriter::write(base::Bytes bytes) {
   } else {
     sha256_.write(bytes);
   }
-  sys::write_all(fd_.get(), bytes, path_.string());
+  uint64_t begin = count_ - bytes.size();
+  if (begin < resumed_) bytes = bytes.subspan(std::min<uint64_t>(bytes.size(), resumed_ - begin));
+  if (!bytes.empty()) sys::write_all(fd_.get(), bytes, path_.string());
 }
 
 StagedBlob BlobWriter::finish(const Expected& expected) {
@@ -85,7 +137,9 @@ StagedBlob BlobWriter::finish(const Expected& expected) {
   }
   std::filesystem::path path = std::exchange(path_, std::filesystem::path());
   fd_.reset();
-  return StagedBlob(std::move(path), digest, count_);
+  StagedBlob blob(std::move(path), digest, count_);
+  blob.keep_ = keep_;
+  return blob;
 }
 
 oci::Digest BlobWriter::commit(const Expected& expected) {

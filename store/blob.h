@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 
 #include "base/bytes.h"
@@ -38,6 +39,7 @@ class StagedBlob {
   std::filesystem::path path_;  // empty: published or moved from
   oci::Digest digest_;
   uint64_t size_bytes_;
+  std::stop_token keep_;  // when requested, the file stays: see BlobWriter::Resume
 };
 
 /// What a finished blob must be; unset members are not checked.
@@ -53,6 +55,11 @@ class BlobWriter : public base::Sink {
   /// `expected`, as far as it is known now: its algorithm is used, and more bytes than its size are
   /// refused while they come.
   BlobWriter(Core& core, Expected expected);
+  /// Goes on with what an earlier process left in partial/; see Store::resume_blob.
+  struct Resume {
+    std::stop_token stop;
+  };
+  BlobWriter(Core& core, Expected expected, Resume resume);
   ~BlobWriter() override;
   BlobWriter(const BlobWriter&) = delete;
   BlobWriter& operator=(const BlobWriter&) = delete;
@@ -68,10 +75,21 @@ class BlobWriter : public base::Sink {
   StagedBlob finish(const Expected& expected = {});
 
   uint64_t count() const { return count_; }
+  /// Bytes that were there at the beginning. They must be written again, from resumed(), because
+  /// they have not been hashed; that does not store them twice.
+  uint64_t resumed_bytes() const { return resumed_; }
+  /// Those bytes. Borrows from this.
+  std::unique_ptr<base::Source> resumed() const;
+  /// A descriptor of its own for reading, at explicit positions and by any thread, what has been
+  /// written so far.
+  sys::UniqueFd open_for_reading() const { return fd_.duplicate(); }
 
  private:
+  void prepare();
   Core& core_;
   Expected expected_;
+  uint64_t resumed_ = 0;
+  std::stop_token keep_;
   std::filesystem::path path_;
   sys::UniqueFd fd_;
   base::Sha256 sha256_;

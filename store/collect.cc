@@ -93,6 +93,18 @@ uint64_t bytes_of(Core& core, const Plan& plan) {
   return total;
 }
 
+/// Partial blobs nobody is fetching.
+void discard_partials(Core& core) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(core.layout.partials(), ignored)) {
+    std::filesystem::path lock = core.layout.locks() / ("fetch-" + entry.path().filename().string());
+    auto claim = sys::FileLock::try_acquire(lock, sys::FileLock::Mode::kExclusive);
+    if (!claim) continue;
+    core.trash.discard(entry.path());
+    std::filesystem::remove(lock, ignored);
+  }
+}
+
 }  // namespace
 
 PruneReport Store::prune(const PruneOptions& options) {
@@ -109,6 +121,7 @@ PruneReport Store::prune(const PruneOptions& options) {
   if (options.dry_run) return report;
   carry_out(*core_, plan);
   for (const std::string& path : snapshot.strange) core_->trash.discard(path);
+  discard_partials(*core_);
   lock.reset();
   core_->trash.flush();
   return report;

@@ -20,6 +20,14 @@ std::filesystem::path Layout::layer(const oci::DiffId& diff_id) const {
   return layers() / diff_id.hex();
 }
 
+std::filesystem::path Layout::partial(const oci::Digest& digest) const {
+  return partials() / fetch_name(digest);
+}
+
+std::string fetch_name(const oci::Digest& digest) {
+  return base::str(digest.algorithm(), "-", digest.hex());
+}
+
 std::string unique_name(std::string_view purpose) {
   std::array<std::byte, 8> random;
   if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))

@@ -17,6 +17,8 @@ namespace store {
 ///       blobs/ALGORITHM/HEX    manifests, configurations, layer blobs; immutable, verified on entry
 ///       layers/HEX/tree/       one layer unpacked, named by its diff id; complete and durable
 ///       staging/ID/            everything unfinished, each with a `lock` held by its owner
+///       partial/ALGORITHM-HEX  what has come of a blob that is being fetched; its owner holds the claim
+///                              of the same name; outlives a killed process
 ///       staging.lock           flock: shared while an entry is made, exclusive while dead ones go
 ///       staging/trash-ID/      waiting to be deleted
 ///       leases/ID              held by flock; lists the objects its owner uses (store/lease.h)
@@ -44,6 +46,8 @@ class Layout {
   std::filesystem::path layer_tree(const oci::DiffId& diff_id) const {
     return layer(diff_id) / "tree";
   }
+  std::filesystem::path partials() const { return root_ / "partial"; }
+  std::filesystem::path partial(const oci::Digest& digest) const;
   std::filesystem::path staging() const { return root_ / "staging"; }
   std::filesystem::path staging_lock() const { return root_ / "staging.lock"; }
   std::filesystem::path leases() const { return root_ / "leases"; }
@@ -62,6 +66,9 @@ class Layout {
 
 /// Beginning of the names of trash in staging/.
 inline constexpr std::string_view kTrashPrefix = "trash-";
+
+/// Name of the claim on fetching a blob, and of its partial file.
+std::string fetch_name(const oci::Digest& digest);
 
 /// A name that no other process will choose: "PURPOSE-PID-RANDOM".
 std::string unique_name(std::string_view purpose);

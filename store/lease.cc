@@ -115,6 +115,15 @@ Claim Claim::acquire(const Layout& layout, std::string_view name,
   }
 }
 
+std::optional<Claim> Claim::try_acquire(const Layout& layout, std::string_view name) {
+  const std::filesystem::path path = layout.locks() / name;
+  for (;;) {
+    std::optional<FileLock> lock = FileLock::try_acquire(path, FileLock::Mode::kExclusive);
+    if (!lock) return std::nullopt;
+    if (is_still_there(*lock)) return Claim(path, std::move(*lock));
+  }
+}
+
 Claim::~Claim() {
   if (lock_) ::unlink(path_.c_str());
 }

@@ -50,6 +50,8 @@ class Claim {
   /// Waits while another process holds it; `waiting` is called once before a wait.
   static Claim acquire(const Layout& layout, std::string_view name,
                        const std::function<void()>& waiting = {});
+  /// nullopt while somebody else, in this process or another, holds it.
+  static std::optional<Claim> try_acquire(const Layout& layout, std::string_view name);
   Claim(Claim&& other) noexcept;
   Claim& operator=(Claim&&) = delete;
   ~Claim();

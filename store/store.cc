@@ -230,6 +230,16 @@ Batch Store::batch() { return Batch(*core_); }
 
 Lease Store::lease() { return Lease(*core_); }
 
+std::unique_ptr<BlobWriter> Store::resume_blob(const Expected& expected, std::stop_token stop) {
+  core_->require_writable();
+  CHECK(expected.digest && expected.size_bytes);
+  return std::make_unique<BlobWriter>(*core_, expected, BlobWriter::Resume{std::move(stop)});
+}
+
+Claim Store::claim_fetch(const oci::Digest& blob, const std::function<void()>& waiting) {
+  return claim("fetch-" + fetch_name(blob), waiting);
+}
+
 Claim Store::claim(std::string_view name, const std::function<void()>& waiting) {
   core_->require_writable();
   require_index_name(name);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,10 @@ class Store {
 
   /// What is known beforehand of the blob; see BlobWriter.
   std::unique_ptr<BlobWriter> write_blob(const Expected& expected = {});
+  /// The same for a blob that is fetched, whose digest and size must be expected: it goes on where a
+  /// process that died left off. The caller holds claim_fetch() of it. The bytes stay for a later
+  /// process when `stop` was requested, or this process is killed; any other failure removes them.
+  std::unique_ptr<BlobWriter> resume_blob(const Expected& expected, std::stop_token stop);
   std::optional<BlobReader> find_blob(const oci::Digest& digest);
   BlobReader open_blob(const oci::Digest& digest);  ///< Throws NotFound.
   /// A small blob as text. Throws NotFound, Corrupt, Invalid above `limit`.
@@ -77,6 +82,8 @@ class Store {
   Lease lease();
   /// `name`: letters, digits, '.', '-', '_', ':'. For a blob its digest.
   Claim claim(std::string_view name, const std::function<void()>& waiting = {});
+  /// The right to fetch a blob: one process does it for all.
+  Claim claim_fetch(const oci::Digest& blob, const std::function<void()>& waiting = {});
   /// Renames to trash; absent is fine.
   void discard(const std::filesystem::path& path);
   /// Deletes trash now. Otherwise that is done when the Store is closed.

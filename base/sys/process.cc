@@ -4,12 +4,14 @@
 #include <link.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <sstream>
 #include <utility>
 
@@ -56,10 +58,85 @@ ExitStatus Process::wait() {
   return {WEXITSTATUS(status), 0};
 }
 
-ExitStatus run_program(const std::vector<std::string>& argv, std::string* output) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
+std::optional<std::string> find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos)
+    return ::access(name.c_str(), X_OK) == 0 ? std::optional(name) : std::nullopt;
+  const char* path = std::getenv("PATH");
+  for (const std::string& directory : base::split(path != nullptr ? path : "/usr/bin:/bin", ':')) {
+    std::string candidate = directory + "/" + name;
+    if (!directory.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+/// Between fork and exec: system calls only, other threads' locks may be held.
+struct Starting {
+  const char* program;
+  char* const* argv;
+  int input, output, failure;
+  const std::vector<int>& keep;
+  pid_t parent;
+  bool die_with_thread;
+};
+
+[[noreturn]] void become_program(const Starting& start) {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  bool good = true;
+  if (start.die_with_thread) {
+    good = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+    if (::getppid() != start.parent) ::_exit(125);  // too late to be told
+  }
+  good = good && ::dup2(start.input, 0) >= 0 && ::dup2(start.output, 1) >= 0 &&
+         ::dup2(start.output, 2) >= 0;
+  for (int fd : start.keep) good = good && ::fcntl(fd, F_SETFD, 0) >= 0;
+  if (good) ::execve(start.program, start.argv, environ);
+  int error = errno;
+  if (::write(start.failure, &error, sizeof error) < 0) ::_exit(126);
+  ::_exit(125);
+}
+
+}  // namespace
+
+Process start_program(const std::vector<std::string>& argv, const StartOptions& options) {
+  std::optional<std::string> program = find_program(argv[0]);
+  if (!program) throw base::SystemError("start " + argv[0], ENOENT);
+  std::vector<char*> arguments = pointers(argv);
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) base::throw_errno("open /dev/null");
+  Pipe failure = make_pipe();
+  Starting start = {program->c_str(), arguments.data(), null.get(),
+                    options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
+                    options.keep, ::getpid(), options.die_with_thread};
+  pid_t pid = ::fork();
+  if (pid < 0) base::throw_errno("fork");
+  if (pid == 0) become_program(start);
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  Process process(pid, std::move(pidfd));
+  if (process.pidfd() < 0) base::throw_errno("open process");
+  failure.write_end.reset();
+  int error = 0;
+  if (::read(failure.read_end.get(), &error, sizeof error) == sizeof error)
+    throw base::SystemError("start " + argv[0], error);
+  return process;
+}
+
+ExitStatus run_program(const std::vector<std::string>& argv, std::string* output,
+                       const std::vector<std::string>* environment) {
+  std::vector<char*> arguments = pointers(argv);
+  std::vector<char*> variables;
+  if (environment != nullptr) variables = pointers(*environment);
   Pipe pipe = make_pipe();
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -69,7 +146,8 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
     posix_spawn_file_actions_adddup2(&actions, pipe.write_end.get(), 2);
   }
   pid_t pid = -1;
-  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(),
+                             environment != nullptr ? variables.data() : environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw base::SystemError("start " + argv[0], error);
   Process process(pid, UniqueFd());
@@ -82,9 +160,7 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
 }
 
 Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
+  std::vector<char*> arguments = pointers(argv);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
@@ -151,6 +227,28 @@ std::optional<uint64_t> start_of_process(pid_t pid) {
   std::string word;
   for (int i = 0; i < kStart; ++i) words >> word;
   return base::parse_decimal(word);
+}
+
+ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,
+                      std::string& output) {
+  std::vector<char*> arguments = pointers(argv);
+  // A file, not a pipe: nobody has to feed it while the output is read.
+  UniqueFd in = sealed_memfd("input", base::as_bytes(input));
+  if (::lseek(in.get(), 0, SEEK_SET) < 0) base::throw_errno("rewind input of " + argv[0]);
+  Pipe pipe = make_pipe();
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in.get(), 0);
+  posix_spawn_file_actions_adddup2(&actions, pipe.write_end.get(), 1);
+  pid_t pid = -1;
+  int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw base::SystemError("start " + argv[0], error);
+  Process process(pid, UniqueFd());
+  pipe.write_end.reset();
+  FdSource source(pipe.read_end.get(), "output of " + argv[0]);
+  output = base::read_all(source, 1 << 20);
+  return process.wait();
 }
 
 }  // namespace sys

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/sys/fd.h"
@@ -44,10 +45,26 @@ class Process {
   UniqueFd pidfd_;
 };
 
+/// How start_program() starts.
+struct StartOptions {
+  /// Killed when the *thread* that started it ends, however it ends.
+  bool die_with_thread = false;
+  int output = -1;        ///< borrowed: its standard output and error; -1: /dev/null
+  std::vector<int> keep;  ///< borrowed: descriptors it gets under the same numbers, above 2
+};
+
+/// Starts a host program (argv[0] looked up in PATH) with no input and returns while it runs. Throws
+/// SystemError when it cannot be started. Dropping the Process kills it.
+Process start_program(const std::vector<std::string>& argv, const StartOptions& options = {});
+
+/// The path of a program as PATH finds it; nullopt when it is not there.
+std::optional<std::string> find_program(const std::string& name);
+
 /// Runs a host program (argv[0] looked up in PATH) with no input and returns its status; its output
 /// goes to `output` when given, else to ours. For newuidmap and the like. Throws SystemError when it
-/// cannot be started.
-ExitStatus run_program(const std::vector<std::string>& argv, std::string* output = nullptr);
+/// cannot be started. `environment` replaces ours.
+ExitStatus run_program(const std::vector<std::string>& argv, std::string* output = nullptr,
+                       const std::vector<std::string>* environment = nullptr);
 
 /// Starts this very program again (whatever lies at its path by now) in a session of its own, with
 /// nothing on its streams and the descriptors `keep` open under their own numbers. `argv` includes
@@ -65,5 +82,10 @@ bool signal_process(int pidfd, int number);
 /// When a process was started, in the kernel's ticks since boot: with its number an identity.
 /// nullopt when it is gone.
 std::optional<uint64_t> start_of_process(pid_t pid);
+
+/// Runs a host program on `input` and gives what it wrote to standard output, at most 1 MiB; its
+/// errors go to ours. For credential helpers. Throws SystemError when it cannot be started.
+ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,
+                      std::string& output);
 
 }  // namespace sys

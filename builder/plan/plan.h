@@ -45,11 +45,25 @@ struct FromImage {
   size_t image = 0;  ///< index into Plan::images
 };
 struct FromNothing {};
-/// A directory given with --build-context NAME=DIR.
+/// A tree of files that the caller provides under a name: a --build-context NAME=DIR, or one of
+/// Plan::remotes.
 struct FromNamed {
   std::string name;
 };
 using FileSource = std::variant<FromContext, FromStage, FromImage, FromNothing, FromNamed>;
+
+/// Something to be fetched before the steps run: an ADD of a URL or of a git repository. The caller
+/// provides it as the tree `name`: a directory with the file alone in it, or with the repository's
+/// files.
+struct Remote {
+  enum class Kind { kHttp, kGit };
+  Kind kind = Kind::kHttp;
+  std::string name;                  ///< as in FromNamed
+  std::string address;               ///< URL or git reference, expanded
+  std::string checksum;              ///< "sha256:..." or a prefix of the commit; empty: not given
+  std::optional<bool> keep_git_dir;  ///< as the flag says, if it was given
+  base::SourceRange where;
+};
 
 struct Mount {
   enum class Type { kBind, kCache, kTmpfs, kSecret, kSsh };
@@ -85,6 +99,7 @@ struct RunStep {
   bool insecure = false;
   std::vector<Mount> mounts;
   std::optional<InlineFile> script;      ///< /dev/pipes/NAME, mode 0755, only during the step
+  oci::Platform platform;                ///< of the stage: what the program is made for
 };
 
 struct CopyStep {
@@ -100,6 +115,9 @@ struct CopyStep {
   std::vector<std::string> excludes;
   std::optional<bool> unpack;
   std::vector<base::SourceRange> source_places;  ///< one per source, for carets
+  /// What the same instruction takes from elsewhere, copied after this into the same layer: an ADD
+  /// may mix files, URLs and repositories.
+  std::vector<CopyStep> more;
 };
 
 struct WorkdirStep {
@@ -147,6 +165,8 @@ struct Stage {
 struct Plan {
   std::vector<Stage> stages;
   std::vector<BaseImage> images;
+  std::vector<Remote> remotes;
+  std::map<std::string, std::string> contexts;  ///< --build-context values whose files are used, by FromNamed name
   std::vector<size_t> order;   ///< needed stages, each after those it needs
   size_t target = 0;
   int steps = 0;
@@ -162,7 +182,9 @@ struct Options {
   std::string network = "default";             ///< of RUN steps that do not say
   bool allow_host_network = false;             ///< --allow network.host, or --network host
   bool allow_insecure = false;
-  std::map<std::string, std::string> contexts;  ///< --build-context NAME=VALUE
+  /// --build-context NAME=VALUE. docker-image:// and oci-layout:// values are asked of BaseImages as
+  /// they stand, the files of all others are provided by the caller.
+  std::map<std::string, std::string> contexts;
 };
 
 /// Throws dockerfile::RecipeError with every problem found, or NotFound for a missing base image.

@@ -11,10 +11,31 @@ namespace plan {
 
 using dockerfile::Instruction;
 
+namespace {
+
+constexpr std::string_view kImageContext = "docker-image://";
+constexpr std::string_view kLayoutContext = "oci-layout://";
+
+// Names of contexts and of images compare in docker's short form: alpine is also alpine:latest and
+// docker.io/library/alpine. A "::linux/arm64" at the end stays.
+std::string context_key(const std::string& name) {
+  std::string lower = base::to_lower(name);
+  size_t platform = lower.find("::");
+  std::string rest = platform == std::string::npos ? "" : lower.substr(platform);
+  lower.resize(std::min(platform, lower.size()));
+  if (auto reference = oci::Reference::try_parse(lower)) lower = reference->familiar();
+  constexpr std::string_view kLatest = ":latest";
+  if (lower.ends_with(kLatest)) lower.resize(lower.size() - kLatest.size());
+  return lower + rest;
+}
+
+}  // namespace
+
 Planner::Planner(const dockerfile::Recipe& recipe, const Options& options, BaseImages& images)
     : recipe_(recipe), options_(options), images_(images),
       target_platform_(options.platform.value_or(oci::Platform::host())) {
   plan_.source_text = std::make_shared<const std::string>(recipe.source);
+  for (const auto& [name, value] : options.contexts) contexts_[context_key(name)] = value;
   globals_.build_args = options.build_args;
 }
 
@@ -83,6 +104,13 @@ size_t Planner::find_target() const {
   throw error;
 }
 
+bool Planner::wants_git_directory() const {
+  auto given = options_.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+  if (given == options_.build_args.end()) return false;
+  std::string value = base::to_lower(given->second);
+  return value == "1" || value == "true" || value == "t";
+}
+
 std::optional<size_t> Planner::find_stage_before(const std::string& name, size_t stage) const {
   for (size_t i = stage; i-- > 0;)
     if (!texts_[i].from.name.empty() && texts_[i].from.name == base::to_lower(name)) return i;
@@ -100,17 +128,8 @@ const StageScope& Planner::need(size_t stage) {
 FileSource Planner::resolve_source(const std::string& name, size_t stage, bool numbers_are_stages,
                                    const base::SourceRange& where) {
   std::string lower = base::to_lower(name);
-  auto context = options_.contexts.find(lower);
-  if (context == options_.contexts.end()) context = options_.contexts.find(name);
-  if (context != options_.contexts.end()) {
-    constexpr std::string_view kImage = "docker-image://";
-    if (context->second.starts_with(kImage))
-      return FromImage{add_image(context->second.substr(kImage.size()), target_platform_, where)};
-    if (context->second.find("://") != std::string::npos)
-      fail(where, "not-built", "context \"" + base::printable(name) + "\": " +
-                                   base::printable(context->second) + " is not built yet");
-    return FromNamed{lower};
-  }
+  if (const auto* context = find_context(name, target_platform_))
+    return context_source(*context, target_platform_, where);
   std::optional<size_t> found = find_stage_before(name, stage);
   std::optional<uint64_t> number = base::parse_decimal(name);
   if (!found && numbers_are_stages && number) {
@@ -131,6 +150,39 @@ FileSource Planner::resolve_source(const std::string& name, size_t stage, bool n
   return FromImage{add_image(name, target_platform_, where)};
 }
 
+const std::pair<const std::string, std::string>* Planner::find_context(
+    const std::string& name, const oci::Platform& platform) const {
+  std::string key = context_key(name);
+  if (contexts_.empty() || key == "scratch" || key == "context" || key.empty()) return nullptr;
+  auto found = contexts_.find(key + "::" + platform.str());
+  if (found == contexts_.end()) found = contexts_.find(key);
+  return found == contexts_.end() ? nullptr : &*found;
+}
+
+FileSource Planner::context_source(const std::pair<const std::string, std::string>& context,
+                                   const oci::Platform& platform, const base::SourceRange& where) {
+  const auto& [name, value] = context;
+  if (value.starts_with(kImageContext))
+    return FromImage{add_image(value.substr(kImageContext.size()), platform, where)};
+  if (value.starts_with(kLayoutContext)) return FromImage{get_image(value, platform, where)};
+  if (value.starts_with("target:"))
+    fail(where, "not-built", "context \"" + base::printable(name) + "\": the result of another build (" +
+                                 base::printable(value) + ") cannot be a context yet");
+  plan_.contexts[name] = value;
+  return FromNamed{name};
+}
+
+FromNamed Planner::add_remote(Remote remote) {
+  for (const Remote& known : plan_.remotes)
+    if (known.kind == remote.kind && known.address == remote.address &&
+        known.checksum == remote.checksum && known.keep_git_dir == remote.keep_git_dir)
+      return FromNamed{known.name};
+  // No context can be called so: a name has no blanks.
+  remote.name = base::str("remote ", plan_.remotes.size());
+  plan_.remotes.push_back(std::move(remote));
+  return FromNamed{plan_.remotes.back().name};
+}
+
 size_t Planner::add_image(const std::string& reference, const oci::Platform& platform,
                           const base::SourceRange& where) {
   std::string normalised;
@@ -139,10 +191,16 @@ size_t Planner::add_image(const std::string& reference, const oci::Platform& pla
   } catch (const base::Error& e) {
     fail(where, e.id(), e.message());
   }
-  for (size_t i = 0; i < plan_.images.size(); ++i)
-    if (plan_.images[i].reference == normalised) return i;
+  return get_image(normalised, platform, where);
+}
+
+size_t Planner::get_image(const std::string& reference, const oci::Platform& platform,
+                          const base::SourceRange& where) {
+  for (size_t i = 0; i < asked_.size(); ++i)
+    if (asked_[i].first == reference && asked_[i].second == platform) return i;
   try {
-    plan_.images.push_back(images_.get(normalised, platform));
+    plan_.images.push_back(images_.get(reference, platform));
+    asked_.emplace_back(reference, platform);
   } catch (base::Error& e) {
     if (!e.place()) e.set_place({where, plan_.source_text, "", ""});
     throw;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,11 +41,22 @@ class Planner {
   /// Index in Plan::images; the image is asked for once.
   size_t add_image(const std::string& reference, const oci::Platform& platform,
                    const base::SourceRange& where);
+  /// The value of the --build-context that stands for `name`, and the name it was given under; the
+  /// one for `platform` first. Null when there is none. [spec S2, S9]
+  const std::pair<const std::string, std::string>* find_context(const std::string& name,
+                                                                const oci::Platform& platform) const;
+  /// The source that a found context is.
+  FileSource context_source(const std::pair<const std::string, std::string>& context,
+                            const oci::Platform& platform, const base::SourceRange& where);
+  /// Notes something to fetch; the same thing twice is fetched once.
+  FromNamed add_remote(Remote remote);
   std::optional<size_t> find_stage_before(const std::string& name, size_t stage) const;
 
   Plan& plan() { return plan_; }
   Globals& globals() { return globals_; }
   const Options& options() const { return options_; }
+  /// The build argument BUILDKIT_CONTEXT_KEEP_GIT_DIR (A8).
+  bool wants_git_directory() const;
   const dockerfile::Recipe& recipe() const { return recipe_; }
   const StageText& text(size_t stage) const { return texts_[stage]; }
   const oci::Platform& target_platform() const { return target_platform_; }
@@ -62,12 +74,16 @@ class Planner {
   size_t find_target() const;
   void number_steps();
   void check_build_args();
+  size_t get_image(const std::string& reference, const oci::Platform& platform,
+                   const base::SourceRange& where);
 
   const dockerfile::Recipe& recipe_;
   const Options& options_;
   BaseImages& images_;
   oci::Platform target_platform_;
   Globals globals_;
+  std::map<std::string, std::string> contexts_;              // by context_key()
+  std::vector<std::pair<std::string, oci::Platform>> asked_;  // of each image of the plan
   std::vector<StageText> texts_;
   std::vector<std::optional<StageScope>> scopes_;
   Plan plan_;

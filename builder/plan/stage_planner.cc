@@ -5,6 +5,7 @@
 #include "base/sys/rooted_path.h"
 #include "base/text.h"
 #include "builder/dockerfile/commands.h"
+#include "builder/dockerfile/git_reference.h"
 #include "builder/dockerfile/mode.h"
 #include "builder/dockerfile/ports.h"
 #include "builder/dockerfile/signal.h"
@@ -15,6 +16,9 @@ namespace plan {
 namespace {
 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// Where the n-th agent socket of a step is, without n. [spec R6]
+constexpr const char* kAgentTarget = "/run/buildkit/ssh_agent.";
 
 // "RUN make \n -j8" on one line, as progress shows it.
 std::string one_line(const std::string& text) {
@@ -50,6 +54,7 @@ StageScope StagePlanner::run() {
   add_default_path();
   std::vector<std::string> triggers = std::move(config().on_build);
   config().on_build.clear();
+  if (replaced_) return std::move(scope_);
   run_triggers(triggers);
   for (const Instruction* instruction : planner_.text(index_).instructions)
     plan_instruction(*instruction);
@@ -70,31 +75,49 @@ void StagePlanner::choose_base() {
     fail("from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
   stage_.from_text = "FROM " + base::printable(image);
   std::optional<size_t> earlier = planner_.find_stage_before(image, index_);
-  bool is_context = planner_.options().contexts.contains(base::to_lower(image)) ||
-                    planner_.options().contexts.contains(from.name);
-  if (earlier && !is_context) {
+  const auto* context = planner_.find_context(image, stage_.platform);
+  if (const auto* instead = planner_.find_context(from.name, stage_.platform)) {
+    // A context with the name of a stage stands for all of it, instructions included (S2).
+    context = instead;
+    replaced_ = true;
+  }
+  if (context != nullptr) {
+    start_from_context(planner_.context_source(*context, stage_.platform, current_->where));
+  } else if (earlier) {
     scope_ = planner_.need(*earlier);
     const Stage& below = planner_.plan().stages[*earlier];
     stage_.base = FromStage{*earlier};
     stage_.config = below.config;
     stage_.history = below.history;
     for (History& line : stage_.history) line.step = line.step == -1 ? -1 : kInherited;
-  } else if (base::to_lower(image) == "scratch" && !is_context) {
+  } else if (base::to_lower(image) == "scratch") {
     stage_.base = Scratch{};
     stage_.config.platform = stage_.platform;
-  } else if (is_context) {
-    const std::string& name =
-        planner_.options().contexts.contains(base::to_lower(image)) ? image : from.name;
-    FileSource source = planner_.resolve_source(name, index_, false, current_->where);
-    if (!std::holds_alternative<FromImage>(source)) not_built("FROM a directory context");
-    start_from_image(std::get<FromImage>(source).image);
   } else {
     start_from_image(planner_.add_image(image, stage_.platform, current_->where));
   }
 }
 
+// A directory as a base is a root file system with an empty configuration.
+void StagePlanner::start_from_context(const FileSource& source) {
+  if (const auto* image = std::get_if<FromImage>(&source)) return start_from_image(image->image);
+  stage_.base = Scratch{};
+  stage_.config.platform = stage_.platform;
+  CopyStep step;
+  step.from = source;
+  step.sources = {"/"};
+  step.destination = "/";
+  step.source_places = {current_->where};
+  add_step(std::move(step), stage_.from_text);
+}
+
 void StagePlanner::start_from_image(size_t image) {
   const BaseImage& base = planner_.plan().images[image];
+  bool asked_for = planner_.options().platform || planner_.text(index_).from.platform;
+  if (asked_for && !base.config.platform.satisfies(stage_.platform))
+    planner_.warn(current_->where, "InvalidBaseImagePlatform",
+                  base::str("the base image ", base::printable(base.reference), " is for ",
+                            base.config.platform.str(), ", not for ", stage_.platform.str()));
   stage_.base = FromImage{image};
   stage_.config = base.config;
   stage_.platform = base.config.platform;
@@ -178,7 +201,15 @@ void StagePlanner::plan(const dockerfile::Run& run) {
   if (run.insecure && !planner_.options().allow_insecure)
     fail("not-allowed", "RUN --security=insecure needs --allow security.insecure");
   step.insecure = run.insecure;
-  for (const dockerfile::MountOptions& options : run.mounts) step.mounts.push_back(plan_mount(options));
+  step.platform = stage_.platform;
+  int agents = 0;
+  for (const dockerfile::MountOptions& options : run.mounts) {
+    Mount mount = plan_mount(options);
+    if (mount.type == Mount::Type::kSsh && mount.target == kAgentTarget)
+      mount.target += base::str(agents);
+    if (mount.type == Mount::Type::kSsh) ++agents;
+    step.mounts.push_back(std::move(mount));
+  }
   std::string created_by = run_history(scope_.arguments, step.argv);
   add_step(std::move(step), std::move(created_by));
 }
@@ -197,6 +228,7 @@ Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
   mount.type = static_cast<Mount::Type>(given.type);
   sys::RootedPath cwd(config().working_dir);
   if (!given.target.empty()) mount.target = cwd.join(given.target).str();
+  if (mount.type == Mount::Type::kSsh && given.target.empty()) mount.target = kAgentTarget;
   if (mount.target == "/")
     Planner::fail(options.where, "mount-target-root", "a mount cannot be at /");
   mount.source = given.source;
@@ -234,11 +266,56 @@ void StagePlanner::add_copy_source(const dockerfile::CopySource& source, CopySte
     step.files.push_back({source.heredoc->name, std::move(body)});
     return;
   }
-  std::string text = planner_.expand(source.text, scope_.environment, source.where);
-  if (step.add && dockerfile::source_kind(text) != dockerfile::SourceKind::kPath)
-    not_built("ADD of URLs and git repositories");
-  step.sources.push_back(std::move(text));
+  step.sources.push_back(planner_.expand(source.text, scope_.environment, source.where));
   step.source_places.push_back(source.where);
+}
+
+// Takes URLs and repositories out of the sources of an ADD: each becomes a part of its own.
+void StagePlanner::split_remotes(const dockerfile::Copy& copy, CopyStep& step) {
+  std::string checksum = copy.checksum ? expand(*copy.checksum) : "";
+  bool several = step.sources.size() + step.files.size() > 1;
+  std::vector<CopyStep> parts;
+  for (size_t i = 0; i < step.sources.size(); ++i) {
+    const std::string& source = step.sources[i];
+    const base::SourceRange& where = step.source_places[i];
+    dockerfile::SourceKind kind = dockerfile::source_kind(source);
+    bool is_path = kind == dockerfile::SourceKind::kPath;
+    if (is_path && !checksum.empty())
+      Planner::fail(where, "checksum-not-remote", "--checksum is for URLs and git repositories only");
+    if (parts.empty() || !is_path || !std::holds_alternative<FromContext>(parts.back().from)) {
+      parts.push_back(step);
+      parts.back().sources.clear();
+      parts.back().source_places.clear();
+      parts.back().files.clear();
+    }
+    CopyStep& part = parts.back();
+    part.source_places.push_back(where);
+    if (is_path) {
+      part.sources.push_back(source);
+      continue;
+    }
+    Remote remote{.name = {}, .address = source, .checksum = checksum, .keep_git_dir = {}, .where = where};
+    if (kind == dockerfile::SourceKind::kGit) {
+      remote.kind = Remote::Kind::kGit;
+      remote.keep_git_dir = copy.keep_git_dir;
+      if (!remote.keep_git_dir && planner_.wants_git_directory()) remote.keep_git_dir = true;
+      part.unpack = false;
+      part.sources = {"/"};
+    } else {
+      if (!checksum.empty() && !checksum.starts_with("sha256:"))
+        Planner::fail(where, "invalid-checksum", "the --checksum of a URL is sha256: and 64 hex digits");
+      if (dockerfile::url_file_name(source).empty() && (several || step.destination.ends_with('/')))
+        Planner::fail(where, "url-without-name",
+                      "the URL names no file; give the destination a name that does not end in /");
+      part.unpack = copy.unpack.value_or(false);
+      part.sources = {"*"};  // the one file there is
+    }
+    part.from = planner_.add_remote(std::move(remote));
+    if (several && !part.destination.ends_with('/')) part.destination += '/';
+  }
+  parts.front().files = std::move(step.files);
+  step = std::move(parts.front());
+  step.more.assign(std::make_move_iterator(parts.begin() + 1), std::make_move_iterator(parts.end()));
 }
 
 void StagePlanner::plan(const dockerfile::Copy& copy) {
@@ -248,7 +325,6 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
   step.parents = copy.parents;
   step.excludes = copy.excludes;
   step.unpack = copy.unpack;
-  if (copy.checksum) not_built("ADD --checksum");
   if (copy.from) {
     step.from = planner_.resolve_source(*copy.from, index_, true, copy.from_where);
     if (std::holds_alternative<FromNothing>(step.from))
@@ -273,6 +349,7 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
   for (const InlineFile& file : step.files) shown.push_back("<<" + file.name);
   std::string created_by =
       copy_history(step.add, step.chown, step.chmod, step.link, shown, destination);
+  if (step.add && !step.sources.empty()) split_remotes(copy, step);
   add_step(std::move(step), std::move(created_by));
 }
 

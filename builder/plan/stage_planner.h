@@ -18,6 +18,7 @@ class StagePlanner {
   using Instruction = dockerfile::Instruction;
   void choose_base();
   void start_from_image(size_t image);
+  void start_from_context(const FileSource& source);
   void add_default_path();
   void run_triggers(const std::vector<std::string>& triggers);
   void plan_instruction(const Instruction& instruction);
@@ -43,6 +44,7 @@ class StagePlanner {
   std::string command_text(const dockerfile::Run& run, RunStep& step) const;
   Mount plan_mount(const dockerfile::MountOptions& options);
   void add_copy_source(const dockerfile::CopySource& source, CopyStep& step);
+  void split_remotes(const dockerfile::Copy& copy, CopyStep& step);
   std::vector<std::string> with_shell(const std::string& text) const;
   std::vector<std::string> argv_of(const dockerfile::CommandLine& command) const;
   std::string expand(const std::string& word);
@@ -58,6 +60,7 @@ class StagePlanner {
   StageScope scope_;
   const Instruction* current_;
   bool has_cmd_ = false;
+  bool replaced_ = false;  // by a context of the stage's name
 };
 
 }  // namespace plan

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "base/error.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 #include "store/layer/extract.h"
 #include "store/layer/tar_reader.h"
@@ -26,6 +27,7 @@ bool unpack_archive(context::FileTree& files, const context::Node& node, overlay
   active.target().make_path(destination, created);
   layer::ArchiveOptions options;
   if (rules.owner) options.owner.emplace(rules.owner->uid, rules.owner->gid);
+  options.single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
   const sys::Root& root = active.below().empty() ? active.upper() : active.merged();
   sys::UniqueFd fd = files.open(node, O_RDONLY);
   sys::FdSource source(fd.get(), shown);

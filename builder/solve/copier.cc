@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "builder/solve/layer_reuse.h"
 
 namespace solve {
 
@@ -52,7 +53,7 @@ overlay::Attributes Copier::created_directory() const {
 
 void Copier::copy_contents(Node& directory, const Target& target) {
   IgnoreState top;
-  copy_children(directory, target, "", top);
+  copy_children(directory, target, "", top, false);
 }
 
 void Copier::copy(Node& node, const Target& target, const std::string& name) {
@@ -61,7 +62,7 @@ void Copier::copy(Node& node, const Target& target, const std::string& name) {
   if (rules_.exclude != nullptr && !node.is_directory() &&
       rules_.exclude->visit(node.name, top).ignored)
     return;
-  copy_node(node, target, name, "", top);
+  copy_node(node, target, name, "", top, false);
 }
 
 void Copier::copy_directory_attributes(const Node& node, const Target& made) {
@@ -69,23 +70,23 @@ void Copier::copy_directory_attributes(const Node& node, const Target& made) {
 }
 
 void Copier::copy_children(Node& directory, const Target& target, const std::string& prefix,
-                           const IgnoreState& state) {
+                           const IgnoreState& state, bool is_new) {
   for (const auto& child : source_.children(directory)) {
     std::string relative = prefix.empty() ? child->name : prefix + "/" + child->name;
     if (rules_.exclude == nullptr) {
-      copy_node(*child, target, child->name, relative, state);
+      copy_node(*child, target, child->name, relative, state, is_new);
       continue;
     }
     auto visit = rules_.exclude->visit(relative, state);
     if (!visit.ignored || (child->is_directory() && rules_.exclude->may_reinclude_below(relative)))
-      copy_node(*child, target, child->name, relative, visit.state);
+      copy_node(*child, target, child->name, relative, visit.state, is_new);
   }
 }
 
 void Copier::copy_node(Node& node, const Target& target, const std::string& name,
-                       const std::string& relative, const IgnoreState& state) {
+                       const std::string& relative, const IgnoreState& state, bool is_new) {
   if (node.is_directory()) return copy_directory(node, target, name, relative, state);
-  make_room(target, name);
+  if (!is_new) make_room(target, name);
   if (node.st.st_nlink > 1) {
     auto first = first_links_.find({node.st.st_dev, node.st.st_ino});
     if (first != first_links_.end()) {
@@ -125,7 +126,7 @@ void Copier::copy_directory(Node& node, const Target& target, const std::string&
   }
   Target made = existing ? target.open(name) : target.create(name);
   sys::UniqueFd from = source_.open(node, O_RDONLY | O_DIRECTORY);
-  copy_children(node, made, relative, state);
+  copy_children(node, made, relative, state, !existing);
   copy_xattrs(from.get(), made.fd());
   set_attributes(made.fd(), attributes_of(node), made.path().str());
 }
@@ -149,6 +150,9 @@ int Copier::source_directory(const Node& node) {
 }
 
 void Copier::copy_regular(const Node& node, const Target& target, const std::string& name) {
+  if (rules_.reuse != nullptr &&
+      rules_.reuse->link(node, source_, attributes_of(node), target, name))
+    return;
   sys::UniqueFd from = sys::open_nofollow_at(source_directory(node), node.name.c_str(),
                                              O_RDONLY | O_NONBLOCK);
   struct stat st;

@@ -18,12 +18,15 @@ struct Owner {
   gid_t gid = 0;
 };
 
+class LayerReuse;
+
 struct CopyRules {
   std::optional<Owner> owner;        ///< --chown; unset: keep_owner decides
   bool keep_owner = false;           ///< from a stage or image: as in the source, else 0:0
   std::optional<dockerfile::FileMode> mode;    ///< --chmod
   bool replace = false;              ///< --link: what is in the way is replaced, not an error
   const dockerfile::IgnoreMatcher* exclude = nullptr;  ///< relative to each copied directory
+  LayerReuse* reuse = nullptr;       ///< where unchanged files may be taken from
   std::optional<timespec> created_mtime;  ///< for directories made on the way; unset: now
 };
 
@@ -47,9 +50,10 @@ class Copier {
  private:
   using IgnoreState = dockerfile::IgnoreMatcher::State;
   void copy_children(context::Node& directory, const overlay::Target& target,
-                     const std::string& prefix, const IgnoreState& state);
+                     const std::string& prefix, const IgnoreState& state, bool is_new);
+  /// `is_new`: the target was created for this copy, so nothing can be in the way.
   void copy_node(context::Node& node, const overlay::Target& target, const std::string& name,
-                 const std::string& relative, const IgnoreState& state);
+                 const std::string& relative, const IgnoreState& state, bool is_new);
   void copy_directory(context::Node& node, const overlay::Target& target, const std::string& name,
                       const std::string& relative, const IgnoreState& state);
   void copy_regular(const context::Node& node, const overlay::Target& target,

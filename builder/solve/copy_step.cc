@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "builder/solve/archive_source.h"
 #include "builder/solve/copier.h"
+#include "builder/solve/layer_reuse.h"
 #include "builder/solve/owner.h"
 
 namespace solve {
@@ -57,8 +58,9 @@ void walk(FileTree& files, Node& node, const std::string& relative,
   }
 }
 
-// "regular 0644 0:0 <digest>": what section 9.4 of the language calls the identity of a file.
-std::string identity(const FileTree& files, const Node& node, bool keep_owner) {
+}  // namespace
+
+std::string file_identity(const FileTree& files, const Node& node, bool keep_owner) {
   std::string text = base::str("type=", (node.st.st_mode & S_IFMT) >> 12, " mode=",
                                node.st.st_mode & 07777);
   if (keep_owner) text += base::str(" owner=", node.st.st_uid, ":", node.st.st_gid);
@@ -67,8 +69,6 @@ std::string identity(const FileTree& files, const Node& node, bool keep_owner) {
     return text + " digest=" + base::to_hex(files.digest(node));
   return text + base::str(" device=", node.st.st_rdev);
 }
-
-}  // namespace
 
 std::vector<Selection> select(const plan::CopyStep& step, FileTree& files,
                               std::string_view source_name) {
@@ -106,7 +106,7 @@ void define_files(const plan::CopyStep& step, FileTree& files,
   for (const auto& [node, name] : found) nodes.push_back(node);
   files.digest_all(nodes);
   for (const auto& [node, name] : found)
-    definition.add("file", base::str(name, "\t", identity(files, *node, keep_owner)));
+    definition.add("file", base::str(name, "\t", file_identity(files, *node, keep_owner)));
 }
 
 namespace {
@@ -117,8 +117,11 @@ class CopyJob {
       : step_(step), files_(files), active_(active), rules_(std::move(rules)),
         copier_(files, rules_), root_(active.target()) {}
 
-  void run(const std::vector<Selection>& selections) {
+  void run(const std::vector<Selection>& selections, const EarlierCopy* earlier) {
     resolve_destination();
+    std::optional<LayerReuse> reuse;
+    if (earlier != nullptr && tells_all(selections))
+      rules_.reuse = &reuse.emplace(earlier->definition, earlier->layer, destination_);
     for (const Selection& selection : selections) {
       for (Node* match : selection.matches) {
         Node* node = files_.find(match->path(), true);
@@ -133,6 +136,17 @@ class CopyJob {
   }
 
  private:
+  // Whether a definition says of every file which source it came from: nothing else writes here.
+  bool tells_all(const std::vector<Selection>& selections) const {
+    if (step_.parents || !step_.files.empty()) return false;
+    if (destination_ != sys::RootedPath(step_.destination)) return false;  // led elsewhere by a link
+    if (!step_.add || step_.unpack == false) return true;
+    for (const Selection& selection : selections)
+      for (const Node* match : selection.matches)
+        if (!match->is_directory()) return false;  // may be an archive
+    return true;
+  }
+
   void resolve_destination() {
     sys::RootedPath wanted(step_.destination);
     destination_ = step_.link || active_.below().empty() ? wanted : active_.merged().resolve(wanted);
@@ -223,7 +237,8 @@ class CopyJob {
 
 void copy_files(const plan::CopyStep& step, FileTree& files,
                 const std::vector<Selection>& selections, bool keep_owner,
-                overlay::Active& active, std::optional<timespec> created_mtime) {
+                overlay::Active& active, std::optional<timespec> created_mtime,
+                const EarlierCopy* earlier) {
   CopyRules rules;
   rules.keep_owner = keep_owner;
   rules.replace = step.link;
@@ -235,7 +250,7 @@ void copy_files(const plan::CopyStep& step, FileTree& files,
     bool no_files = step.link || active.below().empty();
     rules.owner = resolve_owner(no_files ? nullptr : &active.merged(), step.chown);
   }
-  CopyJob(step, files, active, std::move(rules)).run(selections);
+  CopyJob(step, files, active, std::move(rules)).run(selections, earlier);
 }
 
 }  // namespace solve

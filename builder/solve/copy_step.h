@@ -28,9 +28,20 @@ void define_files(const plan::CopyStep& step, context::FileTree& files,
                   const std::vector<Selection>& selections, bool keep_owner,
                   cache::Definition& definition);
 
-/// Copies the selection into `active`. `created_mtime` dates directories made on the way.
+/// The identity of a file as a definition tells it: type, mode, content. [spec 9.4]
+std::string file_identity(const context::FileTree& files, const context::Node& node, bool keep_owner);
+
+/// What the same COPY made in an earlier build.
+struct EarlierCopy {
+  std::string definition;
+  overlay::TreePtr layer;
+};
+
+/// Copies the selection into `active`. `created_mtime` dates directories made on the way. Files that
+/// did not change since `earlier`, if given, are linked.
 void copy_files(const plan::CopyStep& step, context::FileTree& files,
                 const std::vector<Selection>& selections, bool keep_owner,
-                overlay::Active& active, std::optional<timespec> created_mtime);
+                overlay::Active& active, std::optional<timespec> created_mtime,
+                const EarlierCopy* earlier = nullptr);
 
 }  // namespace solve

@@ -4,11 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/sys/lock.h"
 #include "base/text.h"
+#include "builder/solve/agent_forwarder.h"
 #include "builder/solve/copier.h"
 #include "builder/solve/copy_step.h"
 
@@ -51,7 +54,8 @@ std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree&
 
 }  // namespace
 
-void define_bind(const plan::Mount& mount, SourceTree source, cache::Definition& definition) {
+void define_bind(const plan::Mount& mount, const SourceTree& source,
+                 cache::Definition& definition) {
   plan::CopyStep as_copy;
   as_copy.sources = {mount.source.empty() ? "/" : mount.source};
   Selection selection{mount.source, {&find_source(mount, source)}};
@@ -70,6 +74,29 @@ PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
   if (!node.is_directory()) prepared.mount.source_path = sys::RootedPath("/file");
   prepared.keep = copy;
   return prepared;
+}
+
+// Fills a cache directory that is not there yet. The sharing lock does not exclude others that would.
+void MountPreparer::create_cache(const plan::Mount& mount, const std::filesystem::path& directory) {
+  sys::FileLock creating = sys::FileLock::acquire(store_.layout().cache_mounts() / "create.lock",
+                                                  sys::FileLock::Mode::kExclusive);
+  struct stat st;
+  if (::lstat((directory / "tree").c_str(), &st) == 0) return;
+  sys::make_directories(directory);
+  std::shared_ptr<overlay::Active> content;
+  if (!std::holds_alternative<plan::FromNothing>(mount.from)) {
+    SourceTree source = open_source_(mount.from);
+    content = snapshot(store_, source, find_source(mount, source));
+  } else {
+    content = std::make_shared<overlay::Active>(store_, overlay::Stack(), "cache-mount");
+  }
+  std::filesystem::path tree = content->staging().path() / "tree";
+  if (::chown(tree.c_str(), mount.uid, mount.gid) < 0 ||
+      ::chmod(tree.c_str(), mount.mode.value_or(0755)) < 0)
+    base::throw_errno("set owner of cache mount");
+  sys::write_file_durably(directory / "id", mount.id, 0600);
+  if (::rename(tree.c_str(), (directory / "tree").c_str()) < 0)
+    base::throw_errno("create cache mount");
 }
 
 PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount, const std::string& initial) {
@@ -95,25 +122,7 @@ PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount, const std::
   } else {
     lock = sys::FileLock::acquire(directory.string() + ".lock", lock_mode);
   }
-  struct stat st;
-  if (::lstat((directory / "tree").c_str(), &st) < 0) {
-    sys::make_directories(directory);
-    std::shared_ptr<overlay::Active> content;
-    if (!std::holds_alternative<plan::FromNothing>(mount.from)) {
-      SourceTree source = open_source_(mount.from);
-      content = snapshot(store_, source, find_source(mount, source));
-    } else {
-      content = std::make_shared<overlay::Active>(store_, overlay::Stack(), "cache-mount");
-    }
-    std::filesystem::path tree = content->staging().path() / "tree";
-    if (::chown(tree.c_str(), mount.uid, mount.gid) < 0 ||
-        ::chmod(tree.c_str(), mount.mode.value_or(0755)) < 0)
-      base::throw_errno("set owner of cache mount");
-    if (::rename(tree.c_str(), (directory / "tree").c_str()) < 0 && errno != EEXIST &&
-        errno != ENOTEMPTY)
-      base::throw_errno("create cache mount");
-    sys::write_file_durably(directory / "id", mount.id, 0600);
-  }
+  create_cache(mount, directory);
   prepared.mount.source = open_path(directory / "tree");
   if (!mount.source.empty() && mount.source != "/" &&
       std::holds_alternative<plan::FromNothing>(mount.from))
@@ -145,6 +154,37 @@ void MountPreparer::prepare_secret(const plan::Mount& mount, RunEnvironment& env
   environment.mounts.push_back(std::move(prepared));
 }
 
+void MountPreparer::prepare_ssh(const plan::Mount& mount, RunEnvironment& environment) {
+  auto found = options_.ssh_agents.find(mount.id);
+  if (found == options_.ssh_agents.end()) {
+    if (mount.required)
+      throw base::Error(base::Code::kNotFound,
+                        "SSH agent \"" + base::printable(mount.id) + "\" is required but was not given",
+                        "ssh-missing")
+          .add_help("give it with --ssh " + base::printable(mount.id));
+    return;
+  }
+  // The socket lies in a staging directory, which goes after the forwarder.
+  struct Kept {
+    store::StagingDir directory;
+    AgentForwarder forwarder;
+  };
+  store::StagingDir directory = store_.create_staging("ssh");
+  std::filesystem::path path = directory.path();
+  auto kept = std::shared_ptr<Kept>(new Kept{
+      std::move(directory),
+      {path, found->second, mount.uid, mount.gid, static_cast<mode_t>(mount.mode.value_or(0600))}});
+  PreparedMount prepared;
+  prepared.mount.kind = launch::Mount::Kind::kBind;
+  prepared.mount.target = sys::RootedPath(mount.target);
+  prepared.mount.source = kept->forwarder.open();
+  prepared.keep = kept;
+  environment.mounts.push_back(std::move(prepared));
+  auto has_socket = [](const std::string& variable) { return variable.starts_with("SSH_AUTH_SOCK="); };
+  if (std::none_of(environment.secret_env.begin(), environment.secret_env.end(), has_socket))
+    environment.secret_env.push_back("SSH_AUTH_SOCK=" + mount.target);
+}
+
 void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environment) {
   switch (mount.type) {
     case plan::Mount::Type::kBind:
@@ -167,8 +207,8 @@ void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environmen
       prepare_secret(mount, environment);
       return;
     case plan::Mount::Type::kSsh:
-      throw base::Error(base::Code::kUnsupported, "RUN --mount=type=ssh is not built yet",
-                        "not-built");
+      prepare_ssh(mount, environment);
+      return;
   }
 }
 

@@ -10,7 +10,8 @@
 namespace solve {
 
 /// Adds the identity of the files that a bind mount from a context shows.
-void define_bind(const plan::Mount& mount, SourceTree source, cache::Definition& definition);
+void define_bind(const plan::Mount& mount, const SourceTree& source,
+                 cache::Definition& definition);
 
 /// Turns the mounts of a RUN into what the launcher attaches.
 class MountPreparer {
@@ -22,14 +23,16 @@ class MountPreparer {
       : options_(options), store_(store), open_source_(std::move(open_source)),
         source_key_(std::move(source_key)) {}
 
-  /// Throws NotFound for a missing source or a required secret, Unsupported for ssh.
+  /// Throws NotFound for a missing source or a required secret or SSH agent.
   void prepare(const plan::Mount& mount, RunEnvironment& environment);
 
  private:
   PreparedMount prepare_bind(const plan::Mount& mount);
   /// `initial` stands for what a new cache directory is filled with: another stage, another cache.
   PreparedMount prepare_cache(const plan::Mount& mount, const std::string& initial);
+  void create_cache(const plan::Mount& mount, const std::filesystem::path& directory);
   void prepare_secret(const plan::Mount& mount, RunEnvironment& environment);
+  void prepare_ssh(const plan::Mount& mount, RunEnvironment& environment);
 
   const Options& options_;
   store::Store& store_;

@@ -11,10 +11,12 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "runner/launch/identity.h"
 #include "runner/launch/stub_layer.h"
+#include "runner/network/network.h"
 
 namespace solve {
 
@@ -38,15 +40,18 @@ void define_run(const plan::RunStep& step, const Options& options, cache::Defini
 
 namespace {
 
-std::string hosts_file(const Options& options) {
-  std::string text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-  text += "127.0.0.1\t" + options.hostname + "\n";
-  for (const auto& [name, address] : options.extra_hosts) text += address + "\t" + name + "\n";
-  return text;
-}
-
-std::string resolver_file() {
-  return sys::find_user_file("/etc/resolv.conf", 1 << 20).value_or("");
+network::Connection connect_step(const plan::RunStep& step, const overlay::Active& active,
+                                 const Options& options) {
+  network::Request request;
+  request.mode = step.network == "host"   ? network::Mode::kHost
+                 : step.network == "none" ? network::Mode::kNone
+                                          : network::Mode::kPrivate;
+  // A step that names no network must also run where none can be made: offline, in small sandboxes.
+  request.may_fall_back = true;
+  request.id = base::sha256_hex(base::as_bytes(active.staging().path().string())).substr(0, 12);
+  request.hostname = options.hostname;
+  request.extra_hosts = options.extra_hosts;
+  return network::connect(options.network_state, request);
 }
 
 // The passwd entry gives HOME; a lookup through the merged view sees what earlier steps wrote.
@@ -62,12 +67,16 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
   });
 }
 
-launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active, RunEnvironment& env) {
+launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
+                       const network::Connection& net, RunEnvironment& env) {
   launch::Spec spec;
   spec.argv = step.argv;
   spec.env = step.env;
   spec.env.insert(spec.env.end(), step.unkeyed_env.begin(), step.unkeyed_env.end());
-  spec.env.insert(spec.env.end(), env.secret_env.begin(), env.secret_env.end());
+  for (const std::string& variable : env.secret_env) {
+    bool is_agent = variable.starts_with("SSH_AUTH_SOCK=");
+    if (!is_agent || !has_variable(spec.env, "SSH_AUTH_SOCK")) spec.env.push_back(variable);
+  }
   spec.cwd = step.cwd.empty() ? "/" : step.cwd;
   spec.identity = identity_of(step, active, env.store);
   if (!has_variable(spec.env, "HOME")) spec.env.push_back("HOME=" + spec.identity.home);
@@ -75,9 +84,12 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active, RunEn
   spec.no_new_privileges = false;  // sudo and set-id tools in recipes are normal
   spec.privileged = step.insecure;
   spec.hostname = env.options.hostname;
-  spec.network = step.network == "host" ? launch::Network::kHost : launch::Network::kNone;
-  spec.hosts = hosts_file(env.options);
-  spec.resolv_conf = resolver_file();
+  spec.network = net.mode() == network::Mode::kHost   ? launch::Network::kHost
+                 : net.mode() == network::Mode::kNone ? launch::Network::kNone
+                                                      : launch::Network::kJoin;
+  spec.network_namespace = net.namespace_fd();
+  spec.hosts = net.hosts();
+  spec.resolv_conf = net.resolv_conf();
   spec.shm_bytes = env.options.shm_bytes;
   for (PreparedMount& prepared : env.mounts) spec.mounts.push_back(std::move(prepared.mount));
   if (step.script) {
@@ -101,7 +113,8 @@ bool is_full(int directory_fd) {
 }
 
 [[noreturn]] void fail_run(const plan::RunStep& step, const sys::ExitStatus& status,
-                           const overlay::Active& active, const store::Layout& layout) {
+                           const overlay::Active& active, const store::Layout& layout,
+                           bool had_network) {
   int number = status.shell_status();
   std::string text = status.signal != 0
                          ? base::str("RUN was ended by signal ", status.signal, " (SIG",
@@ -113,8 +126,8 @@ bool is_full(int directory_fd) {
   if (is_full(active.upper().fd())) {
     error.add_fact("no space left on the file system of " + base::printable(layout.root().string()))
         .add_help("torte prune removes what nothing needs, torte df shows what needs the disk");
-  } else if (step.network == "default") {
-    error.add_help("the step had no network; if it needs one, build with --network host");
+  } else if (step.network == "default" && !had_network) {
+    error.add_help("the step had no network (see the warning); --network host uses the machine's");
   }
   throw error;
 }
@@ -132,7 +145,9 @@ void forward_output(int pipe_end, const std::function<void(std::string_view)>& o
 }  // namespace
 
 void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironment environment) {
-  launch::Spec spec = make_spec(step, active, environment);
+  network::Connection net = connect_step(step, active, environment.options);
+  if (!net.warning().empty()) environment.warn(net.warning());
+  launch::Spec spec = make_spec(step, active, net, environment);
   sys::UniqueFd stubs = launch::open_stub_layer(environment.store.layout().stubs());
   spec.root.stubs = stubs.get();
   spec.root.init_layer = active.init().fd();
@@ -148,6 +163,7 @@ void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironm
   spec.stderr_fd = pipe.write_end.get();
   launch::Container container = launch::launch(std::move(spec));
   pipe.write_end.reset();
+  net.release_namespace();
 
   pollfd wait[2] = {{pipe.read_end.get(), POLLIN, 0}, {container.pidfd(), POLLIN, 0}};
   ::fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK);
@@ -162,7 +178,7 @@ void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironm
   }
   sys::ExitStatus status = container.wait();
   forward_output(pipe.read_end.get(), environment.output);
-  if (status.shell_status() != 0) fail_run(step, status, active, environment.store.layout());
+  if (status.shell_status() != 0) fail_run(step, status, active, environment.store.layout(), net.mode() != network::Mode::kNone);
 }
 
 }  // namespace solve

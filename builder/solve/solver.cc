@@ -4,19 +4,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <ctime>
+#include <future>
+#include <mutex>
+#include <semaphore>
+#include <thread>
 
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "builder/cache/definition.h"
 #include "builder/solve/copy_step.h"
-#include "builder/solve/layers.h"
 #include "builder/solve/owner.h"
+#include "builder/solve/results.h"
 #include "builder/solve/run_mounts.h"
 #include "builder/solve/run_step.h"
-#include "builder/solve/sources.h"
+#include "builder/solve/step_inputs.h"
 #include "builder/solve/step_log.h"
 
 namespace solve {
@@ -25,11 +30,7 @@ namespace event = base::event;
 
 namespace {
 
-/// A stage as far as it is built.
-struct StageState {
-  std::string key;               // stands for everything so far in cache keys
-  std::vector<LayerPtr> layers;  // bottom first, base image included
-};
+constexpr int kMostJobs = 256;
 
 std::string timestamp(int64_t seconds) {
   time_t time = seconds;
@@ -40,16 +41,29 @@ std::string timestamp(int64_t seconds) {
   return text;
 }
 
+// A step that could not be done because another one failed: only that one's failure is told.
+base::Error stage_failed(const plan::Stage& stage) {
+  return base::Error(base::Code::kCancelled, "stage " + stage.label() + " was not built", "cancelled");
+}
+
 class Solver {
  public:
   Solver(const plan::Plan& plan, const Options& options, store::Store& store,
          base::EventSink& events)
       : plan_(plan), options_(options), store_(store), events_(events), lease_(store.lease()),
-        sources_(plan, options, store), unpublished_(store), stages_(plan.stages.size()) {}
+        asked_to_stop_(options.stop, [this] { stop_.request_stop(); }),
+        results_(store, events, stop_.get_token()), sources_(plan, options, store),
+        inputs_(plan, options, store, sources_, [this](size_t stage) -> const StageState& {
+          return built(stage);
+        }),
+        slots_(std::clamp(options.jobs > 0 ? options.jobs : default_jobs(), 1, kMostJobs)),
+        stages_(plan.stages.size()) {
+    options_.stop = stop_.get_token();
+  }
 
   Result run() {
     try {
-      for (size_t stage : plan_.order) build_stage(plan_.stages[stage]);
+      build_stages();
       publish_image();
     } catch (...) {
       keep_what_is_done();
@@ -60,22 +74,72 @@ class Solver {
   }
 
  private:
+  struct Building {
+    StageState state;
+    std::promise<void> promise;
+    std::shared_future<void> done{promise.get_future()};
+  };
+
+  // Steps mostly wait for a network, a disk or one core: more of them than cores pay.
+  static int default_jobs() {
+    return std::max(8, 4 * static_cast<int>(std::thread::hardware_concurrency()));
+  }
+
+  // Every stage has a thread that does one step after another and waits where it needs another stage.
+  void build_stages() {
+    if (plan_.order.size() == 1) return build_stage(plan_.stages[plan_.order[0]]);
+    {
+      // Started in the order of need: should the machine refuse a thread, none waits for what never starts.
+      std::vector<std::jthread> threads;
+      threads.reserve(plan_.order.size());
+      try {
+        for (size_t stage : plan_.order)
+          threads.emplace_back([this, stage] { try_stage(plan_.stages[stage]); });
+      } catch (const std::system_error&) {
+        stop_.request_stop();
+        throw;
+      }
+    }
+    if (failure_) std::rethrow_exception(failure_);
+    if (stop_.stop_requested()) throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
+  }
+
+  void try_stage(const plan::Stage& stage) {
+    Building& building = stages_[stage.index];
+    try {
+      build_stage(stage);
+      building.promise.set_value();
+    } catch (...) {
+      {
+        // What was cancelled after the first failure is told with it, and not instead of it.
+        std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+      }
+      stop_.request_stop();
+      building.promise.set_exception(std::make_exception_ptr(stage_failed(stage)));
+    }
+  }
+
+  const StageState& built(size_t stage) {
+    stages_[stage].done.get();
+    return stages_[stage].state;
+  }
+
   void build_stage(const plan::Stage& stage) {
-    StageState& state = stages_[stage.index];
+    StageState& state = stages_[stage.index].state;
     begin_stage(stage, state);
     for (const plan::Step& step : stage.steps) {
-      if (options_.stop.stop_requested())
+      if (stop_.stop_requested())
         throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
       build_step(stage, step, state);
-      unpublished_.publish_if_due();
+      results_.publish_if_due();
     }
   }
 
   void begin_stage(const plan::Stage& stage, StageState& state) {
-    events_.emit(event::StepStart{stage.from_step});
     cache::Definition definition("base");
     if (const auto* from = std::get_if<plan::FromStage>(&stage.base)) {
-      state = stages_[from->stage];
+      state = built(from->stage);
     } else if (const auto* image = std::get_if<plan::FromImage>(&stage.base)) {
       const plan::BaseImage& base = plan_.images[image->image];
       for (const oci::DiffId& id : base.layers) state.layers.push_back(LayerHandle::remembered(id));
@@ -85,16 +149,24 @@ class Solver {
       definition.add("image", "scratch");
       state.key = definition.key();
     }
+    events_.emit(event::StepStart{stage.from_step});
     events_.emit(event::StepEnd{stage.from_step, event::StepResult::kCached, 0, ""});
+    count(true);
+  }
+
+  void count(bool cached) {
+    std::lock_guard lock(mutex_);
     ++result_.steps;
-    ++result_.cached;
+    if (cached) ++result_.cached;
   }
 
   void build_step(const plan::Stage& stage, const plan::Step& step, StageState& state) {
     events_.emit(event::StepStart{step.number});
-    ++result_.steps;
     try {
-      find_or_make(stage, step, state);
+      bool cached = find_or_make(stage, step, state);
+      count(cached);
+      events_.emit(event::StepEnd{step.number, cached ? event::StepResult::kCached : event::StepResult::kDone,
+                                  0, ""});
     } catch (base::Error& e) {
       bool cancelled = e.code() == base::Code::kCancelled;
       events_.emit(event::StepEnd{step.number,
@@ -113,29 +185,32 @@ class Solver {
     e.set_place(std::move(place));
   }
 
-  void find_or_make(const plan::Stage& stage, const plan::Step& step, StageState& state) {
-    cache::Definition definition(step_kind(step));
-    bool independent = is_link(step);
-    if (!independent) definition.add("parent", state.key);
-    definition.add("platform", stage.platform.str());
-    std::visit([&](const auto& action) { define(action, state, definition); }, step.action);
-    cache::CacheKey key = definition.key();
-    std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
-    bool forced = options_.no_cache || options_.no_cache_stages.contains(stage.name);
-    std::optional<store::CacheRecord> record;
-    if (!forced) record = store_.find_cache(key);
-    if (record) {
-      state.layers.push_back(LayerHandle::remembered(
-          *record->result, std::chrono::system_clock::to_time_t(record->created)));
-      used_keys_.push_back(key);
-      ++result_.cached;
-      events_.emit(event::StepEnd{step.number, event::StepResult::kCached, 0, ""});
-    } else {
-      if (options_.explain) explain(step, slot, definition, forced);
-      make(stage, step, state, {.key = key, .definition = definition.text(), .slot = slot});
-      events_.emit(event::StepEnd{step.number, event::StepResult::kDone, 0, ""});
-    }
-    if (!independent) {
+  // Adds the step's layer to the stage; true when it was there already.
+  bool find_or_make(const plan::Stage& stage, const plan::Step& step, StageState& state) {
+    const cache::Definition definition = inputs_.define(stage, step, state);
+    const cache::CacheKey key = definition.key();
+    const std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
+    const bool forced = options_.no_cache || options_.no_cache_stages.contains(stage.name);
+    std::optional<store::CacheRecord> before;
+    Results::Request request{.step = step.number, .key = key, .forced = forced};
+    request.recall = [&]() -> std::optional<store::CacheRecord> {
+      before = store_.nearest_cache(slot);
+      if (!before || !inputs_.same_content(step, definition, state.layers, *before)) return std::nullopt;
+      std::optional<store::CacheRecord> same = store_.find_cache(before->key);
+      if (!same) return std::nullopt;
+      same->key = key;
+      same->definition = definition.text();
+      same->slot = slot;
+      same->extra = inputs_.content(step, state.layers);
+      return same;
+    };
+    request.make = [&] {
+      if (options_.explain) explain(step, before, definition, forced);
+      return make(step, state, {.key = key, .definition = definition.text(), .slot = slot}, before);
+    };
+    Results::Answer answer = results_.get(request);
+    state.layers.push_back(std::move(answer.layer));
+    if (!is_link(step)) {
       state.key = key;
     } else {
       // A linked layer does not read what is below it, but what is above reads both.
@@ -144,26 +219,15 @@ class Solver {
       both.add("layer", key);
       state.key = both.key();
     }
+    return answer.cached;
   }
 
-  static std::string_view step_kind(const plan::Step& step) {
-    if (std::holds_alternative<plan::RunStep>(step.action)) return "run";
-    if (std::holds_alternative<plan::WorkdirStep>(step.action)) return "workdir";
-    return std::get<plan::CopyStep>(step.action).add ? "add" : "copy";
-  }
-
-  static bool is_link(const plan::Step& step) {
-    const auto* copy = std::get_if<plan::CopyStep>(&step.action);
-    return copy != nullptr && copy->link;
-  }
-
-  void explain(const plan::Step& step, const std::string& slot, const cache::Definition& definition,
-               bool forced) {
+  void explain(const plan::Step& step, const std::optional<store::CacheRecord>& before,
+               const cache::Definition& definition, bool forced) {
     if (forced) {
       events_.emit(event::CacheMiss{step.number, "forced by --no-cache", "", "", ""});
       return;
     }
-    std::optional<store::CacheRecord> before = store_.nearest_cache(slot);
     if (!before) {
       events_.emit(event::CacheMiss{step.number, "never built here", "", "", ""});
       return;
@@ -175,80 +239,31 @@ class Solver {
                                     changes[i].old_value, changes[i].new_value});
   }
 
-  // What a FileSource names, with the text that stands for it in a key when its files do not.
-  SourceTree open_source(const plan::FileSource& from) {
-    if (const auto* stage = std::get_if<plan::FromStage>(&from))
-      return sources_.layers(stages_[stage->stage].layers,
-                             base::str("stage ", plan_.stages[stage->stage].label()));
-    if (const auto* image = std::get_if<plan::FromImage>(&from)) {
-      std::vector<LayerPtr> layers;
-      for (const oci::DiffId& id : plan_.images[image->image].layers)
-        layers.push_back(LayerHandle::remembered(id));
-      return sources_.layers(layers, "image " + plan_.images[image->image].reference);
-    }
-    if (const auto* named = std::get_if<plan::FromNamed>(&from)) return sources_.context(named->name);
-    return sources_.context("");
+  // What the step made last time, if its layer is still there.
+  std::optional<EarlierCopy> earlier_copy(const plan::Step& step, store::CacheRecord before) {
+    if (!std::holds_alternative<plan::CopyStep>(step.action) || !before.result) return std::nullopt;
+    if (!store_.find_layer(*before.result)) return std::nullopt;
+    return EarlierCopy{std::move(before.definition),
+                       overlay::open_stack(store_, {*before.result}).front()};
   }
 
-  std::optional<std::string> source_key(const plan::FileSource& from) const {
-    if (const auto* stage = std::get_if<plan::FromStage>(&from)) return stages_[stage->stage].key;
-    if (const auto* image = std::get_if<plan::FromImage>(&from))
-      return plan_.images[image->image].identity;
-    return std::nullopt;
-  }
-
-  void define(const plan::CopyStep& step, StageState&, cache::Definition& definition) {
-    definition.add("destination", step.destination);
-    definition.add("chown", step.chown);
-    definition.add("chmod", step.chmod);
-    for (const std::string& exclude : step.excludes) definition.add("exclude", exclude);
-    if (step.parents) definition.add("parents", "true");
-    if (step.link) definition.add("link", "true");
-    if (step.unpack) definition.add("unpack", *step.unpack ? "true" : "false");
-    for (const plan::InlineFile& file : step.files) definition.add("inline " + file.name, file.content);
-    if (step.sources.empty()) return;
-    if (std::optional<std::string> key = source_key(step.from)) {
-      definition.add("from", *key);
-      for (const std::string& source : step.sources) definition.add("source", source);
-      return;
-    }
-    SourceTree source = open_source(step.from);
-    selections_ = select(step, *source.files, source.shown);
-    if (step.parents)
-      for (const std::string& pattern : step.sources) definition.add("source", pattern);
-    define_files(step, *source.files, selections_, source.keep_owner, definition);
-  }
-
-  void define(const plan::RunStep& step, StageState&, cache::Definition& definition) {
-    define_run(step, options_, definition);
-    for (const plan::Mount& mount : step.mounts) {
-      if (mount.type != plan::Mount::Type::kBind) continue;
-      if (std::optional<std::string> key = source_key(mount.from))
-        definition.add("mount.from", *key);
-      else
-        define_bind(mount, open_source(mount.from), definition);
-    }
-  }
-
-  void define(const plan::WorkdirStep& step, StageState&, cache::Definition& definition) {
-    definition.add("path", step.path);
-    definition.add("user", step.user);
-  }
-
-  void make(const plan::Stage&, const plan::Step& step, StageState& state,
-            store::CacheRecord record) {
+  Results::Made make(const plan::Step& step, const StageState& state, store::CacheRecord record,
+                     std::optional<store::CacheRecord> before) {
+    slots_.acquire();
+    Slot slot(slots_);
     auto begin = std::chrono::steady_clock::now();
-    bool independent = is_link(step);
-    overlay::Stack below = independent ? overlay::Stack() : open_stack(store_, state.layers);
+    overlay::Stack below = is_link(step) ? overlay::Stack() : open_stack(store_, state.layers);
     overlay::Active active(store_, std::move(below), "build");
-    std::visit([&](const auto& action) { execute(step, action, active); }, step.action);
+    std::optional<EarlierCopy> earlier;
+    if (before) earlier = earlier_copy(step, std::move(*before));
+    std::visit([&](const auto& action) { execute(step, action, active, earlier); }, step.action);
     int64_t now = ::time(nullptr);
     record.created = std::chrono::system_clock::from_time_t(now);
     LayerPtr layer = LayerHandle::made(std::move(active).commit(), now);
     record.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
-    unpublished_.add(layer, std::move(record));
-    state.layers.push_back(std::move(layer));
+    return {std::move(layer), std::move(record),
+            [this, &step, layers = state.layers] { return inputs_.content(step, layers); }};
   }
 
   std::optional<timespec> created_mtime() const {
@@ -256,34 +271,41 @@ class Solver {
     return timespec{*options_.source_date_epoch, 0};
   }
 
-  void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active) {
-    SourceTree source;
-    std::vector<Selection> selections;
-    if (!step.sources.empty()) {
-      source = open_source(step.from);
-      selections = source_key(step.from) ? select(step, *source.files, source.shown)
-                                         : std::move(selections_);
-      selections_.clear();
-    } else {
-      source = sources_.context("");
-    }
-    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime());
+  void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
+               const std::optional<EarlierCopy>& earlier) {
+    // Several parts may have files of the same name; which of them a layer holds is not told.
+    bool reuse = earlier && step.more.empty() && !inputs_.key_of(step.from);
+    execute_copy(step, active, reuse ? &*earlier : nullptr);
+    for (const plan::CopyStep& part : step.more) execute_copy(part, active, nullptr);
   }
 
-  void execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active) {
+  void execute_copy(const plan::CopyStep& step, overlay::Active& active, const EarlierCopy* earlier) {
+    SourceTree source = step.sources.empty() ? sources_.context("") : inputs_.open(step.from);
+    std::vector<Selection> selections;
+    if (!step.sources.empty()) selections = select(step, *source.files, source.shown);
+    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime(), earlier);
+  }
+
+  void execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
+               const std::optional<EarlierCopy>&) {
     StepLog log(options_.log_directory, planned.number);
     RunEnvironment environment{options_, store_, {}, {}, [&](std::string_view bytes) {
                                  log.write(bytes);
                                  events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
+                               },
+                               [&](const std::string& text) {
+                                 if (!warned_of_network_.exchange(true))
+                                   events_.emit(event::Warning{"no-private-network", text, {}, false});
                                }};
     MountPreparer preparer(
-        options_, store_, [&](const plan::FileSource& from) { return open_source(from); },
-        [&](const plan::FileSource& from) { return source_key(from); });
+        options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
+        [&](const plan::FileSource& from) { return inputs_.key_of(from); });
     for (const plan::Mount& mount : step.mounts) preparer.prepare(mount, environment);
     execute_run(step, active, std::move(environment));
   }
 
-  void execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active) {
+  void execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
+               const std::optional<EarlierCopy>&) {
     sys::RootedPath path(step.path);
     if (!active.below().empty()) path = active.merged().resolve(path);
     overlay::Attributes attributes;
@@ -299,7 +321,7 @@ class Solver {
 
   void publish_image() {
     const plan::Stage& target = plan_.stages[plan_.target];
-    StageState& state = stages_[plan_.target];
+    StageState& state = stages_[plan_.target].state;
     oci::ImageConfig config = target.config;
     config.raw.clear();
     // The base's part stays as its configuration names it: a tree that took something from the layers
@@ -311,7 +333,7 @@ class Solver {
     std::string bytes = config.to_json();
 
     store::Batch batch = store_.batch();
-    unpublished_.move_to(batch, true);
+    std::shared_ptr<void> claims = results_.move_to(batch);
     std::unique_ptr<store::BlobWriter> blob = store_.write_blob();
     blob->write(base::as_bytes(bytes));
     store::StagedBlob staged = blob->finish();
@@ -322,9 +344,9 @@ class Solver {
                      .layers = trees});
     for (const std::string& name : options_.names) batch.set_name({name}, id);
     batch.commit();
-    store_.touch_cache(used_keys_);
+    store_.touch_cache(results_.used_keys());
     result_.image = id;
-    result_.new_bytes = unpublished_.new_bytes();
+    result_.new_bytes = results_.new_bytes();
     if (auto image = store_.find_image_by_id(id)) result_.size_bytes = image->size_bytes;
   }
 
@@ -351,7 +373,7 @@ class Solver {
   void keep_what_is_done() {
     try {
       store::Batch batch = store_.batch();
-      unpublished_.move_to(batch, true);
+      std::shared_ptr<void> claims = results_.move_to(batch);
       batch.commit();
       sources_.save_indexes();
     } catch (const base::Error& e) {
@@ -359,16 +381,33 @@ class Solver {
     }
   }
 
+  using Slots = std::counting_semaphore<kMostJobs>;
+  // Gives a place among the running steps back.
+  class Slot {
+   public:
+    explicit Slot(Slots& slots) : slots_(slots) {}
+    Slot(const Slot&) = delete;
+    ~Slot() { slots_.release(); }
+
+   private:
+    Slots& slots_;
+  };
+
   const plan::Plan& plan_;
-  const Options& options_;
+  Options options_;  // with a stop token of our own: the first failure stops the other stages
   store::Store& store_;
   base::EventSink& events_;
+  std::atomic<bool> warned_of_network_{false};
   store::Lease lease_;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> asked_to_stop_;
+  Results results_;
   Sources sources_;
-  Unpublished unpublished_;
-  std::vector<StageState> stages_;
-  std::vector<Selection> selections_;  // of the COPY that is being defined, for its execution
-  std::vector<std::string> used_keys_;
+  StepInputs inputs_;
+  Slots slots_;
+  std::vector<Building> stages_;
+  std::mutex mutex_;  // of what follows
+  std::exception_ptr failure_;
   Result result_{oci::Digest::sha256_of(""), 0, 0, 0, 0};
 };
 

@@ -21,12 +21,22 @@ namespace solve {
 /// Secret bytes by id; never written to disk, keys, history or logs.
 using Secrets = std::map<std::string, std::string>;
 
+/// A directory that files are taken from under a name.
+struct LocalTree {
+  std::filesystem::path directory;
+  std::string shown;            ///< "context \"docs\""
+  bool has_ignore_file = true;  ///< a .dockerignore at its root counts
+  bool is_temporary = false;    ///< made for this build: its digests are not worth remembering
+};
+
 struct Options {
   std::filesystem::path context;                 ///< directory; empty: an empty context
+  bool context_is_temporary = false;             ///< its digests are not worth remembering
   std::string context_name = "the build context";
   std::optional<std::string> ignore_file;        ///< its text
   std::string ignore_file_name;
-  std::map<std::string, std::filesystem::path> named_contexts;
+  std::map<std::string, LocalTree> named_contexts;  ///< named contexts and Plan::remotes
+  int jobs = 0;                                  ///< steps that run at once; 0: torte's choice
   bool no_cache = false;
   std::set<std::string> no_cache_stages;         ///< --no-cache-filter
   bool explain = false;                          ///< emit a CacheMiss for each miss
@@ -34,9 +44,11 @@ struct Options {
   std::string slot;                              ///< identity of the recipe, for finding what changed
   std::string hostname = "build";
   std::vector<std::pair<std::string, std::string>> extra_hosts;
+  std::filesystem::path network_state;           ///< where networks are remembered (run root)
   uint64_t shm_bytes = 64 << 20;
   std::string cache_mount_namespace;
   Secrets secrets;
+  std::map<std::string, std::filesystem::path> ssh_agents;  ///< sockets by id, for type=ssh
   std::optional<int64_t> source_date_epoch;      ///< seconds
   std::filesystem::path log_directory;           ///< full output of every step; empty: not kept
   std::stop_token stop;

@@ -13,6 +13,8 @@ struct Sources::Context {
   std::unique_ptr<dockerfile::IgnoreMatcher> ignore;
   std::unique_ptr<context::FileTree> files;
   std::string shown;
+  std::mutex use;
+  bool is_temporary = false;
 };
 
 namespace {
@@ -33,37 +35,43 @@ Sources::Sources(const plan::Plan&, const Options& options, store::Store& store)
 Sources::~Sources() = default;
 
 Sources::Context& Sources::open_context(const std::string& name) {
-  std::unique_ptr<Context>& slot = contexts_[name];
-  if (slot) return *slot;
-  slot = std::make_unique<Context>();
-  std::filesystem::path directory =
-      name.empty() ? options_.context : options_.named_contexts.at(name);
-  slot->shown = name.empty() ? options_.context_name : base::str("context \"", name, "\"");
+  if (auto found = contexts_.find(name); found != contexts_.end()) return *found->second;
+  auto made = std::make_unique<Context>();
+  LocalTree tree{options_.context, options_.context_name, true, options_.context_is_temporary};
+  if (!name.empty()) tree = options_.named_contexts.at(name);
+  std::filesystem::path directory = tree.directory;
+  made->shown = tree.shown;
+  made->is_temporary = tree.is_temporary;
   if (directory.empty()) {
     directory = store_.layout().empty_directory();
-    slot->shown = "the empty build context";
+    made->shown = "the empty build context";
   }
   std::string identity = std::filesystem::canonical(directory).string();
-  slot->index_name = "context-" + base::sha256_hex(base::as_bytes(identity)).substr(0, 32);
-  slot->index =
-      std::make_unique<context::DigestIndex>(store_.find_index(slot->index_name).value_or(""));
+  made->index_name = "context-" + base::sha256_hex(base::as_bytes(identity)).substr(0, 32);
+  made->index =
+      std::make_unique<context::DigestIndex>(store_.find_index(made->index_name).value_or(""));
   std::optional<std::string> ignore_text = options_.ignore_file;
   std::string ignore_name = options_.ignore_file_name;
   if (!name.empty()) {
     ignore_name = (directory / ".dockerignore").string();
-    ignore_text = sys::find_user_file(ignore_name, kMostIgnoreBytes);
+    ignore_text.reset();
+    if (tree.has_ignore_file) ignore_text = sys::find_user_file(ignore_name, kMostIgnoreBytes);
   }
   if (ignore_text)
-    slot->ignore = std::make_unique<dockerfile::IgnoreMatcher>(
+    made->ignore = std::make_unique<dockerfile::IgnoreMatcher>(
         dockerfile::read_ignore_file(*ignore_text, ignore_name));
-  slot->files = std::make_unique<context::FileTree>(sys::Root::open(directory), slot->ignore.get(),
-                                                    slot->index.get());
-  return *slot;
+  made->files = std::make_unique<context::FileTree>(sys::Root::open(directory), made->ignore.get(),
+                                                    made->index.get());
+  return *(contexts_[name] = std::move(made));
 }
 
 SourceTree Sources::context(const std::string& name) {
-  Context& context = open_context(name);
-  return {context.files.get(), false, context.shown, nullptr};
+  Context* context = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    context = &open_context(name);
+  }
+  return {context->files.get(), false, context->shown, nullptr, std::unique_lock(context->use)};
 }
 
 SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string shown) {
@@ -71,13 +79,13 @@ SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string show
       ViewTree{overlay::View(store_, open_stack(store_, layers)), nullptr});
   tree->files =
       std::make_unique<context::FileTree>(tree->view.root().duplicate(), nullptr, nullptr);
-  SourceTree source{tree->files.get(), true, std::move(shown), tree};
-  return source;
+  return {tree->files.get(), true, std::move(shown), tree, {}};
 }
 
 void Sources::save_indexes() {
+  std::lock_guard lock(mutex_);
   for (auto& [name, context] : contexts_)
-    if (context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
+    if (!context->is_temporary && context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
 }
 
 }  // namespace solve

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -14,15 +15,18 @@
 
 namespace solve {
 
-/// A tree that files are taken from, and how it stands in cache keys and messages.
+/// A tree that files are taken from, and how it stands in messages. Whoever holds it is alone with
+/// the files: stages that are built at the same time share the contexts.
 struct SourceTree {
   context::FileTree* files = nullptr;
   bool keep_owner = false;   ///< files of a stage or image keep their owners
   std::string shown;         ///< "stage \"build\"", "the build context"
   std::shared_ptr<void> keep;
+  std::unique_lock<std::mutex> alone;
 };
 
 /// Opens what COPY --from and mounts name: the context once a build, stages and images as views.
+/// Thread-safe; a thread must not ask for a context while it holds one.
 class Sources {
  public:
   Sources(const plan::Plan& plan, const Options& options, store::Store& store);
@@ -42,6 +46,7 @@ class Sources {
 
   const Options& options_;
   store::Store& store_;
+  std::mutex mutex_;  // of contexts_
   std::map<std::string, std::unique_ptr<Context>> contexts_;
 };
 

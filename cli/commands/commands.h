@@ -15,6 +15,14 @@ const Command& container_monitor_command();
 const Command& ps_command();
 /// start, stop, restart, kill, pause, unpause, wait, rename, rm, container prune.
 const std::vector<const Command*>& container_life_commands();
+const Command& exec_command();
+const Command& container_inspect_command();
+/// cp, export, commit.
+const std::vector<const Command*>& container_file_commands();
+/// top, stats, port, update.
+const std::vector<const Command*>& container_state_commands();
+/// volume create, ls, inspect, rm, prune.
+const std::vector<const Command*>& volume_commands();
 /// logs, attach.
 const std::vector<const Command*>& container_output_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
@@ -32,6 +40,8 @@ const Command& load_command();
 const Command& mount_command();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
+const Command& pull_command();
+const Command& push_command();
 const Command& rmi_command();
 const Command& save_command();
 const Command& system_check_command();

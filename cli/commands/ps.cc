@@ -48,8 +48,8 @@ Json record_json(const Record& record, container::Containers& containers, const 
               {"pid", record.state.pid},
               {"health", container::name_of(record.state.health)},
               {"restarts", record.state.restarts},
-              {"ports", base::join(config.ports, ", ")},
-              {"networks", config.network},
+              {"ports", base::join(record.state.ports, ", ")},
+              {"networks", config.network_mode},
               {"names", config.name},
               {"labels", base::join(labels, ",")},
               {"mounts", base::join(mounts, ",")}};

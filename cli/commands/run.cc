@@ -8,7 +8,8 @@
 #include "cli/context.h"
 #include "cli/error_view.h"
 #include "cli/new_container.h"
-#include "cli/open_store.h"
+#include "cli/container_list.h"
+#include "cli/network_options.h"
 #include "runner/container/life.h"
 #include "runner/container/monitor.h"
 
@@ -30,6 +31,7 @@ int run_here(Context& context, container::Containers& containers, NewContainer m
   options.stdout_fd = context.out_fd;
   options.stderr_fd = context.err_fd;
   options.signals = &signals;
+  options.started = [&](const std::string& warning) { warn_of_network(context, warning); };
   return container::monitor(containers, std::move(made.claim), std::move(options));
 }
 
@@ -38,6 +40,7 @@ int run_beside(Context& context, NewContainer made, const Arguments& arguments,
   const container::Config& config = made.config;
   container::Started started =
       container::start_monitor(monitor_command(context), std::move(made.claim), true);
+  warn_of_network(context, started.warning);
   AttachOptions options;
   options.input = config.interactive;
   options.tty = config.tty;
@@ -49,18 +52,21 @@ int run_beside(Context& context, NewContainer made, const Arguments& arguments,
 }
 
 int run_run(Context& context, const Arguments& arguments) {
-  launch::ForwardedSignals signals;
   if (arguments.has("detach-keys")) parse_detach_keys(arguments.get("detach-keys"));
-  auto store = open_store(context);
+  OpenContainers open = open_containers(context);
+  container::Containers& containers = open.containers;
   // Before the image is looked up: a prune in between could take the layers.
-  store::Lease lease = store->lease();
-  container::Containers containers(store->layout(), store.get());
+  store::Lease lease = open.store->lease();
   NewContainer made = make_container(context, arguments, containers, arguments.is_on("rm"));
+  // Not while an image is fetched, which has a way of its own to be interrupted.
+  launch::ForwardedSignals signals;
   try {
     if (arguments.is_on("detach")) {
       const std::string id = made.config.id;
-      container::start_monitor(monitor_command(context), std::move(made.claim), false)
-          .monitor.release();
+      container::Started started =
+          container::start_monitor(monitor_command(context), std::move(made.claim), false);
+      started.monitor.release();
+      warn_of_network(context, started.warning);
       context.out(id + "\n");
       return 0;
     }
@@ -76,17 +82,15 @@ int run_run(Context& context, const Arguments& arguments) {
 }
 
 int run_create(Context& context, const Arguments& arguments) {
-  auto store = open_store(context);
-  store::Lease lease = store->lease();
-  container::Containers containers(store->layout(), store.get());
-  context.out(make_container(context, arguments, containers, arguments.is_on("rm")).config.id + "\n");
+  OpenContainers open = open_containers(context);
+  store::Lease lease = open.store->lease();
+  context.out(make_container(context, arguments, open.containers, arguments.is_on("rm")).config.id + "\n");
   return 0;
 }
 
 int run_monitor_command(Context& context, const Arguments& arguments) {
-  auto store = open_store(context);
-  container::Containers containers(store->layout(), store.get());
-  return container::run_monitor(containers, arguments.words());
+  OpenContainers open = open_containers(context);
+  return container::run_monitor(open.containers, arguments.words());
 }
 
 }  // namespace

@@ -9,11 +9,14 @@ const CommandTable& command_table() {
         &build_command(),
         &run_command(),
         &create_command(),
+        &exec_command(),
         &ps_command(),
         &images_command(),
         &tag_command(),
         &untag_command(),
         &rmi_command(),
+        &pull_command(),
+        &push_command(),
         &load_command(),
         &save_command(),
         &import_command(),
@@ -31,8 +34,10 @@ const CommandTable& command_table() {
         &version_command(),
     };
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
-    for (const auto* commands : {&container_life_commands(), &container_output_commands()})
+    for (const auto* commands : {&container_life_commands(), &container_output_commands(), &container_file_commands(),
+                                  &container_state_commands(), &volume_commands()})
       table.insert(table.end(), commands->begin(), commands->end());
+    table.push_back(&container_inspect_command());
     table.push_back(&container_monitor_command());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;

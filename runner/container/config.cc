@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "runner/container/network_json.h"
 #include "store/oci/json_fields.h"
 #include "store/oci/strict_json.h"
 #include "store/oci/timestamp.h"
@@ -254,8 +255,8 @@ std::string Config::to_json() const {
               {"annotations", annotations},
               {"readOnly", read_only},
               {"shmBytes", shm_bytes},
-              {"network", network},
-              {"hostsExtra", hosts_extra},
+              {"networkMode", network_mode},
+              {"network", request_json(network)},
               {"noHosts", no_hosts},
               {"ports", ports},
               {"pid", pid_mode},
@@ -304,8 +305,10 @@ Config Config::parse(std::string_view json) {
   config.annotations = fields.text_map("annotations");
   config.read_only = fields.flag("readOnly");
   config.shm_bytes = number(fields, "shmBytes");
-  config.network = fields.text("network");
-  config.hosts_extra = fields.text("hostsExtra");
+  config.network_mode = fields.text("networkMode");
+  const nlohmann::json* network = fields.find("network");
+  if (network == nullptr) fields.fail("network", "is missing");
+  config.network = read_request(*network);
   config.no_hosts = fields.flag("noHosts");
   config.ports = fields.texts("ports");
   config.pid_mode = fields.text("pid");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runner/launch/launch.h"
+#include "runner/network/network.h"
 #include "store/oci/image_config.h"
 
 namespace container {
@@ -88,8 +89,8 @@ struct Config {
   bool read_only = false;
   uint64_t shm_bytes = 64 << 20;
 
-  std::string network = "none";  ///< none, host, ns:PATH, container:ID
-  std::string hosts_extra;       ///< further lines of /etc/hosts
+  std::string network_mode = "default";  ///< as it was asked for; "container:ID" is resolved at start
+  network::Request network;
   bool no_hosts = false;
   std::vector<std::string> ports;    ///< "80/tcp": those the image and --expose name
   std::string pid_mode, ipc_mode, uts_mode;  ///< empty: private; "host", "container:ID"

@@ -70,11 +70,13 @@ struct Claim {
 class Containers {
  public:
   /// `store` is only needed by those who make and remove; it must outlive this.
-  explicit Containers(const store::Layout& layout, store::Store* store = nullptr)
-      : layout_(layout), store_(store) {}
+  /// `networks` is where networks are remembered (network::connect).
+  Containers(const store::Layout& layout, store::Store* store, std::filesystem::path networks)
+      : layout_(layout), store_(store), networks_(std::move(networks)) {}
 
   const store::Layout& layout() const { return layout_; }
   store::Store& store() const { return *store_; }
+  const std::filesystem::path& networks() const { return networks_; }
   Home home(std::string_view id) const { return {layout_, id}; }
 
   /// What the caller adds when the id is known and the name is taken, before the record is written.
@@ -120,6 +122,7 @@ class Containers {
 
   store::Layout layout_;
   store::Store* store_;
+  std::filesystem::path networks_;
 };
 
 /// Letters, digits, _ . -, beginning with a letter or digit.

@@ -21,6 +21,7 @@ namespace container {
 namespace {
 
 constexpr std::chrono::seconds kStopTimeout{10};
+constexpr std::string_view kStarted = "started:";
 constexpr uint64_t kMostReport = 1 << 20;
 
 /// An error on its way from the monitor to the command that started it.
@@ -82,10 +83,11 @@ Started start_monitor(const std::vector<std::string>& command, Claim claim, bool
   { const Claim passed_on = std::move(claim); }
   sys::FdSource source(report.read_end.get(), "report of the monitor");
   const std::string text = base::read_all(source, kMostReport);
-  if (text != "ok") {
+  if (!text.starts_with(kStarted)) {
     started.monitor.wait();
     throw_reported(text);
   }
+  started.warning = text.substr(kStarted.size());
   if (attach) started.owner.emplace(std::move(ours));
   return started;
 }
@@ -107,7 +109,7 @@ int run_monitor(Containers& containers, const std::vector<std::string>& words) {
     sys::write_all(report.get(), base::as_bytes(text), "report");
     report.reset();
   };
-  options.started = [&] { tell("ok"); };
+  options.started = [&](const std::string& warning) { tell(base::str(kStarted, warning)); };
   try {
     return monitor(containers, std::move(claim), std::move(options));
   } catch (const base::Error& e) {

@@ -14,6 +14,7 @@ namespace container {
 /// A monitor process that was started, and what connects us to it.
 struct Started {
   sys::Process monitor;           ///< release() it, or wait: it ends with the container
+  std::string warning;            ///< what was not possible, for the user; or empty
   std::optional<Control> owner;   ///< attached from the first moment, where that was asked
 };
 

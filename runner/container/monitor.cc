@@ -54,7 +54,7 @@ class Monitor {
       fail_to_start(e);
       throw;
     }
-    options_.started();
+    options_.started(network_ ? network_->warning() : "");
     if (!options_.pass_through) shrink();
     for (;;) {
       while (container_) turn();
@@ -92,6 +92,8 @@ class Monitor {
     }
     spec.own_cgroup = !options_.pass_through && launch::can_have_cgroup();
     container_.emplace(launch::launch(std::move(spec)));
+    network_ = std::move(prepared.network);
+    network_->release_namespace();  // it ends with the container
     output_[0] = std::move(out.read_end);
     output_[1] = std::move(err.read_end);
     input_ = std::move(in.write_end);
@@ -124,6 +126,11 @@ class Monitor {
     state.started = now();
     state.restarts = state_.restarts;
     state.cgroups = container_->cgroups();
+    state.interface = network_->interface();
+    state.address = network_->address();
+    state.gateway = network_->gateway();
+    state.mac = network_->mac();
+    for (const network::Port& port : network_->ports()) state.ports.push_back(network::str(port));
     state_ = std::move(state);
     health_.reset();
     if (config_.healthcheck) {
@@ -392,6 +399,7 @@ class Monitor {
     state_.memory_killed = container_->memory_kills() > 0;
     const sys::ExitStatus status = container_->wait();
     container_.reset();
+    network_.reset();
     for (sys::UniqueFd* fd : {&output_[0], &output_[1], &input_}) fd->reset();
     pending_input_.clear();
     input_ended_ = false;
@@ -400,6 +408,8 @@ class Monitor {
     state_.status = Status::kExited;
     state_.pid = 0;
     state_.cgroups.clear();
+    state_.ports.clear();
+    state_.interface = state_.address = state_.gateway = state_.mac = "";
     state_.finished = now();
     if (timed_out_) state_.error = base::str("ended after --timeout ", config_.timeout_seconds);
     if (!config_.pid_file.empty()) ::unlink(config_.pid_file.c_str());
@@ -460,6 +470,7 @@ class Monitor {
   State state_;
   Clients clients_;
   std::optional<LogWriter> log_;
+  std::optional<network::Connection> network_;
   std::optional<launch::Container> container_;
   std::optional<HealthChecks> health_;
   sys::UniqueFd output_[2];

@@ -17,8 +17,9 @@ struct MonitorOptions {
   int stderr_fd = 2;
   /// One end of a pair of packet sockets, attached from the first moment.
   sys::UniqueFd owner;
-  /// Told once, when the program runs for the first time.
-  std::function<void()> started = [] {};
+  /// Told once, when the program runs for the first time; with a line about what was not possible,
+  /// or "".
+  std::function<void(const std::string& warning)> started = [](const std::string&) {};
   /// In the foreground signals are the program's; else TERM stops the container as `torte stop` does.
   bool foreground = false;
   const launch::ForwardedSignals* signals = nullptr;

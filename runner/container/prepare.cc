@@ -21,7 +21,6 @@ namespace {
 
 constexpr const char* kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr uint64_t kMostResolverBytes = 1 << 20;
 
 sys::UniqueFd open_directory(const std::filesystem::path& path) {
   sys::UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -143,42 +142,51 @@ class Preparation {
 
   void network() {
     launch::Spec& spec = out_.spec;
-    const std::string& mode = config_.network;
-    if (mode == "host") {
-      spec.network = launch::Network::kHost;
-    } else if (mode.starts_with("ns:")) {
-      join_network(sys::UniqueFd(::open(mode.c_str() + 3, O_RDONLY | O_CLOEXEC)), mode);
-    } else if (mode.starts_with("container:")) {
-      join_network(name_space_of(mode.substr(10), "net"), mode);
-    } else {
-      spec.network = launch::Network::kNone;
+    network::Request request = config_.network;
+    request.id = config_.id;
+    request.hostname = config_.hostname;
+    constexpr std::string_view kContainer = "container:";
+    if (config_.network_mode.starts_with(kContainer)) {
+      request.mode = network::Mode::kJoin;
+      request.path = network_of(config_.network_mode.substr(kContainer.size()));
     }
-    std::string hosts = base::str(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t",
-        config_.hostname, "\n", config_.hosts_extra);
-    if (!config_.no_hosts) spec.hosts = std::move(hosts);
-    spec.resolv_conf = sys::find_user_file("/etc/resolv.conf", kMostResolverBytes).value_or("");
+    out_.network.emplace(network::connect(containers_.networks(), request));
+    const network::Connection& net = *out_.network;
+    spec.network = net.mode() == network::Mode::kHost   ? launch::Network::kHost
+                   : net.mode() == network::Mode::kNone ? launch::Network::kNone
+                                                        : launch::Network::kJoin;
+    spec.network_namespace = net.namespace_fd();
+    spec.resolv_conf = net.resolv_conf();
     spec.hostname_file = config_.hostname + "\n";
+    if (!config_.no_hosts) hosts(net);
     spec.host_pid = config_.pid_mode == "host";
     spec.host_ipc = config_.ipc_mode == "host";
     spec.host_uts = config_.uts_mode == "host";
   }
 
-  void join_network(sys::UniqueFd fd, const std::string& mode) {
-    if (!fd) base::throw_errno("open network namespace " + base::printable(mode));
-    out_.spec.network = launch::Network::kJoin;
-    out_.spec.network_namespace = borrow(std::move(fd));
+  /// On a network of containers the file changes when they come and go, so it is bound.
+  void hosts(const network::Connection& net) {
+    if (net.hosts_file().empty()) {
+      out_.spec.hosts = net.hosts();
+      return;
+    }
+    launch::Mount mount;
+    mount.target = sys::RootedPath("/etc/hosts");
+    mount.source = sys::UniqueFd(::open(net.hosts_file().c_str(), O_PATH | O_CLOEXEC));
+    if (!mount.source) base::throw_errno("open " + net.hosts_file().string());
+    mount.read_only = true;
+    mount.executable = false;
+    out_.spec.mounts.push_back(std::move(mount));
   }
 
-  sys::UniqueFd name_space_of(const std::string& other, const char* kind) {
+  std::filesystem::path network_of(const std::string& other) {
     const State state = containers_.read_state(containers_.get(other));
-    const auto process = open_main_process(state);
-    if (!process)
+    if (!open_main_process(state))
       throw base::Error(base::Code::kUnavailable,
-                        "container " + base::printable(other) + " is not running, so its network "
-                        "cannot be joined", "container-not-running");
-    return sys::UniqueFd(
-        ::open(base::str("/proc/", state.pid, "/ns/", kind).c_str(), O_RDONLY | O_CLOEXEC));
+                        "container " + base::printable(other) +
+                            " is not running, so its network cannot be joined",
+                        "container-not-running");
+    return base::str("/proc/", state.pid, "/ns/net");
   }
 
   void rights() {

@@ -16,6 +16,8 @@ struct Prepared {
   launch::Spec spec;
   std::vector<sys::UniqueFd> borrowed;
   overlay::Stack layers;
+  /// To be kept as long as the container runs.
+  std::optional<network::Connection> network;
 };
 
 /// Opens everything a container needs to start: its layers, volumes and sources, its user, a new work

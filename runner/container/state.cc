@@ -56,7 +56,12 @@ std::string State::to_json() const {
               {"stoppedByUser", stopped_by_user},
               {"health", name_of(health)},
               {"failingStreak", failing_streak},
-              {"cgroups", cgroups}};
+              {"cgroups", cgroups},
+              {"interface", interface},
+              {"address", address},
+              {"gateway", gateway},
+              {"mac", mac},
+              {"ports", ports}};
   if (!probes.empty()) {
     Json list = Json::array();
     for (const Probe& probe : probes)
@@ -88,6 +93,11 @@ State State::parse(std::string_view json) {
   state.health = read_enum<Health>(fields, "health", kHealths);
   state.failing_streak = number(fields, "failingStreak");
   state.cgroups = fields.texts("cgroups");
+  state.interface = fields.text("interface");
+  state.address = fields.text("address");
+  state.gateway = fields.text("gateway");
+  state.mac = fields.text("mac");
+  state.ports = fields.texts("ports");
   if (const nlohmann::json* probes = fields.array("probes"))
     for (const nlohmann::json& item : *probes) {
       Fields probe(item, "probe");

@@ -50,6 +50,8 @@ struct State {
   uint64_t failing_streak = 0;
   std::vector<Probe> probes;  ///< the last five
   std::vector<std::string> cgroups;
+  std::string interface, address, gateway, mac;  ///< of its network; empty without one
+  std::vector<std::string> ports;                ///< "0.0.0.0:8080->80/tcp": those that are published
 
   bool is_live() const {
     return status == Status::kRunning || status == Status::kPaused || status == Status::kRestarting;

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/nsfs.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -107,12 +109,20 @@ class Composer {
         device_mounts_.push_back(inherit_one(held_.hold(
             sys::clone_mount(AT_FDCWD, base::str("/dev/", device.name).c_str(), false))));
     }
-    // Without a network namespace of its own the owner of the host's must mount sysfs; we may not
-    // be.
-    if (spec_.network != Network::kNone && !real_devices_)
+    // Only the owner of the network namespace may mount sysfs, which shows it.
+    if (!real_devices_ && !owns_network())
       host_sys_ = inherit_one(held_.hold(sys::clone_mount(AT_FDCWD, "/sys", true)));
     if (cgroup_.pid_max_file >= 0) pid_max_file_ = plan_.inherit(cgroup_.pid_max_file);
     if (spec_.network == Network::kJoin) network_ = inherit_one(spec_.network_namespace);
+  }
+
+  /// Whether the container's network namespace belongs to our user namespace.
+  bool owns_network() const {
+    if (spec_.network != Network::kJoin) return spec_.network == Network::kNone;
+    sys::UniqueFd owner(::ioctl(spec_.network_namespace, NS_GET_USERNS));
+    struct stat theirs, ours;
+    return owner && ::fstat(owner.get(), &theirs) == 0 && ::stat("/proc/self/ns/user", &ours) == 0 &&
+           theirs.st_ino == ours.st_ino;
   }
 
   /// The program's own streams will be 0, 1 and 2, so what the plan names must not be.

@@ -24,7 +24,7 @@ TEST(MountRecord, ComesBackWhateverThePath) {
 
 TEST(MountRecord, IsRefusedWhenTorn) {
   const std::string text =
-      cli::MountRecord{.boot = "b", .name_space = 1, .mount = 2, .device = "0:1", .image = "i", .point = "/m"}
+      cli::MountRecord{.boot = "b", .pid_namespace = 5, .name_space = 1, .mount = 2, .device = "0:1", .image = "i", .point = "/m"}
           .format();
   EXPECT_TRUE(cli::MountRecord::parse(text));
   for (size_t size = 0; size + 1 < text.size(); ++size)

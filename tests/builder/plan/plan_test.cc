@@ -162,4 +162,62 @@ TEST_F(PlanTest, HostNetworkNeedsToBeAllowed) {
   EXPECT_EQ(run_of(make("FROM base\nRUN --network=host x\n")).network, "host");
 }
 
+TEST_F(PlanTest, C79UrlsAndRepositoriesOfOneAddBecomePartsOfItsStep) {
+  plan::Plan made = make(
+      "FROM base\n"
+      "ADD a.tgz b https://h/dir/x.tar git@h:p.git#v1 c /to/\n"
+      "ADD https://h/dir/x.tar /again\n");
+  const CopyStep& add = copy_of(made);
+  EXPECT_EQ(add.sources, (std::vector<std::string>{"a.tgz", "b"}));
+  ASSERT_EQ(add.more.size(), 3u);
+  EXPECT_EQ(std::get<plan::FromNamed>(add.more[0].from).name, made.remotes[0].name);
+  EXPECT_EQ(add.more[0].unpack, false);
+  EXPECT_EQ(add.more[1].sources, (std::vector<std::string>{"/"}));
+  EXPECT_EQ(add.more[2].sources, (std::vector<std::string>{"c"}));
+  ASSERT_EQ(made.remotes.size(), 2u);  // the same URL once
+  EXPECT_EQ(made.remotes[1].address, "git@h:p.git#v1");
+  EXPECT_EQ(made.remotes[1].kind, plan::Remote::Kind::kGit);
+}
+
+TEST_F(PlanTest, C71ChecksumsAreForRemoteSources) {
+  std::string sum = "sha256:" + std::string(64, '0');
+  EXPECT_EQ(error_of("FROM base\nADD --checksum=" + sum + " file /x\n"), "checksum-not-remote");
+  EXPECT_EQ(error_of("FROM base\nADD --checksum=abcdef1 https://h/f /x\n"), "invalid-checksum");
+  EXPECT_EQ(error_of("FROM base\nADD https://h/ /x/\n"), "url-without-name");
+  EXPECT_EQ(make("FROM base\nARG S=" + sum + "\nADD --checksum=$S https://h/f /x\n").remotes[0].checksum, sum);
+}
+
+TEST_F(PlanTest, S9ContextsStandForImagesAndWholeStages) {
+  options.contexts = {{"alpine", "docker-image://other:2"}, {"Files", "./dir"}, {"build", "oci-layout://d"},
+                      {"app::linux/arm64", "docker-image://arm"}};
+  plan::Plan made = make(
+      "FROM docker.io/library/alpine:latest AS one\n"
+      "FROM nowhere AS build\nRUN false\n"
+      "FROM files AS root\n"
+      "FROM --platform=linux/arm64 app AS arm\n"
+      "FROM app\n"
+      "COPY --from=one / /1\nCOPY --from=build / /2\nCOPY --from=root / /3\nCOPY --from=arm / /4\n");
+  EXPECT_EQ(images.asked, (std::vector<std::string>{"docker.io/library/app:latest", "docker.io/library/other:2",
+                                                    "oci-layout://d", "docker.io/library/arm:latest"}));
+  EXPECT_TRUE(made.stages[1].steps.empty());
+  ASSERT_EQ(made.stages[2].steps.size(), 1u);
+  EXPECT_EQ(made.contexts.at("files"), "./dir");
+  EXPECT_EQ(error_of("FROM base\nCOPY --from=scratch / /\n"), "copy-from-scratch");
+}
+
+TEST_F(PlanTest, S4OneImageForTwoPlatformsIsTwoImages) {
+  plan::Plan made = make(
+      "FROM --platform=linux/arm64 base AS a\nFROM base\nCOPY --from=a /x /y\n");
+  EXPECT_EQ(made.images.size(), 2u);
+}
+
+TEST_F(PlanTest, R6AgentSocketsAreNumbered) {
+  plan::Plan made = make(
+      "FROM base\nRUN --mount=type=ssh --mount=type=ssh,id=x,target=/s --mount=type=ssh,id=y true\n");
+  const RunStep& run = run_of(made);
+  EXPECT_EQ(run.mounts[0].target, "/run/buildkit/ssh_agent.0");
+  EXPECT_EQ(run.mounts[1].target, "/s");
+  EXPECT_EQ(run.mounts[2].target, "/run/buildkit/ssh_agent.2");
+}
+
 }  // namespace

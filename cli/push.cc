@@ -1,0 +1,304 @@
+#include "cli/push.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "store/oci/limits.h"
+
+namespace cli {
+
+namespace {
+
+constexpr size_t kLayersAtOnce = 3;
+/// Smaller layers are packed first: then their digest is known, and the registry can be asked.
+constexpr uint64_t kLeastStreamedBytes = 4 << 20;
+
+/// A blob that grows while others read it.
+class GrowingBlob : public PackWatcher {
+ public:
+  /// `start` is called when there is something to read.
+  explicit GrowingBlob(std::function<void()> start) : start_(std::move(start)) {}
+
+  void began(sys::UniqueFd blob) override {
+    fd_ = std::move(blob);
+    start_();
+  }
+  void grew(uint64_t bytes) override {
+    std::lock_guard lock(mutex_);
+    size_ += bytes;
+    changed_.notify_all();
+  }
+  bool has_begun() const { return static_cast<bool>(fd_); }
+  void finish(const oci::Descriptor& blob) {
+    std::lock_guard lock(mutex_);
+    blob_ = blob;
+    changed_.notify_all();
+  }
+  void fail() {
+    std::lock_guard lock(mutex_);
+    failed_ = true;
+    changed_.notify_all();
+  }
+
+  std::pair<oci::Digest, uint64_t> await_end() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return blob_ || failed_; });
+    if (failed_) throw base::Error(base::Code::kCancelled, "packing the layer failed");
+    return {blob_->digest, blob_->size_bytes};
+  }
+  /// Waits for bytes after `position`; their number, 0 at the end.
+  uint64_t await(uint64_t position) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return size_ > position || blob_ || failed_; });
+    if (failed_) throw base::Error(base::Code::kCancelled, "packing the layer failed");
+    return size_ - std::min(size_, position);
+  }
+  int fd() const { return fd_.get(); }
+
+ private:
+  std::function<void()> start_;
+  sys::UniqueFd fd_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t size_ = 0;
+  std::optional<oci::Descriptor> blob_;
+  bool failed_ = false;
+};
+
+class GrowingSource : public base::Source {
+ public:
+  GrowingSource(GrowingBlob& blob, uint64_t offset) : blob_(blob), position_(offset) {}
+  size_t read(std::span<std::byte> buffer) override {
+    uint64_t there = blob_.await(position_);
+    buffer = buffer.first(std::min<uint64_t>(buffer.size(), there));
+    if (buffer.empty()) return 0;
+    ssize_t n;
+    do n = ::pread(blob_.fd(), buffer.data(), buffer.size(), static_cast<off_t>(position_));
+    while (n < 0 && errno == EINTR);
+    if (n <= 0) base::throw_errno("read a layer's blob");
+    position_ += static_cast<uint64_t>(n);
+    return static_cast<size_t>(n);
+  }
+
+ private:
+  GrowingBlob& blob_;
+  uint64_t position_;
+};
+
+/// A blob of the store, verified while it leaves, with what was sent told to the progress screens.
+class SentBlob : public base::Source {
+ public:
+  SentBlob(std::unique_ptr<base::Source> source, base::event::Transfer state,
+           const TransferOptions& options)
+      : source_(std::move(source)), state_(std::move(state)), options_(options) {}
+  ~SentBlob() override {
+    state_.finished = true;
+    report();
+  }
+  size_t read(std::span<std::byte> buffer) override {
+    if (options_.stop.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted");
+    size_t n = source_->read(buffer);
+    state_.done_bytes += n;
+    if (state_.done_bytes - reported_ >= kStep) report();
+    return n;
+  }
+
+ private:
+  static constexpr uint64_t kStep = 4 << 20;
+  void report() {
+    reported_ = state_.done_bytes;
+    if (options_.events != nullptr) options_.events->emit(state_);
+  }
+  std::unique_ptr<base::Source> source_;
+  base::event::Transfer state_;
+  const TransferOptions& options_;
+  uint64_t reported_ = 0;
+};
+
+void skip(base::Source& source, uint64_t bytes) {
+  std::array<std::byte, 65536> scrap;
+  while (bytes > 0) {
+    size_t n = source.read(std::span(scrap).first(std::min<uint64_t>(bytes, scrap.size())));
+    if (n == 0) return;
+    bytes -= n;
+  }
+}
+
+class Push {
+ public:
+  Push(store::Store& store, registry::Repository repository, Packing packing,
+       const TransferOptions& options)
+      : store_(store), repository_(std::move(repository)), packing_(packing), options_(options) {}
+
+  /// A blob that lies in the store.
+  void send_stored(const oci::Descriptor& blob, const std::string& from) {
+    repository_.put_blob(blob.digest, blob.size_bytes, [&](uint64_t offset) {
+      auto reader = std::make_unique<store::BlobReader>(store_.open_blob(blob.digest));
+      skip(*reader, offset);
+      return watch(std::move(reader), blob.digest.str(), blob.digest.short_hex(), blob.size_bytes, offset);
+    }, from);
+  }
+
+  /// A layer; returns the blob that stands for it in the registry.
+  oci::Descriptor send_layer(const oci::DiffId& id) {
+    if (auto blob = find_packed(store_, id, packing_)) {
+      send_stored(*blob, mountable(id, blob->digest));
+      return *blob;
+    }
+    for (const oci::Descriptor& blob : remembered_packs(store_, id, packing_))
+      if (repository_.has_blob(blob.digest)) return blob;
+    auto layer = store_.find_layer(id);
+    if (layer && layer->tar_size_bytes < kLeastStreamedBytes) {
+      oci::Descriptor blob = pack_layer(store_, id, packing_, options_);
+      send_stored(blob, {});
+      return blob;
+    }
+    return stream_layer(id);
+  }
+
+  void send_text(const oci::Descriptor& blob, const std::string& text) {
+    repository_.put_blob(blob.digest, blob.size_bytes, [&](uint64_t offset) {
+      return std::make_unique<base::MemorySource>(base::as_bytes(text).subspan(offset));
+    });
+  }
+
+  registry::Repository& repository() { return repository_; }
+
+ private:
+  std::unique_ptr<base::Source> watch(std::unique_ptr<base::Source> source, const std::string& id,
+                                      std::string_view shown, uint64_t size_bytes, uint64_t offset) {
+    base::event::Transfer state;
+    state.id = "push " + id;
+    state.what = base::str("push ", shown);
+    state.done_bytes = offset;
+    state.total_bytes = size_bytes;
+    return std::make_unique<SentBlob>(std::move(source), std::move(state), options_);
+  }
+
+  /// The repository of the same registry that this blob is known to be in.
+  std::string mountable(const oci::DiffId& id, const oci::Digest& digest) {
+    std::string host = repository_.client().host() + "/";
+    auto layer = store_.find_layer(id);
+    for (const store::LayerBlob& blob : layer ? layer->blobs : std::vector<store::LayerBlob>())
+      if (blob.digest == digest && blob.source.starts_with(host))
+        return blob.source.substr(host.size());
+    return {};
+  }
+
+  // Packs on this thread and sends on another what is there already.
+  oci::Descriptor stream_layer(const oci::DiffId& id) {
+    std::exception_ptr error;
+    std::jthread sender;
+    std::optional<GrowingBlob> growing;
+    growing.emplace([&] {
+      sender = std::jthread([&] {
+        try {
+          repository_.put_stream(
+              [&](uint64_t offset) {
+                return watch(std::make_unique<GrowingSource>(*growing, offset), id.str(), id.short_hex(), 0, offset);
+              },
+              [&] { return growing->await_end(); });
+        } catch (...) {
+          error = std::current_exception();
+        }
+      });
+    });
+    oci::Descriptor blob = [&] {
+      try {
+        return pack_layer(store_, id, packing_, options_, &*growing);
+      } catch (...) {
+        growing->fail();
+        if (sender.joinable()) sender.join();
+        throw;
+      }
+    }();
+    if (!growing->has_begun()) {
+      send_stored(blob, mountable(id, blob.digest));
+      return blob;
+    }
+    growing->finish(blob);
+    sender.join();
+    if (error) std::rethrow_exception(error);
+    return blob;
+  }
+
+  store::Store& store_;
+  registry::Repository repository_;
+  const Packing packing_;
+  const TransferOptions& options_;
+};
+
+/// Does `work(0)` to `work(count - 1)` on several threads, lower ones first; after an error no new
+/// ones, and `abort` is called. Throws the first error.
+void do_several(size_t count, const std::function<void(size_t)>& work,
+                const std::function<void()>& abort) {
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  std::exception_ptr error;
+  auto run = [&] {
+    for (size_t i = next++; i < count; i = next++) {
+      try {
+        work(i);
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        next = count;
+        abort();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 1; i < std::min(count, kLayersAtOnce); ++i) threads.emplace_back(run);
+    run();
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace
+
+oci::Digest push_image(store::Store& store, Registries& registries, const store::ImageRecord& image,
+                       const oci::Reference& destination, Packing packing,
+                       const TransferOptions& options) {
+  return base::with_context("push " + destination.familiar(), [&] {
+    store::Lease lease = store.lease();
+    store.find_image_by_id(image.id);  // kept by the lease
+    std::string config_text = store.read_blob(image.id, oci::kMaxConfigBytes);
+    oci::ImageConfig config = oci::ImageConfig::parse(config_text);
+    std::optional<oci::Manifest> known = find_manifest(store, image);
+    auto originals = find_originals(image, config, known);
+    bool as_it_is = packing == Packing::kAsIs && known;
+    oci::Manifest manifest = as_it_is ? *known : begin_manifest(config);
+    if (!as_it_is)
+      for (size_t i = 0; i < config.diff_ids.size(); ++i) manifest.layers.push_back(manifest.config);
+    Push push(store, registries.repository(destination), packing, options);
+    do_several(manifest.layers.size() + 1, [&](size_t i) {
+      if (i == manifest.layers.size()) return push.send_text(manifest.config, config_text);
+      const oci::DiffId& id = config.diff_ids.at(i);
+      base::with_context("layer " + id.str(), [&] {
+        auto original = originals.find(id);
+        if (original != originals.end()) {
+          push.send_stored(original->second, {});
+          manifest.layers[i] = original->second;
+        } else if (as_it_is) {
+          push.send_stored(manifest.layers[i], {});
+        } else {
+          manifest.layers[i] = push.send_layer(id);
+        }
+      });
+    }, [&] { registries.abort(); });
+    if (!as_it_is && packing == Packing::kAsIs) remember_manifest(store, image, manifest);
+    return push.repository().put_document(
+        manifest.bytes(), manifest.media_type,
+        destination.digest() ? std::string() : destination.tag());
+  });
+}
+
+}  // namespace cli

@@ -1,0 +1,86 @@
+#include "cli/registries.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/context.h"
+
+namespace cli {
+
+namespace {
+
+std::optional<std::filesystem::path> chosen_file(const Arguments& arguments) {
+  auto file = arguments.find("authfile");
+  if (!file) return std::nullopt;
+  return std::filesystem::absolute(*file);
+}
+
+/// *.crt are authorities; a pair NAME.cert, NAME.key is ours. [docker's and containers' certs.d]
+void read_cert_dir(const std::filesystem::path& directory, registry::Tls& tls) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, none)) {
+    const std::filesystem::path& file = entry.path();
+    if (file.extension() == ".crt") tls.authorities.push_back(file);
+    if (file.extension() == ".cert") tls.certificate = file;
+    if (file.extension() == ".key") tls.key = file;
+  }
+  if (!tls.certificate.empty() && tls.key.empty())
+    throw base::Error(base::Code::kInvalid,
+                      tls.certificate.string() + " has no .key beside it", "bad-cert-dir");
+}
+
+}  // namespace
+
+std::vector<Flag> with_registry_flags(std::vector<Flag> flags) {
+  flags.push_back({.name = "tls-verify", .help = "require https and a good certificate (default: on, but plain http does on this machine)", .group = "registry", .negatable = true});
+  flags.push_back({.name = "creds", .value = "USER[:PASSWORD]", .help = "user name and password for this command alone", .group = "registry"});
+  flags.push_back({.name = "authfile", .value = "FILE", .help = "where credentials are kept", .group = "registry"});
+  flags.push_back({.name = "cert-dir", .value = "DIR", .help = "*.crt to trust, and NAME.cert with NAME.key to show", .group = "registry"});
+  return flags;
+}
+
+Registries::Registries(const Context& context, const Arguments& arguments, std::stop_token stop,
+                       base::EventSink* events)
+    : credentials_(registry::find_credential_files(chosen_file(arguments), context.getenv)),
+      cert_dir_(arguments.get("cert-dir")), events_(events),
+      link_(std::move(stop), [this] { stop_.request_stop(); }) {
+  if (arguments.has("tls-verify")) tls_verify_ = arguments.is_on("tls-verify");
+  if (auto text = arguments.find("creds")) {
+    size_t colon = text->find(':');
+    if (colon == 0 || colon == std::string::npos)
+      throw UsageError("--creds needs USER:PASSWORD");
+    credentials_.use_only({text->substr(0, colon), text->substr(colon + 1), {}, "--creds"});
+  }
+}
+
+Registries::Registries(const Context& context, std::stop_token stop, base::EventSink* events)
+    : credentials_(registry::find_credential_files({}, context.getenv)), events_(events),
+      link_(std::move(stop), [this] { stop_.request_stop(); }) {}
+
+registry::ClientOptions Registries::options_for(const std::string& host) const {
+  registry::ClientOptions options;
+  bool local = registry::is_loopback_host(host.substr(0, host.starts_with('[') ? host.find(']') + 1
+                                                                                : host.find(':')));
+  options.tls.verify = tls_verify_.value_or(true);
+  options.allow_http = tls_verify_ ? !*tls_verify_ : local;
+  if (!cert_dir_.empty()) read_cert_dir(cert_dir_, options.tls);
+  options.stop = stop_.get_token();
+  options.waiting = [events = events_](const std::string& why, std::chrono::milliseconds wait) {
+    // A second is shorter than it takes to read that it is waited for.
+    if (events == nullptr || wait < std::chrono::seconds(1)) return;
+    events->emit(base::event::Note{base::str(why, "; trying again in ", base::format_elapsed(wait))});
+  };
+  return options;
+}
+
+registry::Client& Registries::client(const std::string& host) {
+  std::lock_guard lock(mutex_);
+  auto& slot = clients_[host];
+  if (!slot) slot = std::make_unique<registry::Client>(host, &credentials_, options_for(host));
+  return *slot;
+}
+
+registry::Repository Registries::repository(const oci::Reference& reference) {
+  return {client(reference.domain()), reference.path()};
+}
+
+}  // namespace cli

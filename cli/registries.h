@@ -1,0 +1,54 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/events.h"
+#include "cli/options.h"
+#include "store/oci/reference.h"
+#include "store/registry/client.h"
+#include "store/registry/credentials.h"
+#include "store/registry/repository.h"
+
+namespace cli {
+
+struct Context;
+
+/// Flags of every command that talks to registries: --tls-verify, --creds, --authfile, --cert-dir.
+std::vector<Flag> with_registry_flags(std::vector<Flag> flags);
+
+/// The registries one command talks to, each contacted when first asked for. May be shared by
+/// threads.
+class Registries {
+ public:
+  /// `arguments` of a command with registry flags. Waits are told to `events` (may be null).
+  Registries(const Context& context, const Arguments& arguments, std::stop_token stop,
+             base::EventSink* events);
+  /// For commands that have no such flags.
+  Registries(const Context& context, std::stop_token stop, base::EventSink* events);
+
+  registry::Client& client(const std::string& host);
+  registry::Repository repository(const oci::Reference& reference);
+  registry::Credentials& credentials() { return credentials_; }
+  /// Breaks off whatever is on its way; nothing can be asked afterwards.
+  void abort() { stop_.request_stop(); }
+
+ private:
+  registry::ClientOptions options_for(const std::string& host) const;
+
+  registry::Credentials credentials_;
+  std::optional<bool> tls_verify_;
+  std::string cert_dir_;
+  base::EventSink* events_;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> link_;  ///< the caller's stop is ours
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<registry::Client>> clients_;
+};
+
+}  // namespace cli

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/sys/fd.h"
+#include "runner/network/netlink.h"
+
+namespace network {
+
+/// An IPv4 address as a number, most significant byte first.
+struct Ip4 {
+  uint32_t value = 0;
+
+  /// Throws Invalid.
+  static Ip4 parse(const std::string& text);
+  std::string str() const;
+  bool operator==(const Ip4&) const = default;
+};
+
+/// 10.89.0.0/22.
+struct Subnet {
+  Ip4 base;
+  int prefix = 24;
+
+  /// Throws Invalid; bits behind the prefix must be zero, the prefix between 8 and 30.
+  static Subnet parse(const std::string& text);
+  std::string str() const;
+  uint32_t mask() const { return prefix == 0 ? 0 : ~uint32_t{0} << (32 - prefix); }
+  bool contains(Ip4 address) const { return (address.value & mask()) == base.value; }
+  bool overlaps(const Subnet& other) const {
+    return contains(other.base) || other.contains(base);
+  }
+  uint32_t size() const { return ~mask() + 1; }
+};
+
+using Mac = std::array<uint8_t, 6>;
+/// Throws Invalid.
+Mac parse_mac(const std::string& text);
+std::string str(const Mac& mac);
+
+struct Link {
+  int index = 0;
+  std::string name;
+  uint32_t mtu = 0;
+};
+
+std::optional<Link> find_link(Netlink& route, const std::string& name);
+void delete_link(Netlink& route, const std::string& name);
+/// What addresses and routes of the host cover, default routes left out.
+std::vector<Subnet> subnets_in_use(Netlink& route);
+/// MTU of the interface the default route goes out of; 1500 without one.
+uint32_t default_mtu(Netlink& route);
+
+/// Creates the bridge with its address, up. One that is there already is taken as it is.
+void create_bridge(Netlink& route, const std::string& name, const Mac& mac, Ip4 address,
+                   const Subnet& subnet, uint32_t mtu);
+
+struct Veth {
+  std::string host_name;
+  std::string name = "eth0";  ///< of the peer, inside
+  int bridge = 0;             ///< index of its interface
+  uint32_t mtu = 1500;
+  Mac mac = {};
+  bool hairpin = false;  ///< the container may come back to itself
+  int namespace_fd = -1;
+};
+/// One end on the bridge, the other born inside the namespace; both up.
+void create_veth(Netlink& route, const Veth& veth);
+
+void bring_up_loopback(Netlink& inside);
+/// Address and, unless it is 0, default route of an interface of a container.
+void configure(Netlink& inside, const std::string& name, Ip4 address, const Subnet& subnet,
+               Ip4 gateway);
+/// The address of an interface that is not loopback, once there is one.
+std::optional<std::string> find_address(Netlink& inside, std::string& interface);
+
+/// A new network namespace and a socket in it.
+struct NewNamespace {
+  sys::UniqueFd fd;
+  std::optional<Netlink> route;
+};
+/// Made by a thread of its own, so that nobody else moves. Loopback is up. Throws SystemError.
+NewNamespace create_namespace();
+/// A socket inside an existing one.
+Netlink open_inside(int namespace_fd);
+
+}  // namespace network

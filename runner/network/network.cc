@@ -1,0 +1,236 @@
+#include "runner/network/network.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/error.h"
+#include "base/sys/userns.h"
+#include "base/text.h"
+#include "runner/network/bridge.h"
+#include "runner/network/forwarder.h"
+#include "runner/network/names.h"
+
+namespace network {
+
+struct Connection::State {
+  Mode mode = Mode::kNone;
+  sys::UniqueFd namespace_fd;
+  std::string interface, address, gateway, mac;
+  std::vector<Port> ports;
+  std::string hosts, resolv_conf, warning;
+  std::filesystem::path hosts_file;
+  // What is taken back at the end.
+  std::optional<Attachment> attachment;
+  std::optional<Forwarder> forwarder;
+};
+
+namespace {
+
+using State = Connection::State;
+
+/// Files for a container that has no network of its own making.
+void write_plain_names(State& state, const Request& request, bool own_namespace) {
+  Surroundings around;
+  around.own_namespace = own_namespace;
+  if (!own_namespace) around.host_address = "127.0.0.1";
+  state.hosts = hosts_text(request, around);
+  state.resolv_conf = resolv_text(request, around);
+}
+
+std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
+
+void connect_bridge(State& state, const std::filesystem::path& directory, const Request& request) {
+  NewNamespace inside = create_namespace();
+  state.attachment.emplace(attach(directory, request, inside));
+  const Attachment& attachment = *state.attachment;
+  state.interface = "eth0";
+  state.address = base::str(attachment.address().str(), "/", attachment.subnet().prefix);
+  state.gateway = attachment.network().internal ? "" : attachment.network().gateway;
+  state.mac = str(attachment.mac());
+  state.ports = attachment.ports();
+  state.namespace_fd = std::move(inside.fd);
+  Surroundings around;
+  around.own_address = attachment.address().str();
+  around.host_address = attachment.network().gateway;
+  state.hosts = hosts_text(request, around);
+  state.resolv_conf = resolv_text(request, around);
+  state.hosts_file = attachment.hosts_file();
+  if (!state.hosts_file.empty())
+    write_hosts_file(directory, attachment.network(), request.id, state.hosts);
+}
+
+void connect_forwarder(State& state, const Request& given) {
+  Request request = given;
+  request.ports = choose_host_ports(given.ports);
+  NewNamespace inside = create_namespace();
+  state.forwarder.emplace(Forwarder::start(request, inside));
+  const Forwarder& forwarder = *state.forwarder;
+  state.interface = forwarder.interface();
+  state.address = forwarder.address();
+  state.gateway = forwarder.gateway();
+  state.ports = request.ports;
+  state.namespace_fd = std::move(inside.fd);
+  Surroundings around;
+  around.own_address = without_prefix(forwarder.address());
+  around.host_address = forwarder.gateway();
+  around.forwarded_dns = forwarder.name_server();
+  state.hosts = hosts_text(request, around);
+  state.resolv_conf = resolv_text(request, around);
+}
+
+void join(State& state, const Request& request) {
+  state.namespace_fd = sys::UniqueFd(::open(request.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!state.namespace_fd) base::throw_errno("open network namespace " + request.path.string());
+  constexpr unsigned long kGetType = 0xb703;  // NS_GET_NSTYPE of linux/nsfs.h
+  if (::ioctl(state.namespace_fd.get(), kGetType) != 0x40000000)  // CLONE_NEWNET
+    throw base::Error(base::Code::kInvalid,
+                      base::printable(request.path.string()) + " is not a network namespace",
+                      "not-a-namespace");
+  Netlink inside = open_inside(state.namespace_fd.get());
+  Surroundings around;
+  if (auto address = find_address(inside, state.interface)) {
+    state.address = *address;
+    around.own_address = without_prefix(*address);
+  }
+  state.hosts = hosts_text(request, around);
+  state.resolv_conf = resolv_text(request, around);
+}
+
+void refuse_unsuitable(const Request& request) {
+  bool wired = request.mode == Mode::kPrivate || request.mode == Mode::kNamed ||
+               request.mode == Mode::kPasta || request.mode == Mode::kSlirp;
+  if (!request.ports.empty() && !wired)
+    throw base::Error(base::Code::kInvalid,
+                      "ports can only be published on a network of the container's own",
+                      "ports-without-network");
+  bool bridged = sys::userns_mode() == sys::UsernsMode::kNone &&
+                 (request.mode == Mode::kPrivate || request.mode == Mode::kNamed);
+  if ((request.address || request.mac) && !bridged)
+    throw base::Error(base::Code::kUnsupported,
+                      "--ip and --mac-address need a bridge network of root's", "no-fixed-address");
+  if (!request.aliases.empty() && request.mode != Mode::kNamed)
+    throw base::Error(base::Code::kInvalid, "--network-alias needs a user-defined network",
+                      "alias-without-network");
+  for (const std::string& alias : request.aliases) check_host_name(alias);
+  if (!request.hostname.empty()) check_host_name(request.hostname);
+}
+
+void connect_as_asked(State& state, const std::filesystem::path& directory, const Request& request) {
+  bool is_root = sys::userns_mode() == sys::UsernsMode::kNone;
+  switch (request.mode) {
+    case Mode::kNone:
+      return write_plain_names(state, request, true);
+    case Mode::kHost:
+      return write_plain_names(state, request, false);
+    case Mode::kJoin:
+      return join(state, request);
+    case Mode::kPrivate:
+      return is_root ? connect_bridge(state, directory, request) : connect_forwarder(state, request);
+    case Mode::kNamed:
+      if (!is_root)
+        throw base::Error(base::Code::kUnsupported,
+                          "user-defined networks of ordinary users are not built yet",
+                          "network-unsupported");
+      return connect_bridge(state, directory, request);
+    case Mode::kPasta:
+    case Mode::kSlirp:
+      return connect_forwarder(state, request);
+  }
+}
+
+/// What makes a private network impossible on this machine, as opposed to wrong input.
+bool is_machines_fault(const base::Error& e) {
+  if (e.id() == "no-private-network" || e.id() == "no-nftables") return true;
+  const auto* system = dynamic_cast<const base::SystemError*>(&e);
+  if (system == nullptr) return false;
+  int error = system->error_number();
+  return error == EPERM || error == EACCES || error == EOPNOTSUPP || error == EROFS;
+}
+
+}  // namespace
+
+Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+Mode Connection::mode() const { return state_->mode; }
+int Connection::namespace_fd() const { return state_->namespace_fd.get(); }
+void Connection::release_namespace() { state_->namespace_fd.reset(); }
+const std::string& Connection::interface() const { return state_->interface; }
+const std::string& Connection::address() const { return state_->address; }
+const std::string& Connection::gateway() const { return state_->gateway; }
+const std::string& Connection::mac() const { return state_->mac; }
+const std::vector<Port>& Connection::ports() const { return state_->ports; }
+const std::string& Connection::hosts() const { return state_->hosts; }
+const std::string& Connection::resolv_conf() const { return state_->resolv_conf; }
+const std::filesystem::path& Connection::hosts_file() const { return state_->hosts_file; }
+const std::string& Connection::warning() const { return state_->warning; }
+
+Connection connect(const std::filesystem::path& directory, const Request& request) {
+  refuse_unsuitable(request);
+  auto state = std::make_unique<State>();
+  state->mode = request.mode;
+  try {
+    connect_as_asked(*state, directory, request);
+    return Connection(std::move(state));
+  } catch (base::Error& e) {
+    if (!is_machines_fault(e)) {
+      e.add_context("network");
+      throw;
+    }
+    bool may_fall_back = request.may_fall_back && request.ports.empty();
+    if (!may_fall_back) {
+      e.add_context("no private network");
+      e.set_id("no-private-network");
+      e.add_help("--network none and --network host work everywhere");
+      throw;
+    }
+    auto none = std::make_unique<State>();
+    Request plain = request;
+    plain.mode = Mode::kNone;
+    write_plain_names(*none, plain, true);
+    none->warning = base::str("no network in the container: ", e.what());
+    return Connection(std::move(none));
+  }
+}
+
+Request parse_mode(const std::string& text) {
+  Request request;
+  size_t colon = text.find(':');
+  std::string word = text.substr(0, colon);
+  std::string rest = colon == std::string::npos ? "" : text.substr(colon + 1);
+  auto plain = [&](Mode mode) {
+    if (colon != std::string::npos)
+      throw base::Error(base::Code::kInvalid, "network " + base::printable(text) + ": " + word +
+                                                  " takes no options", "bad-network");
+    request.mode = mode;
+    return request;
+  };
+  if (word == "none") return plain(Mode::kNone);
+  if (word == "host") return plain(Mode::kHost);
+  if (word == "private" || word == "default" || word == kDefaultNetwork) return plain(Mode::kPrivate);
+  if (word == "pasta" || word == "slirp4netns") {
+    request.mode = word == "pasta" ? Mode::kPasta : Mode::kSlirp;
+    for (const std::string& argument : base::split(rest, ','))
+      if (!argument.empty()) request.arguments.push_back(argument);
+    return request;
+  }
+  if (word == "ns") {
+    if (rest.empty() || rest[0] != '/')
+      throw base::Error(base::Code::kInvalid, "network ns: needs an absolute path, ns:/PATH",
+                        "bad-network");
+    request.mode = Mode::kJoin;
+    request.path = rest;
+    return request;
+  }
+  check_network_name(text);
+  request.mode = Mode::kNamed;
+  request.name = text;
+  return request;
+}
+
+}  // namespace network
