@@ -159,6 +159,7 @@ const Command& inspect_command() {
                    {"torte inspect --raw app | sha256sum", "its digest"}},
       .positionals = {1, Positionals::kAny},
       .run = run_inspect,
+      .in_user_namespace = false,
   };
   return kCommand;
 }
