@@ -25,6 +25,8 @@ const std::vector<const Command*>& container_state_commands();
 const std::vector<const Command*>& volume_commands();
 /// logs, attach.
 const std::vector<const Command*>& container_output_commands();
+/// cache ls, cache inspect, cache rm.
+const std::vector<const Command*>& cache_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
@@ -36,12 +38,19 @@ const Command& images_command();
 const Command& import_command();
 const Command& info_command();
 const Command& inspect_command();
+const Command& lint_command();
 const Command& load_command();
+const Command& login_command();
+const Command& logout_command();
 const Command& mount_command();
+/// network create, ls, inspect, rm, prune, reload.
+const std::vector<const Command*>& network_commands();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();
 const Command& push_command();
+/// copy, list-tags, digest, delete.
+const std::vector<const Command*>& remote_commands();
 const Command& rmi_command();
 const Command& save_command();
 const Command& system_check_command();

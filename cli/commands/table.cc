@@ -7,6 +7,7 @@ const CommandTable& command_table() {
     CommandTable table = {
         // One line each, grouped as help shows them.
         &build_command(),
+        &lint_command(),
         &run_command(),
         &create_command(),
         &exec_command(),
@@ -17,6 +18,8 @@ const CommandTable& command_table() {
         &rmi_command(),
         &pull_command(),
         &push_command(),
+        &login_command(),
+        &logout_command(),
         &load_command(),
         &save_command(),
         &import_command(),
@@ -33,12 +36,15 @@ const CommandTable& command_table() {
         &help_command(),
         &version_command(),
     };
+    table.insert(table.end(), remote_commands().begin(), remote_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     for (const auto* commands : {&container_life_commands(), &container_output_commands(), &container_file_commands(),
                                   &container_state_commands(), &volume_commands()})
       table.insert(table.end(), commands->begin(), commands->end());
     table.push_back(&container_inspect_command());
     table.push_back(&container_monitor_command());
+    table.insert(table.end(), cache_commands().begin(), cache_commands().end());
+    table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
   }();

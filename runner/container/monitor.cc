@@ -198,7 +198,7 @@ class Monitor {
     if ((entries[kEnd].revents & POLLIN) != 0) return note_end();
     if (deadline_ && Clock::now() >= *deadline_) {
       deadline_.reset();
-      timed_out_ = true;
+      timed_out_ = !state_.stopped_by_user;
       deliver(SIGKILL);
     }
     if (health_ && state_.status == Status::kRunning) probe();
@@ -225,6 +225,8 @@ class Monitor {
       } else if (number == SIGTERM || number == SIGINT) {
         state_.stopped_by_user = true;
         deliver(stop_signal_of(config_));
+        // Nobody else waits with KILL in hand, as torte stop does.
+        deadline_ = Clock::now() + std::chrono::seconds(config_.stop_timeout_seconds.value_or(10));
       }
     }
   }

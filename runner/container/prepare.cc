@@ -145,6 +145,8 @@ class Preparation {
     network::Request request = config_.network;
     request.id = config_.id;
     request.hostname = config_.hostname;
+    if (request.mode == network::Mode::kNamed && config_.name != config_.hostname)
+      request.aliases.push_back(config_.name);
     constexpr std::string_view kContainer = "container:";
     if (config_.network_mode.starts_with(kContainer)) {
       request.mode = network::Mode::kJoin;

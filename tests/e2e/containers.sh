@@ -176,6 +176,13 @@ ok torte start orphan
 running orphan || fail "not startable after the accident"
 quiet rm -f orphan
 
+step "a monitor that is asked to end stops its container, deaf or not"
+quiet run -d --name polite --stop-timeout 1 base sleep 300
+kill -TERM "$(monitor_of polite)"
+ok torte wait polite
+prints_line 137
+quiet rm polite
+
 step "a killed run --rm leaves nothing that the next command does not clean"
 "$TORTE" --root "$store" --run-root "$work/run" run --rm --name victim base sleep 300 >/dev/null 2>&1 &
 runner=$!
