@@ -1,7 +1,5 @@
 #include "cli/network_options.h"
 
-#include <fcntl.h>
-
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/error_view.h"
@@ -10,7 +8,7 @@ namespace cli {
 
 std::vector<Flag> network_flags() {
   return {
-      {.name = "network", .value = "MODE", .help = "bridge or private (default), none, host, the NAME of a network, ns:PATH, pasta, slirp4netns", .group = "network", .aliases = {"net"}, .common = true},
+      {.name = "network", .value = "MODE", .help = "bridge or private (default), none, host, the NAME of a network, container:NAME, ns:PATH, pasta, slirp4netns", .group = "network", .aliases = {"net"}, .common = true},
       {.name = "publish", .letter = 'p', .value = "[[ADDRESS:]HOST:]PORT[/udp]", .help = "port of the host that leads to the container's; ranges as 8000-8003:80-83", .group = "network", .repeatable = true, .common = true},
       {.name = "publish-all", .letter = 'P', .help = "publish every exposed port on a free port of the host", .group = "network"},
       {.name = "expose", .value = "PORT[/udp]", .help = "another port for --publish-all", .group = "network", .repeatable = true},
@@ -34,17 +32,12 @@ std::pair<std::string, std::string> parse_add_host(const std::string& text) {
   return {text.substr(0, split), address};
 }
 
-network::Request network_request(const Arguments& arguments, const std::string& id,
-                                 const std::string& hostname, const std::set<std::string>& exposed) {
+network::Request network_request(const Arguments& arguments, const std::set<std::string>& exposed) {
   network::Request request;
-  if (auto mode = arguments.find("network")) request = network::parse_mode(*mode);
-  else request.may_fall_back = true;
-  request.id = id;
-  request.hostname = hostname;
+  const auto mode = arguments.find("network");
+  if (!mode) request.may_fall_back = true;
+  else if (!mode->starts_with("container:")) request = network::parse_mode(*mode);
   request.aliases = arguments.all("network-alias");
-  if (auto name = arguments.find("name");
-      name && *name != hostname && request.mode == network::Mode::kNamed)
-    request.aliases.push_back(*name);
   request.address = arguments.find("ip");
   request.mac = arguments.find("mac-address");
   for (const std::string& text : arguments.all("publish"))
@@ -67,29 +60,12 @@ network::Request network_request(const Arguments& arguments, const std::string& 
 
 std::filesystem::path network_state(const Context& context) { return context.run_root / "net"; }
 
-void apply_network(const Context& context, const network::Connection& connection,
-                   launch::Spec& spec) {
-  spec.network = connection.mode() == network::Mode::kHost   ? launch::Network::kHost
-                 : connection.mode() == network::Mode::kNone ? launch::Network::kNone
-                                                             : launch::Network::kJoin;
-  spec.network_namespace = connection.namespace_fd();
-  spec.resolv_conf = connection.resolv_conf();
-  if (connection.hosts_file().empty()) {
-    spec.hosts = connection.hosts();
-  } else {
-    launch::Mount mount;
-    mount.target = sys::RootedPath("/etc/hosts");
-    mount.source = sys::UniqueFd(::open(connection.hosts_file().c_str(), O_PATH | O_CLOEXEC));
-    if (!mount.source) base::throw_errno("open " + connection.hosts_file().string());
-    mount.read_only = true;
-    mount.executable = false;
-    spec.mounts.push_back(std::move(mount));
-  }
-  if (connection.warning().empty()) return;
+void warn_of_network(const Context& context, const std::string& warning) {
+  if (warning.empty()) return;
   Problem problem;
   problem.severity = Problem::Severity::kWarning;
   problem.id = "no-private-network";
-  problem.message = connection.warning();
+  problem.message = warning;
   print_problems(context, {problem});
 }
 

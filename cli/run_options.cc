@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,46 +20,65 @@ namespace {
   throw UsageError(base::str("--", flag, " ", base::printable(value), ": ", why));
 }
 
-sys::UniqueFd open_source(const std::string& source, const char* flag) {
+using container::Config;
+using container::MountConfig;
+
+/// Where a path of the command line is on the host; it must be there.
+std::string host_path(const std::string& source, const char* flag) {
   std::filesystem::path path = source;
   if (path.is_relative()) path = std::filesystem::current_path() / path;
-  sys::UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
-  if (fd) return fd;
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0) return path.lexically_normal();
   if (errno == ENOENT)
     throw base::Error(base::Code::kNotFound,
                       base::str("--", flag, ": ", base::printable(path.string()), " does not exist"),
                       "mount-source-missing");
-  base::throw_errno("open " + path.string());
+  base::throw_errno("look at " + base::printable(path.string()));
 }
 
-launch::Mount bind(const std::string& source, const std::string& target, bool read_only,
-                   const char* flag) {
+std::string container_path(const std::string& target, const char* flag) {
   if (!target.starts_with('/')) fail(flag, target, "the path in the container must be absolute");
-  launch::Mount mount;
-  mount.kind = launch::Mount::Kind::kBind;
-  mount.source = open_source(source, flag);
-  mount.target = sys::RootedPath(target);
-  mount.read_only = read_only;
-  mount.recursive = true;
-  return mount;
+  return sys::RootedPath(target).str();
 }
 
-// HOST:CONTAINER[:OPTIONS]
-launch::Mount parse_volume(const std::string& text) {
+bool is_path(const std::string& source) {
+  return source.find('/') != std::string::npos || source == "." || source == "..";
+}
+
+void apply_volume_option(const std::string& option, const std::string& text, MountConfig& mount) {
+  if (option == "ro") mount.read_only = true;
+  else if (option == "O") mount.overlay = true;
+  else if (option == "noexec") mount.executable = false;
+  else if (option == "nocopy") mount.copy = false;
+  else if (option == "bind") mount.recursive = false;
+  // Labels of a security module we do not set, and what is always so.
+  else if (option != "rw" && option != "z" && option != "Z" && option != "exec" && option != "copy" &&
+           option != "rbind" && option != "private" && option != "rprivate" && option != "nodev" &&
+           option != "nosuid")
+    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind)");
+}
+
+// [HOST|NAME:]CONTAINER[:OPTIONS]
+MountConfig parse_volume(const std::string& text) {
   std::vector<std::string> parts = base::split(text, ':');
-  if (parts.size() < 2 || parts.size() > 3 || parts[0].empty())
-    fail("volume", text, "expected HOST:CONTAINER[:ro]; anonymous volumes are not built yet");
-  if (parts[0].find('/') == std::string::npos && parts[0] != "." && parts[0] != "..")
-    fail("volume", text, "named volumes are not built yet; give a directory as ./NAME or /PATH");
-  bool read_only = false;
-  if (parts.size() == 3) {
-    for (const std::string& option : base::split(parts[2], ',')) {
-      if (option == "ro") read_only = true;
-      else if (option != "rw" && option != "z" && option != "Z")
-        fail("volume", text, "unknown option " + option + " (known: ro, rw)");
-    }
+  if (parts.size() > 3 || parts[0].empty())
+    fail("volume", text, "expected [HOST:]CONTAINER[:OPTIONS]");
+  MountConfig mount;
+  if (parts.size() == 1) {
+    mount.type = MountConfig::Type::kVolume;
+    mount.anonymous = true;
+    mount.target = container_path(parts[0], "volume");
+    return mount;
   }
-  return bind(parts[0], parts[1], read_only, "volume");
+  mount.type = is_path(parts[0]) ? MountConfig::Type::kBind : MountConfig::Type::kVolume;
+  mount.source = is_path(parts[0]) ? host_path(parts[0], "volume") : parts[0];
+  if (mount.type == MountConfig::Type::kVolume && !container::is_valid_name(parts[0]))
+    fail("volume", text, "a directory is given as ./NAME or /PATH, a volume by letters, digits, _ . -");
+  mount.target = container_path(parts[1], "volume");
+  if (parts.size() == 3)
+    for (const std::string& option : base::split(parts[2], ','))
+      apply_volume_option(option, text, mount);
+  return mount;
 }
 
 mode_t parse_octal(const char* flag, const std::string& text) {
@@ -67,10 +87,10 @@ mode_t parse_octal(const char* flag, const std::string& text) {
   return static_cast<mode_t>(std::stoul(text, nullptr, 8));
 }
 
-launch::Mount tmpfs(const std::string& target) {
-  launch::Mount mount;
-  mount.kind = launch::Mount::Kind::kTmpfs;
-  mount.target = sys::RootedPath(target);
+MountConfig tmpfs(const std::string& target, const char* flag) {
+  MountConfig mount;
+  mount.type = MountConfig::Type::kTmpfs;
+  mount.target = container_path(target, flag);
   mount.mode = 01777;
   return mount;
 }
@@ -82,9 +102,9 @@ uint64_t parse_bytes(const char* flag, const std::string& text) {
 }
 
 // /PATH[:size=64m,mode=1777,ro,rw]
-launch::Mount parse_tmpfs(const std::string& text) {
+MountConfig parse_tmpfs(const std::string& text) {
   size_t colon = text.find(':');
-  launch::Mount mount = tmpfs(text.substr(0, colon));
+  MountConfig mount = tmpfs(text.substr(0, colon), "tmpfs");
   if (colon == std::string::npos) return mount;
   for (const std::string& option : base::split(text.substr(colon + 1), ',')) {
     if (option.starts_with("size=")) mount.size_bytes = parse_bytes("tmpfs", option.substr(5));
@@ -97,8 +117,10 @@ launch::Mount parse_tmpfs(const std::string& text) {
   return mount;
 }
 
-// type=bind,source=S,target=T[,readonly] or type=tmpfs,target=T[,tmpfs-size=N][,tmpfs-mode=M]
-launch::Mount parse_mount(const std::string& text) {
+bool is_true(const std::string& value) { return value != "false" && value != "0"; }
+
+// type=bind|volume|tmpfs|image,source=S,target=T,...
+MountConfig parse_mount(const std::string& text) {
   std::map<std::string, std::string> keys;
   for (const std::string& field : base::split(text, ',')) {
     size_t equals = field.find('=');
@@ -107,34 +129,48 @@ launch::Mount parse_mount(const std::string& text) {
     if (key == "src") key = "source";
     if (key == "dst" || key == "destination") key = "target";
     if (key == "ro") key = "readonly";
-    static const std::vector<std::string> kKnown = {"type", "source", "target", "readonly",
-                                                    "tmpfs-size", "tmpfs-mode"};
+    if (key == "volume-subpath" || key == "image-subpath") key = "subpath";
+    static const std::vector<std::string> kKnown = {
+        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy"};
     if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
       fail("mount", text, "unknown key " + base::printable(key));
     keys[key] = value;
   }
   if (keys["target"].empty()) fail("mount", text, "target= is missing");
-  bool read_only = keys.contains("readonly") && keys["readonly"] != "false" && keys["readonly"] != "0";
-  if (keys["type"] == "bind") {
+  const std::string type = keys.contains("type") ? keys["type"] : "volume";
+  MountConfig mount = tmpfs(keys["target"], "mount");
+  mount.read_only = keys.contains("readonly") && is_true(keys["readonly"]);
+  mount.subpath = keys["subpath"];
+  if (type == "bind" || type == "image") {
     if (keys["source"].empty()) fail("mount", text, "source= is missing");
-    return bind(keys["source"], keys["target"], read_only, "mount");
+    mount.type = type == "bind" ? MountConfig::Type::kBind : MountConfig::Type::kImage;
+    mount.source = type == "bind" ? host_path(keys["source"], "mount") : keys["source"];
+  } else if (type == "volume") {
+    mount.type = MountConfig::Type::kVolume;
+    mount.source = keys["source"];
+    mount.anonymous = mount.source.empty();
+    mount.copy = !keys.contains("volume-nocopy") || !is_true(keys["volume-nocopy"]);
+  } else if (type != "tmpfs") {
+    fail("mount", text, "type must be bind, volume, tmpfs or image; others are not built yet");
   }
-  if (keys["type"] != "tmpfs") fail("mount", text, "type must be bind or tmpfs; others are not built yet");
-  launch::Mount mount = tmpfs(keys["target"]);
-  mount.read_only = read_only;
   if (keys.contains("tmpfs-size")) mount.size_bytes = parse_bytes("mount", keys["tmpfs-size"]);
   if (keys.contains("tmpfs-mode")) mount.mode = parse_octal("mount", keys["tmpfs-mode"]);
   return mount;
 }
 
-// HOST[:CONTAINER]
-launch::Mount parse_device(const std::string& text) {
+// HOST[:CONTAINER[:rwm]]
+container::DeviceConfig parse_device(const std::string& text) {
   std::vector<std::string> parts = base::split(text, ':');
-  if (parts.size() > 2) fail("device", text, "expected HOST[:CONTAINER]; access letters are not built yet");
-  launch::Mount mount = bind(parts[0], parts.back(), false, "device");
-  mount.recursive = false;
-  mount.devices = true;
-  return mount;
+  if (parts.size() > 3) fail("device", text, "expected HOST[:CONTAINER[:rwm]]");
+  container::DeviceConfig device;
+  device.source = host_path(parts[0], "device");
+  device.target = parts.size() > 1 ? container_path(parts[1], "device") : device.source;
+  if (parts.size() == 3) device.access = parts[2];
+  if (device.access.find_first_not_of("rwm") != std::string::npos || device.access.empty())
+    fail("device", text, "access is made of the letters r, w and m");
+  if (device.access.find('w') == std::string::npos)
+    fail("device", text, "a device that cannot be written is not built yet");
+  return device;
 }
 
 // NAME=SOFT[:HARD]
@@ -160,9 +196,9 @@ launch::Ulimit parse_ulimit(const std::string& text) {
   return {name->second, number(values[0]), number(values.back())};
 }
 
-void apply_security_option(const std::string& text, launch::Spec& spec) {
+void apply_security_option(const std::string& text, Config& spec) {
   if (text == "seccomp=unconfined") {
-    spec.seccomp = launch::Seccomp::kUnconfined;
+    spec.seccomp = "unconfined";
   } else if (text == "no-new-privileges" || text == "no-new-privileges=true" ||
              text == "no-new-privileges:true") {
     spec.no_new_privileges = true;
@@ -187,7 +223,7 @@ launch::Capabilities parse_capabilities(const char* flag, const std::string& tex
   return set;
 }
 
-void apply_capabilities(const Arguments& arguments, launch::Spec& spec) {
+void apply_capabilities(const Arguments& arguments, Config& spec) {
   // ALL in one list is the starting point of the other, as elsewhere.
   launch::Capabilities add = 0, drop = 0;
   for (const std::string& text : arguments.all("cap-add")) add |= parse_capabilities("cap-add", text);
@@ -199,45 +235,90 @@ void apply_capabilities(const Arguments& arguments, launch::Spec& spec) {
 
 }  // namespace
 
+std::vector<Flag> limit_flags() {
+  return {
+      {.name = "memory", .letter = 'm', .value = "SIZE", .help = "limit of memory", .group = "limits"},
+      {.name = "memory-swap", .value = "SIZE", .help = "limit of memory and swap together", .group = "limits"},
+      {.name = "memory-reservation", .value = "SIZE", .help = "what it is pushed back to when memory is short", .group = "limits"},
+      {.name = "cpus", .value = "N", .help = "limit of processor time, 1.5 is one and a half", .group = "limits"},
+      {.name = "cpu-shares", .value = "N", .help = "its part when processors are short; 1024 is the usual one", .group = "limits", .aliases = {}},
+      {.name = "cpuset-cpus", .value = "LIST", .help = "processors it may use: 0-2,7", .group = "limits"},
+      {.name = "cpuset-mems", .value = "LIST", .help = "memory nodes it may use", .group = "limits"},
+      {.name = "pids-limit", .value = "N", .help = "limit of processes and threads; 0 is none (default: 2048)", .group = "limits"},
+  };
+}
+
 std::vector<Flag> container_flags() {
   return {
       {.name = "env", .letter = 'e', .value = "NAME[=VALUE]", .help = "variable of the program", .repeatable = true, .common = true},
       {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},
-      {.name = "volume", .letter = 'v', .value = "HOST:CONTAINER[:ro]", .help = "directory or file of the host in the container", .group = "files", .repeatable = true, .common = true},
-      {.name = "mount", .value = "SPEC", .help = "type=bind,source=S,target=T[,readonly] or type=tmpfs,target=T", .group = "files", .repeatable = true},
+      {.name = "volume", .letter = 'v', .value = "[HOST|NAME:]CONTAINER[:OPTIONS]", .help = "directory, file or volume in the container; options ro, O (writes stay in the container), ...", .group = "files", .repeatable = true, .common = true},
+      {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P]", .group = "files", .repeatable = true},
       {.name = "tmpfs", .value = "PATH[:OPTIONS]", .help = "empty directory in memory", .group = "files", .repeatable = true},
       {.name = "read-only", .help = "the root cannot be written", .group = "files"},
-      {.name = "device", .value = "HOST[:CONTAINER]", .help = "device of the host in the container", .group = "files", .repeatable = true},
+      {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container", .group = "files", .repeatable = true},
       {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm (default: 64m)", .group = "files"},
-      {.name = "memory", .letter = 'm', .value = "SIZE", .help = "limit of memory", .group = "limits"},
-      {.name = "cpus", .value = "N", .help = "limit of processor time, 1.5 is one and a half", .group = "limits"},
-      {.name = "pids-limit", .value = "N", .help = "limit of processes and threads; 0 is none (default: 2048)", .group = "limits"},
       {.name = "ulimit", .value = "NAME=SOFT[:HARD]", .help = "limit of one process", .group = "limits", .repeatable = true},
+      {.name = "sysctl", .value = "NAME=VALUE", .help = "kernel parameter of its namespaces", .group = "limits", .repeatable = true},
+      {.name = "privileged", .help = "every capability, nothing hidden, no system call refused", .group = "security"},
       {.name = "cap-add", .value = "NAME", .help = "capability to give", .group = "security", .repeatable = true},
       {.name = "cap-drop", .value = "NAME", .help = "capability to take away; ALL is every one", .group = "security", .repeatable = true},
       {.name = "security-opt", .value = "OPTION", .help = "seccomp=unconfined, no-new-privileges[=BOOL], mask=, unmask=", .group = "security", .repeatable = true},
   };
 }
 
-void apply_container_flags(const Arguments& arguments, launch::Spec& spec) {
-  for (const std::string& text : arguments.all("volume")) spec.mounts.push_back(parse_volume(text));
-  for (const std::string& text : arguments.all("mount")) spec.mounts.push_back(parse_mount(text));
-  for (const std::string& text : arguments.all("tmpfs")) spec.mounts.push_back(parse_tmpfs(text));
-  for (const std::string& text : arguments.all("device")) spec.mounts.push_back(parse_device(text));
-  for (const std::string& text : arguments.all("ulimit")) spec.ulimits.push_back(parse_ulimit(text));
-  for (const std::string& text : arguments.all("security-opt")) apply_security_option(text, spec);
-  apply_capabilities(arguments, spec);
-  spec.root.read_only = arguments.is_on("read-only");
-  if (auto bytes = arguments.size_bytes("shm-size")) spec.shm_bytes = *bytes;
-  spec.limits.memory_bytes = arguments.size_bytes("memory");
-  spec.limits.pids = arguments.number("pids-limit");
+void apply_limits(const Arguments& arguments, launch::Limits& limits) {
+  if (auto bytes = arguments.size_bytes("memory")) limits.memory_bytes = bytes;
+  if (auto bytes = arguments.size_bytes("memory-swap")) limits.memory_swap_bytes = bytes;
+  if (auto bytes = arguments.size_bytes("memory-reservation")) limits.memory_reservation_bytes = bytes;
+  if (auto number = arguments.number("pids-limit")) limits.pids = number;
+  if (auto number = arguments.number("cpu-shares")) limits.cpu_shares = number;
+  if (auto text = arguments.find("cpuset-cpus")) limits.cpuset_cpus = *text;
+  if (auto text = arguments.find("cpuset-mems")) limits.cpuset_memories = *text;
+  if (limits.memory_swap_bytes && limits.memory_swap_bytes < limits.memory_bytes)
+    fail("memory-swap", arguments.get("memory-swap"), "it counts memory too, so it is at least --memory");
   if (auto text = arguments.find("cpus")) {
     char* end = nullptr;
     double cpus = std::strtod(text->c_str(), &end);
     if (text->empty() || *end != '\0' || !(cpus > 0) || cpus > 1e6)
       fail("cpus", *text, "expected a number above 0");
-    spec.limits.cpus = cpus;
+    limits.cpus = cpus;
   }
+}
+
+void apply_container_flags(const Arguments& arguments, Config& config) {
+  for (const std::string& text : arguments.all("volume")) config.mounts.push_back(parse_volume(text));
+  for (const std::string& text : arguments.all("mount")) config.mounts.push_back(parse_mount(text));
+  for (const std::string& text : arguments.all("tmpfs")) config.mounts.push_back(parse_tmpfs(text));
+  for (const std::string& text : arguments.all("device")) config.devices.push_back(parse_device(text));
+  for (const std::string& text : arguments.all("ulimit")) config.ulimits.push_back(parse_ulimit(text));
+  for (const std::string& text : arguments.all("security-opt")) apply_security_option(text, config);
+  for (const std::string& text : arguments.all("sysctl")) {
+    size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) fail("sysctl", text, "expected NAME=VALUE");
+    config.sysctls.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  config.privileged = arguments.is_on("privileged");
+  apply_capabilities(arguments, config);
+  config.read_only = arguments.is_on("read-only");
+  if (auto bytes = arguments.size_bytes("shm-size")) config.shm_bytes = *bytes;
+  apply_limits(arguments, config.limits);
+}
+
+std::map<std::string, std::string> parse_labels(const Arguments& arguments) {
+  std::map<std::string, std::string> labels;
+  auto set = [&](const std::string& text) {
+    size_t equals = text.find('=');
+    if (equals == 0) fail("label", text, "expected KEY[=VALUE]");
+    labels[text.substr(0, equals)] = equals == std::string::npos ? "" : text.substr(equals + 1);
+  };
+  constexpr uint64_t kMostBytes = 16 << 20;
+  for (const std::string& file : arguments.all("label-file"))
+    for (const std::string& line : base::split(sys::read_user_file(file, kMostBytes), '\n'))
+      if (std::string_view text = base::trim(line); !text.empty() && text[0] != '#')
+        set(std::string(text));
+  for (const std::string& text : arguments.all("label")) set(text);
+  return labels;
 }
 
 std::vector<std::string> container_environment(const Context& context, const Arguments& arguments,

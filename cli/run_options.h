@@ -1,22 +1,27 @@
 #pragma once
 
-#include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "cli/context.h"
 #include "cli/options.h"
-#include "runner/launch/launch.h"
+#include "runner/container/containers.h"
 
 namespace cli {
 
-/// The flags of `torte run` that say how the container is made, for the command table.
+/// The flags of `torte run` and `create` that say what the container may use, for the command table.
 std::vector<Flag> container_flags();
+/// The limits among them, which `update` has too.
+std::vector<Flag> limit_flags();
 
-/// Applies those flags to a launch: mounts, limits, capabilities, security options, devices.
-/// Throws UsageError for a malformed value, NotFound for a missing source of a mount.
-/// [spec/cli.md 4]
-void apply_container_flags(const Arguments& arguments, launch::Spec& spec);
+/// Applies those flags: mounts, limits, capabilities, security options, devices. Throws UsageError
+/// for a malformed value, NotFound for a missing source of a mount. [spec/cli.md 4]
+void apply_container_flags(const Arguments& arguments, container::Config& config);
+void apply_limits(const Arguments& arguments, launch::Limits& limits);
+
+/// --label and --label-file.
+std::map<std::string, std::string> parse_labels(const Arguments& arguments);
 
 /// The environment of the program: the image's, then --env-file, then --env; NAME alone is taken from
 /// ours. Throws UsageError.

@@ -24,6 +24,7 @@ namespace store {
 ///       leases/ID              held by flock; lists the objects its owner uses (store/lease.h)
 ///       locks/NAME             claims on work that one process should do for all (store/lease.h)
 ///       containers/ID/uses     the same list for a container; the rest is runner/container's
+///       volumes/NAME/data/     directories that outlive containers (runner/container)
 ///       containers/mount-ID/   `torte mount`: uses, and mount, which says where (cli/image_mounts.h)
 ///       index/NAME             what other rooms remember and may lose at any time
 ///       builds/ID/             record.json and the logs of one build (cli/build_record.h)

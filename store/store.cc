@@ -41,10 +41,10 @@ std::optional<bool> read_durability(const Layout& layout) {
 
 // A directory that holds anything else is not made a store by accident.
 void require_ours_or_empty(const Layout& layout, int root_fd) {
-  static constexpr std::array<std::string_view, 16> kOurs = {
+  static constexpr std::array<std::string_view, 17> kOurs = {
       "version", "torte.db",     "torte.db-wal", "torte.db-shm", "torte.db-journal", "gc.lock",
       "blobs",   "layers",       "staging",      "staging.lock", "leases",           "containers",
-      "locks",   "cache-mounts", "constant",     "index"};
+      "locks",   "cache-mounts", "constant",     "index",      "volumes"};
   for (const std::string& name : sys::list_names(root_fd)) {
     const bool ours = std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end();
     if (!ours && name != "lost+found" && !name.starts_with("version."))

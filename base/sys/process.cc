@@ -1,9 +1,11 @@
 #include "base/sys/process.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <sched.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -241,6 +243,24 @@ Process start_self(const std::vector<std::string>& argv, const std::vector<int>&
   posix_spawnattr_destroy(&attributes);
   if (error != 0) throw base::SystemError("start torte again", error);
   return Process(pid, UniqueFd());
+}
+
+void forget_program_pages() {
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void*) {
+        const auto page = static_cast<ElfW(Addr)>(::sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const auto& segment = info->dlpi_phdr[i];
+          // What was ever written to, relocations included, is not in the file.
+          if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+          const ElfW(Addr) begin = (info->dlpi_addr + segment.p_vaddr + page - 1) & ~(page - 1);
+          const ElfW(Addr) end = (info->dlpi_addr + segment.p_vaddr + segment.p_memsz) & ~(page - 1);
+          if (begin < end)
+            ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+        }
+        return 0;
+      },
+      nullptr);
 }
 
 std::optional<UniqueFd> open_process(pid_t pid) {

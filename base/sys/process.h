@@ -89,6 +89,10 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
 /// argv[0]. Throws SystemError.
 Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep);
 
+/// Gives back the memory that this program's own code and constants take; what is used again is read
+/// again from the page cache. For processes that wait most of their life.
+void forget_program_pages();
+
 /// A pidfd of any process; nullopt when it is gone.
 std::optional<UniqueFd> open_process(pid_t pid);
 /// Sends a signal; false when the process is gone. Throws SystemError.

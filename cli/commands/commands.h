@@ -12,6 +12,21 @@ const Command& build_command();
 /// builds ls, show, logs, rm.
 const std::vector<const Command*>& builds_commands();
 const Command& run_command();
+const Command& create_command();
+const Command& container_monitor_command();
+const Command& ps_command();
+/// start, stop, restart, kill, pause, unpause, wait, rename, rm, container prune.
+const std::vector<const Command*>& container_life_commands();
+const Command& exec_command();
+const Command& container_inspect_command();
+/// cp, export, commit.
+const std::vector<const Command*>& container_file_commands();
+/// top, stats, port, update.
+const std::vector<const Command*>& container_state_commands();
+/// volume create, ls, inspect, rm, prune.
+const std::vector<const Command*>& volume_commands();
+/// logs, attach.
+const std::vector<const Command*>& container_output_commands();
 /// cache ls, cache inspect, cache rm.
 const std::vector<const Command*>& cache_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.

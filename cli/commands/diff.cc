@@ -7,7 +7,9 @@
 #include "cli/context.h"
 #include "cli/open_store.h"
 #include "cli/table.h"
+#include "cli/network_options.h"
 #include "overlay/snapshot.h"
+#include "runner/container/prepare.h"
 #include "store/layer/changes.h"
 
 namespace cli {
@@ -40,14 +42,25 @@ std::vector<layer::Change> compare_images(store::Store& store, const store::Imag
   return layer::compare_trees(left.root(), right.root());
 }
 
+// What it wrote; the init layer is no part of that.
+std::vector<layer::Change> container_changes(const container::Containers& containers, const std::string& id) {
+  const container::Config config = containers.read(id).config;
+  const auto upper = containers.home(id).upper();
+  if (!config.rootfs.empty() || !std::filesystem::exists(upper)) return {};
+  const overlay::View below(containers.store(), container::open_layers(containers, config));
+  return layer::list_changes(sys::Root::open(upper), &below.root());
+}
+
 int run_diff(Context& context, const Arguments& arguments) {
   auto store = open_store(context);
   store::Lease lease = store->lease();
-  const store::ImageRecord image = store->get_image(arguments.word(0));
+  container::Containers containers(store->layout(), store.get(), network_state(context));
+  const auto id = arguments.words().size() == 1 ? containers.find(arguments.word(0)) : std::nullopt;
   const std::vector<layer::Change> changes =
-      arguments.words().size() == 1
-          ? last_changes(*store, image)
-          : compare_images(*store, image, store->get_image(arguments.word(1)));
+      id ? container_changes(containers, *id)
+      : arguments.words().size() == 1
+          ? last_changes(*store, store->get_image(arguments.word(0)))
+          : compare_images(*store, store->get_image(arguments.word(0)), store->get_image(arguments.word(1)));
   const std::string format = arguments.get("format");
   if (format.empty()) {
     std::string text;
@@ -71,10 +84,11 @@ int run_diff(Context& context, const Arguments& arguments) {
 const Command& diff_command() {
   static const Command kCommand{
       .name = "diff",
-      .aliases = {"image diff"},
-      .summary = "list the paths an image changed",
-      .usage = "[FLAGS] IMAGE [OTHER]",
-      .about = "Prints A (added), C (changed) or D (deleted) and the path, sorted. With one image: "
+      .aliases = {"image diff", "container diff"},
+      .summary = "list the paths an image or a container changed",
+      .usage = "[FLAGS] CONTAINER|IMAGE [OTHER]",
+      .about = "Prints A (added), C (changed) or D (deleted) and the path, sorted. With a container: "
+               "what it wrote. With one image: "
                "what its last layer that changes anything did to the layers below. With two: what "
                "turns the files of IMAGE into those of OTHER.",
       .group = "images",

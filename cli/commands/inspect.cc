@@ -4,7 +4,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
+#include "cli/container_json.h"
 #include "cli/context.h"
+#include "cli/network_options.h"
 #include "cli/registries.h"
 #include "cli/table.h"
 #include "cli/transfer.h"
@@ -145,13 +147,26 @@ int run_inspect(Context& context, const Arguments& arguments) {
   std::unique_ptr<store::Store> store;
   Registries registries(context, arguments, {}, nullptr);
   Json items = Json::array();
+  const bool only_container = arguments.command().name == "container inspect" || arguments.get("type") == "container";
+  std::optional<container::Containers> containers;
   for (const std::string& word : arguments.words()) {
     if (word.starts_with(kRemote)) {
       Json item = inspect_remote(context, arguments, registries, word.substr(kRemote.size()));
       if (!item.is_null()) items.push_back(std::move(item));
       continue;
     }
-    if (!store) store = store::Store::open(context.root, store::Access::kReadOnly);
+    if (!store) {
+      store = store::Store::open(context.root, store::Access::kReadOnly);
+      containers.emplace(store->layout(), store.get(), network_state(context));
+    }
+    // A container first, as with other engines; a name of both is told apart by --type.
+    const bool may_be_container = only_container || (!arguments.is_on("raw") && !arguments.is_on("config") &&
+                                                     arguments.get("type") != "image");
+    if (const auto id = may_be_container ? containers->find(word) : std::nullopt) {
+      items.push_back(container_json(*containers, containers->read(*id)));
+      continue;
+    }
+    if (only_container) containers->get(word);
     store::ImageRecord image = store->get_image(word);
     if (auto text = arguments.find("platform");
         text && !oci::Platform::parse(image.platform).satisfies(oci::Platform::parse(*text)))
@@ -182,21 +197,35 @@ const Command& inspect_command() {
   static const Command kCommand{
       .name = "inspect",
       .aliases = {"image inspect"},
-      .summary = "show everything about an image",
+      .summary = "show everything about an image or a container",
       .usage = "[FLAGS] NAME...",
-      .about = "Prints a JSON array with one object for each image, or what a template makes of them. "
+      .about = "Prints a JSON array with one object for each image or container, or what a template makes of them. "
                "docker://NAME looks at an image where it is, in a registry.",
       .group = "images",
       .flags = with_registry_flags({{.name = "format", .letter = 'f', .value = "TEMPLATE", .help = "json, or a template: '{{.Config.Env}}'", .common = true},
                 {.name = "raw", .help = "print the exact bytes of the manifest"},
                 {.name = "config", .help = "print the exact bytes of the configuration"},
                 {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"},
-                {.name = "type", .value = "TYPE", .help = "what NAME is", .choices = {"image"}, .hidden = true}}),
+                {.name = "type", .value = "TYPE", .help = "what NAME is", .choices = {"image", "container"}}}),
       .examples = {{"torte inspect -f '{{json .Config.Cmd}}' app", "what app:latest runs"},
                    {"torte inspect --raw app | sha256sum", "its digest"}},
       .positionals = {1, Positionals::kAny},
       .run = run_inspect,
+      .in_user_namespace = false,
   };
+  return kCommand;
+}
+
+const Command& container_inspect_command() {
+  static const Command kCommand = [] {
+    Command command = inspect_command();
+    command.name = "container inspect";
+    command.aliases = {};
+    command.summary = "show everything about a container";
+    command.group = "containers";
+    command.examples = {{"torte container inspect -f '{{.State.ExitCode}}' app", "how it ended"}};
+    return command;
+  }();
   return kCommand;
 }
 

@@ -142,7 +142,7 @@ Command command(std::string_view name, std::string_view summary, std::string_vie
   return result;
 }
 
-Command create_command() {
+Command create_network_command() {
   Command create = command("network create", "make a network for containers", "[FLAGS] NAME",
                            {1, 1}, run_create);
   create.about =
@@ -162,7 +162,7 @@ Command create_command() {
 }  // namespace
 
 const std::vector<const Command*>& network_commands() {
-  static const Command kCreate = create_command();
+  static const Command kCreate = create_network_command();
   static const Command kList = [] {
     Command list = command("network ls", "list networks", "[FLAGS]", {0, 0}, run_list);
     list.aliases = {"network list"};

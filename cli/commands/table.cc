@@ -9,6 +9,9 @@ const CommandTable& command_table() {
         &build_command(),
         &lint_command(),
         &run_command(),
+        &create_command(),
+        &exec_command(),
+        &ps_command(),
         &images_command(),
         &tag_command(),
         &untag_command(),
@@ -36,6 +39,11 @@ const CommandTable& command_table() {
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
     table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
+    for (const auto* commands : {&container_life_commands(), &container_output_commands(), &container_file_commands(),
+                                  &container_state_commands(), &volume_commands()})
+      table.insert(table.end(), commands->begin(), commands->end());
+    table.push_back(&container_inspect_command());
+    table.push_back(&container_monitor_command());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());

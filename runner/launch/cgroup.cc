@@ -190,6 +190,9 @@ void sweep(const std::string& parent, std::string_view prefix) {
     if (number.empty() || number.find_first_not_of("0123456789-") != std::string::npos ||
         number.find('-') == std::string::npos)
       continue;
+    // Usually enough, and it disturbs nobody. Numbers of another pid namespace mean nothing here, so
+    // the lock has the last word.
+    if (::access(("/proc/" + number.substr(0, number.find('-'))).c_str(), F_OK) == 0) continue;
     sys::UniqueFd lock = lock_group(entry.path());
     if (!lock) continue;
     kill_listed(entry.path());
@@ -289,8 +292,9 @@ void Cgroup::make_separate(const std::vector<std::string>& controllers) {
 
 /// A group is made and locked in two calls; in between somebody else's sweep may take it away.
 void Cgroup::make_directory(const std::string& directory, const std::string& controller) {
-  constexpr int kTries = 100;
+  constexpr int kTries = 1000;
   for (int tries = 0; tries < kTries; ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     if (::mkdir(directory.c_str(), 0755) < 0 && errno != EEXIST)
       fail(controller, "the controller is not ours to use");
     sys::UniqueFd lock = lock_group(directory);

@@ -106,6 +106,8 @@ clean_up() {
   local code=$? pid point
   for pid in $(jobs -p); do kill -KILL "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
+  # Containers that a failed test left running.
+  [ ! -d "$store/containers" ] || torte rm -fa >/dev/null 2>&1 || true
   if [ "$(id -u)" = 0 ]; then
     [ ! -d "$work/run/net" ] || torte network prune --all >/dev/null 2>&1 || true
     for point in $(awk -v below="$work/" 'index($5, below) == 1 {print $5}' /proc/self/mountinfo | sort -r); do

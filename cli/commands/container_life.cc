@@ -1,0 +1,257 @@
+// torte start, stop, restart, kill, pause, unpause, wait, rename, rm, container prune: the life of
+// containers that are there.
+#include <csignal>
+
+#include "base/error.h"
+#include "base/sys/tree.h"
+#include "base/text.h"
+#include "cli/attach.h"
+#include "cli/commands/commands.h"
+#include "cli/container_list.h"
+#include "cli/error_view.h"
+#include "cli/new_container.h"
+#include "runner/container/life.h"
+
+namespace cli {
+
+namespace {
+
+using container::Containers;
+
+int signal_of(const std::string& text) {
+  const auto number = container::parse_signal(text);
+  if (!number) throw UsageError("there is no signal " + base::printable(text));
+  return *number;
+}
+
+std::optional<std::chrono::seconds> patience(const Arguments& arguments) {
+  const auto duration = arguments.duration("time");
+  if (!duration) return std::nullopt;
+  return std::chrono::ceil<std::chrono::seconds>(*duration);
+}
+
+std::optional<int> chosen_signal(const Arguments& arguments) {
+  const auto text = arguments.find("signal");
+  return text ? std::optional<int>(signal_of(*text)) : std::nullopt;
+}
+
+int start_attached(Context& context, Containers& containers, const std::string& id,
+                   const Arguments& arguments, const launch::ForwardedSignals& signals) {
+  const container::Config config = containers.read(id).config;
+  container::Started started =
+      container::start_monitor(monitor_command(context), containers.claim(id), true);
+  AttachOptions options;
+  options.input = arguments.is_on("interactive") && config.interactive;
+  options.tty = config.tty;
+  options.detach_keys = arguments.get("detach-keys", options.detach_keys);
+  const auto status = attend_monitor(context, *started.owner, signals, options);
+  started.monitor.release();
+  return status.value_or(0);
+}
+
+int run_start(Context& context, const Arguments& arguments) {
+  launch::ForwardedSignals signals;
+  OpenContainers open = open_containers(context);
+  Containers& containers = open.containers;
+  if (arguments.is_on("attach") || arguments.is_on("interactive")) {
+    if (arguments.words().size() != 1) throw UsageError("start --attach wants one container");
+    const std::string id = containers.get(arguments.word(0));
+    if (containers.read_state(id).is_live() && containers.is_held(id))
+      throw base::Error(base::Code::kUnavailable, "it runs already; torte attach joins it",
+                        "container-in-use");
+    return start_attached(context, containers, id, arguments, signals);
+  }
+  return each_container(context, arguments, containers, [&](const std::string& id, const std::string& word) {
+    // One that runs is what was asked for.
+    if (containers.read_state(id).is_live() && containers.is_held(id)) return word;
+    container::start_monitor(monitor_command(context), containers.claim(id), false).monitor.release();
+    return word;
+  });
+}
+
+int run_stop(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+    container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
+    return word;
+  });
+}
+
+int run_restart(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+    container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
+    container::start_monitor(monitor_command(context), open.containers.claim(id), false).monitor.release();
+    return word;
+  });
+}
+
+int run_kill(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  const int signal = signal_of(arguments.get("signal", "KILL"));
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+    container::send_signal(open.containers, id, signal);
+    return word;
+  });
+}
+
+int run_pause(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  const char request = arguments.command().name == "pause" ? 'p' : 'u';
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+    container::ask(open.containers, id, request);
+    return word;
+  });
+}
+
+int run_wait(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string&) {
+    return std::to_string(container::wait(open.containers, id));
+  });
+}
+
+int run_rename(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  if (!container::is_valid_name(arguments.word(1)))
+    throw UsageError("a name is made of letters, digits, _ . -, not " + base::printable(arguments.word(1)));
+  open.containers.rename(open.containers.get(arguments.word(0)), arguments.word(1));
+  return 0;
+}
+
+void remove(Containers& containers, const std::string& id, bool force, bool volumes) {
+  if (force && containers.is_held(id)) {
+    container::stop(containers, id, SIGKILL, std::nullopt);
+    container::wait(containers, id);
+    if (!containers.find(id)) return;  // --rm did it
+  }
+  try {
+    container::remove_container(containers, containers.claim(id), volumes);
+  } catch (base::Error& e) {
+    if (e.id() == "container-in-use") e.add_help("stop it first, or use --force");
+    // Removed by its own monitor in between.
+    if (e.code() == base::Code::kNotFound && force) return;
+    throw;
+  }
+}
+
+int run_rm(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  const bool force = arguments.is_on("force");
+  if (force) {
+    // What is not there need not be removed.
+    int status = 0;
+    if (arguments.words().empty())
+      return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+        remove(open.containers, id, true, arguments.is_on("volumes"));
+        return word;
+      });
+    for (const std::string& word : arguments.words()) {
+      try {
+        if (const auto id = open.containers.find(word)) {
+          remove(open.containers, *id, true, arguments.is_on("volumes"));
+          context.out(word + "\n");
+        }
+      } catch (const base::Error& e) {
+        print_error(context, e);
+        status = 1;
+      }
+    }
+    return status;
+  }
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+    remove(open.containers, id, false, arguments.is_on("volumes"));
+    return word;
+  });
+}
+
+int run_container_prune(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  uint64_t freed = 0;
+  for (const container::Record& record :
+       filter_containers(open.containers, open.containers.list(), arguments.all("filter"))) {
+    if (record.state.is_live()) continue;
+    const std::string& id = record.config.id;
+    try {
+      const container::Claim claim = open.containers.claim(id);
+      freed += sys::disk_usage(open.containers.home(id).path());
+      container::remove_container(open.containers, claim, false);
+      context.out(id + "\n");
+    } catch (const base::Error& e) {
+      // Somebody started or removed it just now.
+      if (e.code() != base::Code::kUnavailable && e.code() != base::Code::kNotFound) throw;
+    }
+  }
+  context.out("freed " + base::format_size(freed) + "\n");
+  return 0;
+}
+
+const Flag kAll = {.name = "all", .letter = 'a', .help = "every container", .common = true};
+const Flag kFilter = {.name = "filter", .value = "KEY=VALUE", .help = "those of torte ps --filter", .repeatable = true};
+const Flag kTime = {.name = "time", .letter = 't', .value = "SECONDS", .help = "kill it after so long (default: its own, or 10)", .aliases = {"timeout"}, .common = true};
+const Flag kSignal = {.name = "signal", .letter = 's', .value = "SIGNAL", .help = "by name or number", .common = true};
+
+Command life_command(std::string_view name, std::vector<std::string_view> aliases,
+                     std::string_view summary, std::vector<Flag> flags,
+                     int (*run)(Context&, const Arguments&), bool in_user_namespace) {
+  Command command{.name = name,
+                  .aliases = std::move(aliases),
+                  .summary = summary,
+                  .usage = "[FLAGS] CONTAINER..",
+                  .group = "containers",
+                  .flags = std::move(flags),
+                  .positionals = {0, Positionals::kAny},
+                  .run = run,
+                  .in_user_namespace = in_user_namespace};
+  return command;
+}
+
+}  // namespace
+
+const std::vector<const Command*>& container_life_commands() {
+  static const Command kStart = life_command(
+      "start", {"container start"}, "start containers that do not run",
+      {{.name = "attach", .letter = 'a', .help = "stay with it, as torte run does", .common = true},
+       {.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
+       {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed"},
+       kAll, kFilter},
+      run_start, true);
+  static const Command kStop =
+      life_command("stop", {"container stop"}, "ask containers to end, and end them after a while",
+                   {kTime, kSignal, kAll, kFilter}, run_stop, false);
+  static const Command kRestart = life_command("restart", {"container restart"}, "stop and start containers",
+                                               {kTime, kSignal, kAll, kFilter}, run_restart, true);
+  static const Command kKill = life_command("kill", {"container kill"}, "send a signal to containers",
+                                            {kSignal, kAll, kFilter}, run_kill, false);
+  static const Command kPause = life_command("pause", {"container pause"}, "stop every process of containers for a while",
+                                             {kAll, kFilter}, run_pause, false);
+  static const Command kUnpause = life_command("unpause", {"container unpause"}, "let paused containers go on",
+                                               {kAll, kFilter}, run_pause, false);
+  static const Command kWait = life_command("wait", {"container wait"}, "wait until containers end, and print their status",
+                                            {kAll, kFilter}, run_wait, false);
+  static const Command kRemove = life_command(
+      "rm", {"container rm", "container remove"}, "remove containers",
+      {{.name = "force", .letter = 'f', .help = "also those that run; they are killed", .common = true},
+       {.name = "volumes", .letter = 'v', .help = "with the volumes that were made for them alone", .common = true},
+       kAll, kFilter},
+      run_rm, true);
+  static const Command kRename{.name = "rename",
+                               .aliases = {"container rename"},
+                               .summary = "give a container another name",
+                               .usage = "CONTAINER NAME",
+                               .group = "containers",
+                               .positionals = {2, 2},
+                               .run = run_rename,
+                               .in_user_namespace = false};
+  static const Command kPrune{.name = "container prune",
+                              .summary = "remove containers that do not run",
+                              .usage = "[FLAGS]",
+                              .group = "containers",
+                              .flags = {kFilter, {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}},
+                              .run = run_container_prune};
+  static const std::vector<const Command*> kCommands = {&kStart, &kStop,    &kRestart, &kKill, &kPause,
+                                                        &kUnpause, &kWait, &kRename,  &kRemove, &kPrune};
+  return kCommands;
+}
+
+}  // namespace cli

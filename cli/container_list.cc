@@ -1,0 +1,153 @@
+#include "cli/container_list.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/age.h"
+#include "cli/base_images.h"
+#include "cli/error_view.h"
+#include "cli/network_options.h"
+#include "cli/open_store.h"
+
+namespace cli {
+
+namespace {
+
+using container::Record;
+using container::Status;
+using Predicate = std::function<bool(const Record&)>;
+
+Predicate make_predicate(container::Containers& containers, const std::string& kind,
+                         const std::string& value) {
+  if (kind == "id") return [=](const Record& r) { return r.config.id.starts_with(value); };
+  if (kind == "name")
+    return [=](const Record& r) { return r.config.name.find(value) != std::string::npos; };
+  if (kind == "status")
+    return [=](const Record& r) { return container::name_of(r.state.status) == value; };
+  if (kind == "health")
+    return [=](const Record& r) { return container::name_of(r.state.health) == value; };
+  if (kind == "exited")
+    return [=](const Record& r) {
+      return r.state.status == Status::kExited && std::to_string(r.state.exit_code) == value;
+    };
+  if (kind == "network") return [=](const Record& r) { return r.config.network_mode == value; };
+  if (kind == "volume")
+    return [=](const Record& r) {
+      return std::any_of(r.config.mounts.begin(), r.config.mounts.end(), [&](const auto& mount) {
+        return mount.source == value || mount.target == value;
+      });
+    };
+  if (kind == "label") {
+    const size_t equals = value.find('=');
+    const std::string key = value.substr(0, equals);
+    return [=](const Record& r) {
+      const auto label = r.config.labels.find(key);
+      return label != r.config.labels.end() &&
+             (equals == std::string::npos || label->second == value.substr(equals + 1));
+    };
+  }
+  if (kind == "ancestor") {
+    const auto image = find_image(containers.store(), value);
+    const std::string id = image ? image->id.str() : "";
+    return [=](const Record& r) { return r.config.image == value || (image && r.config.image_id == id); };
+  }
+  if (kind == "before" || kind == "since") {
+    const container::Time then = containers.read(containers.get(value)).config.created;
+    const bool before = kind == "before";
+    return [=](const Record& r) { return before ? r.config.created < then : r.config.created > then; };
+  }
+  throw UsageError("unknown filter " + base::printable(kind) +
+                   " (known: id, name, status, exited, label, ancestor, health, volume, network, "
+                   "before, since)");
+}
+
+std::string age_between(container::Time from, container::Time to) {
+  using std::chrono::system_clock;
+  std::string text = format_age(std::chrono::time_point_cast<system_clock::duration>(from),
+                                std::chrono::time_point_cast<system_clock::duration>(to));
+  return text == "just now" ? "0 seconds ago" : text;
+}
+
+std::string duration_between(container::Time from, container::Time to) {
+  std::string text = age_between(from, to);
+  if (text.ends_with(" ago")) text.resize(text.size() - 4);
+  return text;
+}
+
+}  // namespace
+
+OpenContainers open_containers(const Context& context) {
+  auto store = open_store(context);
+  store::Store* borrowed = store.get();
+  return {std::move(store), container::Containers(borrowed->layout(), borrowed, network_state(context))};
+}
+
+std::string describe_status(const container::State& state, container::Time now) {
+  switch (state.status) {
+    case Status::kCreated:
+      return "Created";
+    case Status::kExited:
+      return base::str("Exited (", state.exit_code, ") ", age_between(state.finished, now));
+    case Status::kRestarting:
+      return base::str("Restarting (", state.exit_code, ") ", age_between(state.finished, now));
+    case Status::kRunning:
+    case Status::kPaused:
+      break;
+  }
+  std::string text = "Up " + duration_between(state.started, now);
+  if (state.status == Status::kPaused) return text + " (Paused)";
+  if (state.health == container::Health::kStarting) return text + " (health: starting)";
+  if (state.health != container::Health::kNone)
+    text += base::str(" (", container::name_of(state.health), ")");
+  return text;
+}
+
+std::vector<Record> filter_containers(container::Containers& containers, std::vector<Record> records,
+                                      const std::vector<std::string>& filters) {
+  std::map<std::string, std::vector<Predicate>> kinds;
+  for (const std::string& filter : filters) {
+    const size_t equals = filter.find('=');
+    if (equals == std::string::npos)
+      throw UsageError("--filter wants KEY=VALUE, not " + base::printable(filter));
+    const std::string kind = filter.substr(0, equals);
+    kinds[kind].push_back(make_predicate(containers, kind, filter.substr(equals + 1)));
+  }
+  std::erase_if(records, [&](const Record& record) {
+    return !std::all_of(kinds.begin(), kinds.end(), [&](const auto& kind) {
+      return std::any_of(kind.second.begin(), kind.second.end(),
+                         [&](const Predicate& predicate) { return predicate(record); });
+    });
+  });
+  return records;
+}
+
+int each_container(Context& context, const Arguments& arguments, container::Containers& containers,
+                   const std::function<std::string(const std::string&, const std::string&)>& work) {
+  std::vector<std::string> words = arguments.words();
+  const std::vector<std::string> filters =
+      arguments.find_flag("filter") != nullptr ? arguments.all("filter") : std::vector<std::string>();
+  const bool all = arguments.find_flag("all") != nullptr && arguments.is_on("all");
+  if (all || !filters.empty()) {
+    for (const Record& record : filter_containers(containers, containers.list(), filters))
+      words.push_back(record.config.id);
+  } else if (words.empty()) {
+    throw UsageError(base::str(arguments.command().name, " wants the name of a container"));
+  }
+  int status = 0;
+  for (const std::string& word : words) {
+    try {
+      const std::string text = work(containers.get(word), word);
+      if (!text.empty()) context.out(text + "\n");
+    } catch (const UsageError&) {
+      throw;
+    } catch (const base::Error& e) {
+      print_error(context, e);
+      status = 1;
+    }
+  }
+  return status;
+}
+
+}  // namespace cli

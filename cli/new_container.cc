@@ -1,0 +1,348 @@
+#include "cli/new_container.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/text.h"
+#include "cli/base_images.h"
+#include "cli/network_options.h"
+#include "cli/run_options.h"
+#include "overlay/snapshot.h"
+#include "runner/container/volumes.h"
+
+namespace cli {
+
+namespace {
+
+using container::Config;
+using container::MountConfig;
+
+std::vector<std::string> parse_entrypoint(const std::string& text) {
+  if (text.empty()) return {};
+  if (!text.starts_with('[')) return {text};
+  const nlohmann::json list = nlohmann::json::parse(text, nullptr, false);
+  std::vector<std::string> words;
+  if (list.is_array())
+    for (const nlohmann::json& word : list)
+      if (word.is_string()) words.push_back(word.get<std::string>());
+  if (!list.is_array() || words.size() != list.size())
+    throw UsageError("--entrypoint " + base::printable(text) + ": expected a command or a JSON list of strings");
+  return words;
+}
+
+void set_command(const Arguments& arguments, const oci::ContainerConfig& image, size_t first,
+                 Config& config) {
+  config.entrypoint = image.entrypoint;
+  config.arguments.assign(arguments.words().begin() + static_cast<ptrdiff_t>(first),
+                          arguments.words().end());
+  if (auto entrypoint = arguments.find("entrypoint"))
+    config.entrypoint = parse_entrypoint(*entrypoint);
+  else if (config.arguments.empty())
+    config.arguments = image.cmd;
+  if (config.entrypoint.empty() && config.arguments.empty())
+    throw base::Error(base::Code::kInvalid, "the image names no command; give one after its name",
+                      "no-command");
+}
+
+uint64_t seconds_of(const Arguments& arguments, const char* flag) {
+  const auto duration = arguments.duration(flag);
+  return duration ? static_cast<uint64_t>(duration->count() + 999) / 1000 : 0;
+}
+
+std::string signal_name(const std::string& text) {
+  if (!container::parse_signal(text))
+    throw UsageError("--stop-signal " + base::printable(text) + ": there is no such signal");
+  return text;
+}
+
+void set_life(const Arguments& arguments, const oci::ContainerConfig& image, Config& config) {
+  config.stop_signal = image.stop_signal;
+  if (auto text = arguments.find("stop-signal")) config.stop_signal = signal_name(*text);
+  if (arguments.has("stop-timeout")) config.stop_timeout_seconds = seconds_of(arguments, "stop-timeout");
+  config.timeout_seconds = seconds_of(arguments, "timeout");
+  const std::string restart = arguments.get("restart", "no");
+  const auto policy = container::RestartPolicy::parse(restart);
+  if (!policy)
+    throw UsageError("--restart " + base::printable(restart) +
+                     ": expected no, on-failure[:TIMES], always or unless-stopped");
+  config.restart = *policy;
+  if (config.auto_remove && policy->kind != container::Restart::kNo)
+    throw UsageError("--rm and --restart cannot be used together: what is started again is not removed");
+  config.pid_file = arguments.get("pidfile");
+  if (!config.pid_file.empty()) config.pid_file = std::filesystem::absolute(config.pid_file);
+}
+
+void set_log(const Arguments& arguments, Config& config) {
+  config.log.driver = arguments.get("log-driver", "json-file");
+  for (const std::string& option : arguments.all("log-opt")) {
+    const size_t equals = option.find('=');
+    const std::string key = option.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : option.substr(equals + 1);
+    const auto bytes = base::parse_size(value);
+    const auto number = base::parse_decimal(value);
+    if (key == "max-size" && bytes && *bytes > 0) config.log.max_bytes = *bytes;
+    else if (key == "max-file" && number && *number > 0) config.log.files = *number;
+    else throw UsageError("--log-opt " + base::printable(option) + ": known are max-size=SIZE and max-file=N");
+  }
+}
+
+std::chrono::nanoseconds health_time(const Arguments& arguments, const char* flag,
+                                     std::chrono::nanoseconds before) {
+  const auto given = arguments.duration(flag);
+  return given ? std::chrono::nanoseconds(*given) : before;
+}
+
+void set_health(const Arguments& arguments, const oci::ContainerConfig& image, Config& config) {
+  config.health_on_failure = arguments.get("health-on-failure", "none");
+  if (arguments.is_on("no-healthcheck")) return;
+  config.healthcheck = image.healthcheck;
+  if (auto command = arguments.find("health-cmd")) {
+    if (!config.healthcheck) config.healthcheck.emplace();
+    config.healthcheck->test = {"CMD-SHELL", *command};
+    if (*command == "none") config.healthcheck->test = {"NONE"};
+  }
+  if (!config.healthcheck) return;
+  oci::Healthcheck& check = *config.healthcheck;
+  check.interval = health_time(arguments, "health-interval", check.interval);
+  check.timeout = health_time(arguments, "health-timeout", check.timeout);
+  check.start_period = health_time(arguments, "health-start-period", check.start_period);
+  check.start_interval = health_time(arguments, "health-start-interval", check.start_interval);
+  if (auto retries = arguments.number("health-retries")) check.retries = static_cast<int64_t>(*retries);
+}
+
+std::string name_space_mode(const Arguments& arguments, const char* flag) {
+  const std::string mode = arguments.get(flag, "private");
+  return mode == "private" ? "" : mode;
+}
+
+void set_names(const Arguments& arguments, const oci::ContainerConfig& image, Config& config) {
+  config.name = arguments.get("name");
+  if (arguments.has("name") && !container::is_valid_name(config.name))
+    throw UsageError("--name " + base::printable(config.name) +
+                     ": letters, digits, _ . - only, a letter or digit first");
+  config.pid_mode = name_space_mode(arguments, "pid");
+  config.ipc_mode = name_space_mode(arguments, "ipc");
+  config.uts_mode = name_space_mode(arguments, "uts");
+  config.network_mode = arguments.get("network", "default");
+  config.network = network_request(arguments, image.exposed_ports);
+  config.no_hosts = arguments.is_on("no-hosts");
+}
+
+void set_process(Context& context, const Arguments& arguments, const oci::ContainerConfig& image,
+                 Config& config) {
+  config.cwd = arguments.get("workdir", image.working_dir.empty() ? "/" : image.working_dir);
+  config.user = arguments.get("user", image.user);
+  config.groups = arguments.all("group-add");
+  config.tty = arguments.is_on("tty");
+  config.interactive = arguments.is_on("interactive");
+  config.init = arguments.is_on("init");
+  config.env = container_environment(context, arguments, image.env);
+  config.labels = image.labels;
+  for (auto& [key, value] : parse_labels(arguments)) config.labels[key] = value;
+  if (auto text = arguments.find("umask")) {
+    if (text->empty() || text->size() > 4 || text->find_first_not_of("01234567") != std::string::npos)
+      throw UsageError("--umask " + base::printable(*text) + ": expected an octal mode");
+    config.umask = static_cast<uint32_t>(std::stoul(*text, nullptr, 8));
+  }
+  for (const std::string& port : image.exposed_ports) config.ports.push_back(port);
+  for (const std::string& port : arguments.all("expose"))
+    config.ports.push_back(port.find('/') == std::string::npos ? port + "/tcp" : port);
+}
+
+/// VOLUMEs of the image without a mount of the user's at the same place.
+void add_image_volumes(const Arguments& arguments, const oci::ContainerConfig& image, Config& config) {
+  const std::string how = arguments.get("image-volume", "bind");
+  if (how == "ignore") return;
+  for (const std::string& path : image.volumes) {
+    const std::string target = sys::RootedPath(path).str();
+    const bool taken = std::any_of(config.mounts.begin(), config.mounts.end(),
+                                   [&](const MountConfig& mount) { return mount.target == target; });
+    if (taken || target == "/") continue;
+    MountConfig mount;
+    mount.type = how == "tmpfs" ? MountConfig::Type::kTmpfs : MountConfig::Type::kVolume;
+    mount.target = target;
+    mount.anonymous = how != "tmpfs";
+    mount.mode = 01777;
+    config.mounts.push_back(std::move(mount));
+  }
+}
+
+void add_volumes_from(const Arguments& arguments, container::Containers& containers, Config& config) {
+  for (const std::string& text : arguments.all("volumes-from")) {
+    const size_t colon = text.find(':');
+    const std::string options = colon == std::string::npos ? "" : text.substr(colon + 1);
+    if (!options.empty() && options != "ro" && options != "rw" && options != "z")
+      throw UsageError("--volumes-from " + base::printable(text) + ": expected CONTAINER[:ro]");
+    const Config other = containers.read(containers.get(text.substr(0, colon))).config;
+    for (MountConfig mount : other.mounts) {
+      if (mount.type != MountConfig::Type::kVolume && mount.type != MountConfig::Type::kBind) continue;
+      mount.anonymous = false;  // it stays the other one's
+      if (options == "ro") mount.read_only = true;
+      config.mounts.push_back(std::move(mount));
+    }
+  }
+}
+
+void order_mounts(Config& config) {
+  // Outer ones first, and of two at one place the last.
+  std::vector<MountConfig> mounts;
+  for (auto mount = config.mounts.rbegin(); mount != config.mounts.rend(); ++mount)
+    if (std::none_of(mounts.begin(), mounts.end(),
+                     [&](const MountConfig& known) { return known.target == mount->target; }))
+      mounts.insert(mounts.begin(), *mount);
+  std::stable_sort(mounts.begin(), mounts.end(), [](const MountConfig& a, const MountConfig& b) {
+    return std::count(a.target.begin(), a.target.end(), '/') <
+           std::count(b.target.begin(), b.target.end(), '/');
+  });
+  config.mounts = std::move(mounts);
+}
+
+void resolve_image_mounts(Context& context, const Arguments& arguments, store::Store& store,
+                          Config& config) {
+  for (MountConfig& mount : config.mounts) {
+    if (mount.type != MountConfig::Type::kImage) continue;
+    const store::ImageRecord image = get_image_to_run(context, arguments, store, mount.source);
+    mount.source = image.id.str();
+    mount.layers = image.layers;
+  }
+}
+
+/// Makes the volumes; those that are new and empty take what the image has there.
+void make_volumes(store::Store& store, Config& config) {
+  std::optional<overlay::View> view;
+  for (MountConfig& mount : config.mounts) {
+    if (mount.type != MountConfig::Type::kVolume) continue;
+    container::Volume volume{.name = mount.source, .anonymous = mount.anonymous};
+    container::make_volume(store, volume);
+    mount.source = volume.name;
+    if (!mount.copy || !mount.subpath.empty() || !config.rootfs.empty()) continue;
+    if (!view) view.emplace(store, overlay::open_stack(store, config.layers));
+    container::fill_volume(store, volume.name, view->root(), sys::RootedPath(mount.target));
+  }
+}
+
+void write_id_file(const Arguments& arguments, const std::string& id) {
+  const auto path = arguments.find("cidfile");
+  if (!path) return;
+  sys::UniqueFd file(::open(path->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!file) base::throw_errno("create --cidfile " + base::printable(*path));
+  sys::write_all(file.get(), base::as_bytes(id), *path);
+}
+
+void set_rootfs(const std::string& text, Config& config) {
+  std::string path = text;
+  if (path.ends_with(":O")) {
+    config.rootfs_overlay = true;
+    path.resize(path.size() - 2);
+  }
+  config.rootfs = std::filesystem::absolute(path).lexically_normal();
+  if (!std::filesystem::is_directory(config.rootfs))
+    throw base::Error(base::Code::kNotFound,
+                      "--rootfs: " + base::printable(config.rootfs) + " is not a directory",
+                      "rootfs-missing");
+}
+
+}  // namespace
+
+std::vector<std::string> monitor_command(const Context& context) {
+  return {"torte", "--root", context.root.string(), "--run-root", context.run_root.string(),
+          "container-monitor"};
+}
+
+NewContainer make_container(Context& context, const Arguments& arguments,
+                            container::Containers& containers, bool auto_remove) {
+  store::Store& store = containers.store();
+  Config config;
+  config.auto_remove = auto_remove;
+  oci::ImageConfig image;
+  std::optional<store::ImageRecord> record;
+  size_t first = 0;
+  if (auto rootfs = arguments.find("rootfs")) {
+    set_rootfs(*rootfs, config);
+  } else {
+    if (arguments.words().empty())
+      throw UsageError(std::string(arguments.command().name) + " wants an image, or --rootfs DIR");
+    record = get_image_to_run(context, arguments, store, arguments.word(0));
+    config.image = arguments.word(0);
+    config.image_id = record->id.str();
+    config.layers = record->layers;
+    image = read_config(store, *record);
+    first = 1;
+  }
+  set_command(arguments, image.config, first, config);
+  set_names(arguments, image.config, config);
+  set_process(context, arguments, image.config, config);
+  set_life(arguments, image.config, config);
+  set_log(arguments, config);
+  set_health(arguments, image.config, config);
+  apply_container_flags(arguments, config);
+  add_volumes_from(arguments, containers, config);
+  add_image_volumes(arguments, image.config, config);
+  order_mounts(config);
+  resolve_image_mounts(context, arguments, store, config);
+  if (arguments.has("cidfile") && std::filesystem::exists(arguments.get("cidfile")))
+    throw base::Error(base::Code::kInvalid, "--cidfile: " + base::printable(arguments.get("cidfile")) +
+                                                " exists already", "cidfile-exists");
+  container::Containers::Finish finish = [&](Config& made) {
+    if (made.hostname.empty()) made.hostname = arguments.get("hostname", container::short_id(made.id));
+    if (made.uts_mode == "host") {
+      char name[256] = {};
+      if (::gethostname(name, sizeof name - 1) == 0) made.hostname = name;
+    }
+    make_volumes(store, made);
+    write_id_file(arguments, made.id);
+  };
+  container::Claim claim = containers.create(config, record ? &*record : nullptr, !auto_remove, finish);
+  return {std::move(config), std::move(claim)};
+}
+
+std::vector<Flag> new_container_flags() {
+  std::vector<Flag> flags = {
+      {.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
+      {.name = "tty", .letter = 't', .help = "give it a terminal", .common = true},
+      {.name = "rm", .help = "remove the container at its end", .common = true},
+      {.name = "name", .value = "NAME", .help = "name of the container", .common = true},
+      {.name = "hostname", .letter = 'h', .value = "NAME", .help = "its host name"},
+      {.name = "workdir", .letter = 'w', .value = "PATH", .help = "directory the command starts in"},
+      {.name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "user the command runs as"},
+      {.name = "group-add", .value = "GROUP", .help = "further group of the user", .repeatable = true},
+      {.name = "umask", .value = "MODE", .help = "file mode mask of the command (default: 0022)"},
+      {.name = "entrypoint", .value = "COMMAND", .help = "replaces the image's entry point; a JSON list for several words"},
+      {.name = "init", .help = "a small init reaps orphans and passes signals on"},
+      {.name = "rootfs", .value = "DIR[:O]", .help = "run a directory instead of an image; :O leaves it as it is"},
+      {.name = "label", .letter = 'l', .value = "KEY[=VALUE]", .help = "label of the container", .repeatable = true},
+      {.name = "label-file", .value = "FILE", .help = "file of labels, one a line", .repeatable = true},
+      {.name = "cidfile", .value = "FILE", .help = "write the container's id to a new file"},
+      {.name = "pidfile", .value = "FILE", .help = "write the number of its process 1 to a file"},
+      {.name = "no-hosts", .help = "leave the image's /etc/hosts"},
+      {.name = "pid", .value = "MODE", .help = "process numbers: private or host", .group = "namespaces", .choices = {"private", "host"}},
+      {.name = "ipc", .value = "MODE", .help = "System V objects: private or host", .group = "namespaces", .choices = {"private", "host"}},
+      {.name = "uts", .value = "MODE", .help = "host name: private or host", .group = "namespaces", .choices = {"private", "host"}},
+      {.name = "restart", .value = "POLICY", .help = "no, on-failure[:TIMES], always or unless-stopped", .group = "life", .common = true},
+      {.name = "stop-signal", .value = "SIGNAL", .help = "what asks it to end (default: the image's, or TERM)", .group = "life"},
+      {.name = "stop-timeout", .value = "SECONDS", .help = "how long it may take then (default: 10)", .group = "life"},
+      {.name = "timeout", .value = "SECONDS", .help = "kill it after so long", .group = "life"},
+      {.name = "log-driver", .value = "DRIVER", .help = "where its output is kept: json-file or none", .group = "life", .choices = {"json-file", "none"}},
+      {.name = "log-opt", .value = "KEY=VALUE", .help = "max-size=SIZE, max-file=N", .group = "life", .repeatable = true},
+      {.name = "health-cmd", .value = "COMMAND", .help = "shell command that probes it", .group = "health"},
+      {.name = "health-interval", .value = "DURATION", .help = "time between probes (default: 30s)", .group = "health"},
+      {.name = "health-timeout", .value = "DURATION", .help = "a probe may take so long (default: 30s)", .group = "health"},
+      {.name = "health-retries", .value = "N", .help = "so many failures in a row are unhealthy (default: 3)", .group = "health"},
+      {.name = "health-start-period", .value = "DURATION", .help = "failures do not count so long after the start", .group = "health"},
+      {.name = "health-start-interval", .value = "DURATION", .help = "time between probes meanwhile (default: 5s)", .group = "health"},
+      {.name = "health-on-failure", .value = "ACTION", .help = "when it becomes unhealthy: none, kill, restart or stop", .group = "health", .choices = {"none", "kill", "restart", "stop"}},
+      {.name = "no-healthcheck", .help = "do not probe, whatever the image says", .group = "health"},
+      {.name = "volumes-from", .value = "CONTAINER[:ro]", .help = "with the volumes and directories of another container", .group = "files", .repeatable = true},
+      {.name = "image-volume", .value = "HOW", .help = "VOLUMEs of the image: bind (a volume of its own), tmpfs or ignore", .group = "files", .choices = {"bind", "tmpfs", "ignore", "anonymous"}},
+  };
+  for (const std::vector<Flag>& more : {network_flags(), container_flags(), limit_flags()})
+    flags.insert(flags.end(), more.begin(), more.end());
+  return with_pull_flags(std::move(flags));
+}
+
+}  // namespace cli

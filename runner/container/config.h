@@ -1,0 +1,127 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "runner/launch/launch.h"
+#include "runner/network/network.h"
+#include "store/oci/image_config.h"
+
+namespace container {
+
+using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
+
+/// Something attached below the root, as it was asked for; opened anew at every start.
+struct MountConfig {
+  enum class Type { kBind, kVolume, kTmpfs, kImage };
+  Type type = Type::kBind;
+  std::string source;   ///< kBind: absolute path on the host; kVolume: name; kImage: image id
+  std::string subpath;  ///< of the source, resolved inside it; empty: all of it
+  std::string target;   ///< absolute
+  bool read_only = false;
+  bool executable = true;
+  bool recursive = true;   ///< kBind: with the mounts below it
+  bool overlay = false;    ///< kBind, kVolume: writes go to a layer of the container
+  bool anonymous = false;  ///< kVolume: goes with the container
+  bool copy = true;        ///< kVolume: an empty one takes what the image has at the target
+  uint32_t mode = 0755;    ///< kTmpfs
+  uint64_t size_bytes = 0;  ///< kTmpfs; 0: the kernel's default
+  std::vector<oci::DiffId> layers;  ///< kImage
+};
+
+struct DeviceConfig {
+  std::string source;
+  std::string target;
+  std::string access = "rwm";
+};
+
+enum class Restart { kNo, kOnFailure, kAlways, kUnlessStopped };
+struct RestartPolicy {
+  Restart kind = Restart::kNo;
+  uint64_t most = 0;  ///< kOnFailure: so many times; 0 is without end
+  /// "no", "on-failure", "on-failure:3", "always", "unless-stopped"; nullopt for anything else.
+  static std::optional<RestartPolicy> parse(std::string_view text);
+  std::string str() const;
+};
+
+struct LogConfig {
+  std::string driver = "json-file";  ///< or "none"
+  uint64_t max_bytes = 0;            ///< a log file is put aside at this size; 0: never
+  uint64_t files = 1;                ///< so many are kept, the current one included
+};
+
+/// What a container is: everything that was asked for when it was made, and nothing that changes by
+/// running it. Kept as containers/ID/config.json. A value. Times are UTC.
+struct Config {
+  std::string id;    ///< 64 hex digits
+  std::string name;  ///< letters, digits, _ . -
+  Time created = {};
+
+  std::string image;     ///< as the user named it; empty with `rootfs`
+  std::string image_id;  ///< digest of the image's configuration
+  std::vector<oci::DiffId> layers;
+  std::string rootfs;           ///< a directory of the host instead of an image
+  bool rootfs_overlay = false;  ///< which stays as it is
+
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> arguments;  ///< after the entry point
+  std::vector<std::string> env;        ///< as asked for and from the image; HOME and the like are added at start
+  std::string cwd = "/";
+  std::string user;
+  std::vector<std::string> groups;  ///< --group-add
+  std::optional<uint32_t> umask;
+  std::string hostname;
+  std::string domainname;
+  bool tty = false;
+  bool interactive = false;
+  bool init = false;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> annotations;
+
+  std::vector<MountConfig> mounts;
+  std::vector<DeviceConfig> devices;
+  bool read_only = false;
+  uint64_t shm_bytes = 64 << 20;
+
+  std::string network_mode = "default";  ///< as it was asked for; "container:ID" is resolved at start
+  network::Request network;
+  bool no_hosts = false;
+  std::vector<std::string> ports;    ///< "80/tcp": those the image and --expose name
+  std::string pid_mode, ipc_mode, uts_mode;  ///< empty: private; "host", "container:ID"
+  std::string userns;                ///< empty: torte's own; see --userns
+
+  launch::Capabilities capabilities = launch::run_capabilities();
+  bool privileged = false;
+  bool no_new_privileges = true;
+  std::string seccomp;  ///< empty: ours; "unconfined"; else a profile in the common JSON format
+  std::vector<std::string> mask, unmask;
+  launch::Limits limits;
+  std::vector<launch::Ulimit> ulimits;
+  std::vector<std::pair<std::string, std::string>> sysctls;
+
+  std::string stop_signal;  ///< empty: TERM
+  std::optional<uint64_t> stop_timeout_seconds;  ///< unset: 10
+  uint64_t timeout_seconds = 0;  ///< killed after so long; 0: never
+  RestartPolicy restart;
+  LogConfig log;
+  bool auto_remove = false;
+  std::string pid_file;
+  std::optional<oci::Healthcheck> healthcheck;
+  std::string health_on_failure;  ///< none, kill, restart, stop
+  std::string runtime;            ///< empty: torte itself
+
+  std::string to_json() const;
+  /// Throws Invalid or Corrupt for what to_json() did not write.
+  static Config parse(std::string_view json);
+};
+
+/// "TERM", "SIGTERM", "15", "rtmin+3" as a number; nullopt for what is none.
+std::optional<int> parse_signal(std::string_view text);
+
+}  // namespace container

@@ -1,0 +1,364 @@
+#include "runner/container/prepare.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/sys/mount.h"
+#include "base/sys/overlay_mount.h"
+#include "base/sys/tree.h"
+#include "base/text.h"
+#include "runner/container/volumes.h"
+#include "runner/launch/stub_layer.h"
+
+namespace container {
+
+namespace {
+
+constexpr const char* kDefaultPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+sys::UniqueFd open_directory(const std::filesystem::path& path) {
+  sys::UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) base::throw_errno("open " + path.string());
+  return fd;
+}
+
+sys::UniqueFd make_directory(const std::filesystem::path& path, const struct stat& like) {
+  if (::mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) base::throw_errno("create " + path.string());
+  sys::UniqueFd fd = open_directory(path);
+  if (::fchownat(fd.get(), "", like.st_uid, like.st_gid, AT_EMPTY_PATH) < 0 ||
+      ::chmod(path.c_str(), like.st_mode & 07777) < 0)
+    base::throw_errno("set owner of " + path.string());
+  return fd;
+}
+
+/// The writable and the init layer look like the image's root; made at the first start.
+void make_layers(const Home& home, const overlay::Stack& layers, int rootfs) {
+  if (std::filesystem::exists(home.upper())) return;
+  struct stat like = {};
+  like.st_mode = 0755;
+  const int top = layers.empty() ? rootfs : layers.back()->fd();
+  if (top >= 0 && ::fstat(top, &like) < 0) base::throw_errno("stat the image's root");
+  make_directory(home.init(), like);
+  // The upper layer last: it says that both are there.
+  const std::filesystem::path beside = home.path() / "upper.new";
+  make_directory(beside, like);
+  if (::rename(beside.c_str(), home.upper().c_str()) < 0) base::throw_errno("create writable layer");
+}
+
+sys::UniqueFd new_work_directory(const Home& home) {
+  sys::remove_tree(home.work());
+  if (::mkdir(home.work().c_str(), 0700) < 0) base::throw_errno("create " + home.work().string());
+  return open_directory(home.work());
+}
+
+class Preparation {
+ public:
+  Preparation(Containers& containers, const Config& config)
+      : containers_(containers), config_(config), home_(containers.home(config.id)) {}
+
+  Prepared run() {
+    root();
+    process();
+    network();
+    rights();
+    for (const MountConfig& mount : config_.mounts) add_mount(mount);
+    for (const DeviceConfig& device : config_.devices) add_device(device);
+    return std::move(out_);
+  }
+
+ private:
+  int borrow(sys::UniqueFd fd) {
+    out_.borrowed.push_back(std::move(fd));
+    return out_.borrowed.back().get();
+  }
+
+  void root() {
+    launch::RootFs& root = out_.spec.root;
+    root.read_only = config_.read_only;
+    root.userxattr = overlay::uses_user_xattrs();
+    int rootfs = -1;
+    if (config_.rootfs.empty()) {
+      out_.layers = open_layers(containers_, config_);
+      root.lowers = overlay::lower_fds(out_.layers);
+    } else {
+      rootfs = borrow(sys::UniqueFd(
+          ::open(config_.rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)));
+      if (rootfs < 0) base::throw_errno("open --rootfs " + base::printable(config_.rootfs));
+      if (!config_.rootfs_overlay) {
+        root.mount = sys::clone_mount(rootfs, "", true);
+        return;
+      }
+      root.lowers = {rootfs};
+    }
+    make_layers(home_, out_.layers, rootfs);
+    root.stubs = borrow(launch::open_stub_layer(containers_.layout().stubs()));
+    root.init_layer = borrow(open_directory(home_.init()));
+    root.upper = borrow(open_directory(home_.upper()));
+    root.work = borrow(new_work_directory(home_));
+    // What is thrown away at its end need not reach the disk before.
+    root.is_volatile = config_.auto_remove;
+  }
+
+  void process() {
+    launch::Spec& spec = out_.spec;
+    spec.argv = config_.entrypoint;
+    spec.argv.insert(spec.argv.end(), config_.arguments.begin(), config_.arguments.end());
+    spec.cwd = config_.cwd;
+    spec.tty = config_.tty;
+    spec.init = config_.init;
+    if (config_.umask) spec.umask = *config_.umask;
+    spec.hostname = config_.hostname;
+    sys::Root view;
+    std::optional<overlay::View> merged;
+    if (!config_.rootfs.empty()) {
+      view = sys::Root::open(config_.rootfs);
+    } else {
+      // What the container wrote counts too: a user made by its first run exists in the second.
+      overlay::Stack stack = out_.layers;
+      stack.push_back(std::make_shared<overlay::Tree>(home_.upper(), nullptr));
+      merged.emplace(containers_.store(), stack);
+      view = merged->root().duplicate();
+    }
+    spec.identity = launch::resolve_user(view, config_.user);
+    for (const std::string& group : config_.groups)
+      spec.identity.groups.push_back(launch::resolve_group_name(view, group));
+    spec.env = config_.env;
+    auto set_default = [&](std::string_view name, const std::string& value) {
+      for (const std::string& known : spec.env)
+        if (known.starts_with(name) && known.substr(name.size()).starts_with("=")) return;
+      spec.env.push_back(base::str(name, "=", value));
+    };
+    set_default("PATH", std::string(kDefaultPath).substr(5));
+    set_default("HOSTNAME", config_.hostname);
+    set_default("HOME", spec.identity.home);
+    if (config_.tty) set_default("TERM", "xterm");
+  }
+
+  void network() {
+    launch::Spec& spec = out_.spec;
+    network::Request request = config_.network;
+    request.id = config_.id;
+    request.hostname = config_.hostname;
+    if (request.mode == network::Mode::kNamed && config_.name != config_.hostname)
+      request.aliases.push_back(config_.name);
+    constexpr std::string_view kContainer = "container:";
+    if (config_.network_mode.starts_with(kContainer)) {
+      request.mode = network::Mode::kJoin;
+      request.path = network_of(config_.network_mode.substr(kContainer.size()));
+    }
+    out_.network.emplace(network::connect(containers_.networks(), request));
+    const network::Connection& net = *out_.network;
+    spec.network = net.mode() == network::Mode::kHost   ? launch::Network::kHost
+                   : net.mode() == network::Mode::kNone ? launch::Network::kNone
+                                                        : launch::Network::kJoin;
+    spec.network_namespace = net.namespace_fd();
+    spec.resolv_conf = net.resolv_conf();
+    spec.hostname_file = config_.hostname + "\n";
+    if (!config_.no_hosts) hosts(net);
+    spec.host_pid = config_.pid_mode == "host";
+    spec.host_ipc = config_.ipc_mode == "host";
+    spec.host_uts = config_.uts_mode == "host";
+  }
+
+  /// On a network of containers the file changes when they come and go, so it is bound.
+  void hosts(const network::Connection& net) {
+    if (net.hosts_file().empty()) {
+      out_.spec.hosts = net.hosts();
+      return;
+    }
+    launch::Mount mount;
+    mount.target = sys::RootedPath("/etc/hosts");
+    mount.source = sys::UniqueFd(::open(net.hosts_file().c_str(), O_PATH | O_CLOEXEC));
+    if (!mount.source) base::throw_errno("open " + net.hosts_file().string());
+    mount.read_only = true;
+    mount.executable = false;
+    out_.spec.mounts.push_back(std::move(mount));
+  }
+
+  std::filesystem::path network_of(const std::string& other) {
+    const State state = containers_.read_state(containers_.get(other));
+    if (!open_main_process(state))
+      throw base::Error(base::Code::kUnavailable,
+                        "container " + base::printable(other) +
+                            " is not running, so its network cannot be joined",
+                        "container-not-running");
+    return base::str("/proc/", state.pid, "/ns/net");
+  }
+
+  void rights() {
+    launch::Spec& spec = out_.spec;
+    spec.capabilities = config_.capabilities;
+    spec.privileged = config_.privileged;
+    spec.no_new_privileges = config_.no_new_privileges;
+    spec.seccomp =
+        config_.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kDefault;
+    spec.mask = config_.mask;
+    spec.unmask = config_.unmask;
+    spec.limits = config_.limits;
+    spec.ulimits = config_.ulimits;
+    spec.sysctls = config_.sysctls;
+    spec.shm_bytes = config_.shm_bytes;
+  }
+
+  void add_mount(const MountConfig& mount) {
+    launch::Mount out;
+    out.target = sys::RootedPath(mount.target);
+    out.read_only = mount.read_only;
+    out.executable = mount.executable;
+    if (mount.type == MountConfig::Type::kTmpfs) {
+      out.kind = launch::Mount::Kind::kTmpfs;
+      out.mode = mount.mode;
+      out.size_bytes = mount.size_bytes;
+    } else if (mount.type == MountConfig::Type::kImage) {
+      overlay::Stack stack;
+      for (const oci::DiffId& layer : mount.layers)
+        stack.push_back(overlay::open_stack(containers_.store(), {layer}).front());
+      const overlay::View view(containers_.store(), stack);
+      out.source = sys::UniqueFd(::fcntl(view.mount_fd(), F_DUPFD_CLOEXEC, 3));
+      out.source_is_detached = true;
+      out.source_path = sys::RootedPath(mount.subpath);
+      out.read_only = true;
+    } else {
+      add_source(mount, out);
+    }
+    out_.spec.mounts.push_back(std::move(out));
+  }
+
+  void add_source(const MountConfig& mount, launch::Mount& out) {
+    const bool volume = mount.type == MountConfig::Type::kVolume;
+    const std::filesystem::path path =
+        volume ? volume_data(containers_.layout(), mount.source) : std::filesystem::path(mount.source);
+    out.source = sys::UniqueFd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    if (!out.source && errno == ENOENT)
+      throw base::Error(base::Code::kNotFound,
+                        base::str(volume ? "volume " + mount.source : base::printable(mount.source),
+                                  " does not exist"),
+                        "mount-source-missing");
+    if (!out.source) base::throw_errno("open " + base::printable(mount.source));
+    out.recursive = mount.recursive && !volume;
+    out.source_path = sys::RootedPath(mount.subpath);
+    if (mount.overlay) cover(out);
+  }
+
+  /// The source as the lower layer of an overlay whose changes are the container's own.
+  void cover(launch::Mount& mount) {
+    const std::filesystem::path directory =
+        home_.path() / base::str("cover-", covers_++);
+    sys::remove_tree(directory);
+    sys::make_directories(directory / "upper", 0755);
+    sys::make_directories(directory / "work");
+    const sys::UniqueFd upper = open_directory(directory / "upper");
+    const sys::UniqueFd work = open_directory(directory / "work");
+    sys::UniqueFd lower = mount.source_path.is_root()
+                              ? mount.source.duplicate()
+                              : sys::Root(mount.source.duplicate()).open_at(mount.source_path, O_PATH);
+    struct stat like;
+    if (::fstat(lower.get(), &like) < 0) base::throw_errno("stat the source of a mount");
+    if (!S_ISDIR(like.st_mode))
+      throw base::Error(base::Code::kInvalid,
+                        "an overlay needs a directory: " + base::printable(mount.target.str()));
+    make_directory(directory / "upper", like);
+    sys::OverlayOptions options;
+    options.lowers = {lower.get()};
+    options.upper = upper.get();
+    options.work = work.get();
+    options.is_volatile = true;
+    options.userxattr = overlay::uses_user_xattrs();
+    mount.source = sys::mount_overlay(options);
+    mount.source_is_detached = true;
+    mount.source_path = {};
+    mount.recursive = false;
+  }
+
+  void add_device(const DeviceConfig& device) {
+    launch::Mount out;
+    out.source = sys::UniqueFd(::open(device.source.c_str(), O_PATH | O_CLOEXEC));
+    if (!out.source) base::throw_errno("--device " + base::printable(device.source));
+    out.target = sys::RootedPath(device.target);
+    out.devices = true;
+    out.read_only = device.access.find('w') == std::string::npos;
+    out_.spec.mounts.push_back(std::move(out));
+  }
+
+  Containers& containers_;
+  const Config& config_;
+  Home home_;
+  Prepared out_;
+  int covers_ = 0;
+};
+
+}  // namespace
+
+overlay::Stack open_layers(const Containers& containers, const Config& config) {
+  return overlay::open_stack(containers.store(), config.layers);
+}
+
+Prepared prepare(Containers& containers, const Claim& claim, const Config& config) {
+  CHECK(claim.id == config.id);
+  return Preparation(containers, config).run();
+}
+
+launch::Spec exec_spec(const Config& config, const sys::Root& merged, const std::string& user) {
+  launch::Spec spec;
+  spec.cwd = config.cwd;
+  spec.identity = launch::resolve_user(merged, user);
+  for (const std::string& group : config.groups)
+    spec.identity.groups.push_back(launch::resolve_group_name(merged, group));
+  spec.env = config.env;
+  auto has = [&](std::string_view name) {
+    for (const std::string& known : spec.env)
+      if (known.starts_with(name) && known.substr(name.size()).starts_with("=")) return true;
+    return false;
+  };
+  if (!has("PATH")) spec.env.emplace_back(kDefaultPath);
+  if (!has("HOSTNAME")) spec.env.push_back("HOSTNAME=" + config.hostname);
+  if (!has("HOME")) spec.env.push_back("HOME=" + spec.identity.home);
+  spec.capabilities = config.capabilities;
+  spec.privileged = config.privileged;
+  spec.no_new_privileges = config.no_new_privileges;
+  spec.seccomp =
+      config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kDefault;
+  if (config.umask) spec.umask = *config.umask;
+  spec.ulimits = config.ulimits;
+  return spec;
+}
+
+sys::Root mount_stopped(Containers& containers, const Claim& claim, const Config& config) {
+  CHECK(claim.id == config.id);
+  if (!config.rootfs.empty() && !config.rootfs_overlay) return sys::Root::open(config.rootfs);
+  const Home home = containers.home(config.id);
+  overlay::Stack layers;
+  sys::UniqueFd rootfs;
+  sys::OverlayOptions options;
+  if (config.rootfs.empty()) {
+    layers = open_layers(containers, config);
+    options.lowers = overlay::lower_fds(layers);
+  } else {
+    rootfs = open_directory(config.rootfs);
+    options.lowers = {rootfs.get()};
+  }
+  make_layers(home, layers, rootfs.get());
+  const sys::UniqueFd upper = open_directory(home.upper()), work = new_work_directory(home);
+  const sys::UniqueFd init = open_directory(home.init());
+  options.lowers.insert(options.lowers.begin(), init.get());
+  options.upper = upper.get();
+  options.work = work.get();
+  options.userxattr = overlay::uses_user_xattrs();
+  return sys::Root(sys::mount_overlay(options));
+}
+
+sys::Root open_running(const State& state) {
+  const auto process = open_main_process(state);
+  if (!process)
+    throw base::Error(base::Code::kUnavailable, "the container is not running",
+                      "container-not-running");
+  return sys::Root::open(base::str("/proc/", state.pid, "/root"));
+}
+
+}  // namespace container
