@@ -289,7 +289,7 @@ NewContainer make_container(Context& context, const Arguments& arguments,
     throw base::Error(base::Code::kInvalid, "--cidfile: " + base::printable(arguments.get("cidfile")) +
                                                 " exists already", "cidfile-exists");
   container::Containers::Finish finish = [&](Config& made) {
-    if (made.hostname.empty()) made.hostname = arguments.get("hostname", container::short_id(made.id));
+    if (made.hostname.empty()) made.hostname = arguments.get("hostname", arguments.get("name", container::short_id(made.id)));
     if (made.uts_mode == "host") {
       char name[256] = {};
       if (::gethostname(name, sizeof name - 1) == 0) made.hostname = name;
