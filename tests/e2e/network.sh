@@ -251,6 +251,6 @@ no_links() { ! ip -br link | grep -q '^e[0-9a-f]\{12\}'; }
 wait_for 20 no_links
 for network in back narrow; do ok torte network rm "$network"; done
 ok torte network prune --all
-equal "$(find "$work/run/net/leases" -type f | wc -l)" 0 "leases left"
+equal "$(find "$work/run/net/leases" /run/torte/net/leases -type f | wc -l)" 0 "leases left"
 equal "$(nft list ruleset | grep -c 'elements' || true)" 0 "elements left"
 equal "$(ip -br link | grep -c torte || true)" 0 "bridges left"
