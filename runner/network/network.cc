@@ -228,6 +228,11 @@ Request parse_mode(const std::string& text) {
     request.path = rest;
     return request;
   }
+  if (word == "container")
+    throw base::Error(base::Code::kUnsupported,
+                      "joining the network of another container by name is not built yet",
+                      "network-unsupported")
+        .add_help("ns:/proc/PID/ns/net joins that of a process");
   check_network_name(text);
   request.mode = Mode::kNamed;
   request.name = text;
