@@ -67,6 +67,7 @@ void connect_forwarder(State& state, const std::filesystem::path& directory,
   Request request = given;
   request.ports = choose_host_ports(given.ports);
   NewNamespace inside = create_namespace();
+  bring_up_loopback(*inside.route);
   state.forwarder.emplace(Forwarder::start(request, inside, directory));
   const Forwarder& forwarder = *state.forwarder;
   state.interface = forwarder.interface();
