@@ -28,6 +28,7 @@ namespace {
 // containers. A user-defined network is a /24.
 constexpr int kDefaultPrefix = 22;
 constexpr int kNamedPrefix = 24;
+constexpr const char* kMachineState = "/run/torte/net";
 constexpr const char* kPools[] = {"10.89.0.0/16", "172.30.0.0/16"};
 
 bool write_setting(const std::string& path, std::string_view value) {
@@ -135,6 +136,31 @@ Link ensure_bridge(const StateDirectory& state, const Network& network, Netlink&
     guard(all);
   }
   return *link;
+}
+
+/// The default network is the machine's, not a run root's: many run roots, each with a bridge and a
+/// range of its own, would use up the ranges there are.
+std::filesystem::path default_directory(const std::filesystem::path& path) {
+  static const bool is_ours = [] {
+    try {
+      sys::make_directories(kMachineState);
+      return ::access(kMachineState, W_OK) == 0;
+    } catch (const base::SystemError&) {
+      return false;  // a /run that is not ours to write
+    }
+  }();
+  return is_ours ? std::filesystem::path(kMachineState) : path;
+}
+
+/// Where networks may be remembered: by this run root, and by the machine.
+std::vector<std::filesystem::path> directories(const std::filesystem::path& path) {
+  std::filesystem::path machine = default_directory(path);
+  if (machine == path) return {path};
+  return {machine, path};
+}
+
+std::filesystem::path directory_of(const std::filesystem::path& path, const std::string& name) {
+  return name == kDefaultNetwork ? default_directory(path) : path;
 }
 
 Network default_network(const StateDirectory& state, Netlink& route) {
@@ -316,7 +342,9 @@ std::filesystem::path Attachment::hosts_file() const {
   return text_.has_hosts_file ? state_ / "hosts" / text_.id : std::filesystem::path();
 }
 
-Attachment attach(const std::filesystem::path& path, const Request& request, NewNamespace& inside) {
+Attachment attach(const std::filesystem::path& given, const Request& request, NewNamespace& inside) {
+  std::filesystem::path path =
+      request.mode == Mode::kNamed ? given : default_directory(given);
   StateDirectory state(path);
   Netlink route(NETLINK_ROUTE);
   std::vector<Port> ports = choose_host_ports(request.ports);
@@ -401,15 +429,18 @@ Network create_network(const std::filesystem::path& path, const Network& wanted)
 }
 
 std::vector<Network> list_networks(const std::filesystem::path& path) {
-  return StateDirectory(path).list();
+  std::vector<Network> networks;
+  for (const auto& directory : directories(path))
+    for (Network& network : StateDirectory(directory).list()) networks.push_back(std::move(network));
+  return networks;
 }
 
 std::optional<Network> find_network(const std::filesystem::path& path, const std::string& name) {
-  return StateDirectory(path).find(name);
+  return StateDirectory(directory_of(path, name)).find(name);
 }
 
 std::vector<Member> list_members(const std::filesystem::path& path, const Network& network) {
-  StateDirectory state(path);
+  StateDirectory state(directory_of(path, network.name));
   sys::FileLock lock = state.lock();
   std::vector<Member> members;
   for (const auto& lease : state.leases(network))
@@ -420,7 +451,7 @@ std::vector<Member> list_members(const std::filesystem::path& path, const Networ
 }
 
 void remove_network(const std::filesystem::path& path, const std::string& name) {
-  StateDirectory state(path);
+  StateDirectory state(directory_of(path, name));
   Netlink route(NETLINK_ROUTE);
   sys::FileLock lock = state.lock();
   std::optional<Network> network = state.find(name);
@@ -437,7 +468,9 @@ void remove_network(const std::filesystem::path& path, const std::string& name) 
   state.remove(*network);
 }
 
-void reload_networks(const std::filesystem::path& path) {
+namespace {
+
+void reload_directory(const std::filesystem::path& path) {
   StateDirectory state(path);
   Netlink route(NETLINK_ROUTE);
   sys::FileLock lock = state.lock();
@@ -452,16 +485,24 @@ void reload_networks(const std::filesystem::path& path) {
   }
 }
 
+}  // namespace
+
+void reload_networks(const std::filesystem::path& path) {
+  for (const auto& directory : directories(path)) reload_directory(directory);
+}
+
 Swept sweep(const std::filesystem::path& path) {
-  StateDirectory state(path);
-  Netlink route(NETLINK_ROUTE);
-  sys::FileLock lock = state.lock();
   Swept total;
-  for (const Network& network : state.list()) {
-    Swept one = sweep_network(state, network, route);
-    total.leases += one.leases;
-    total.ports += one.ports;
-    refresh_members(state, network);
+  Netlink route(NETLINK_ROUTE);
+  for (const auto& directory : directories(path)) {
+    StateDirectory state(directory);
+    sys::FileLock lock = state.lock();
+    for (const Network& network : state.list()) {
+      Swept one = sweep_network(state, network, route);
+      total.leases += one.leases;
+      total.ports += one.ports;
+      refresh_members(state, network);
+    }
   }
   return total;
 }

@@ -163,9 +163,14 @@ bool is_guarded(const Guarded& network) {
 }
 
 void guard(const std::vector<Guarded>& networks) {
-  std::string commands = kTable;
-  for (const Guarded& network : networks) commands += bridge_elements(network, "add");
-  run("set up address translation", commands);
+  std::string elements, message;
+  for (const Guarded& network : networks) elements += bridge_elements(network, "add");
+  if (Nftables::get().run(kTable + elements, message)) return;
+  // A range of a network that is long gone may overlap ours. Whoever else has networks in here misses
+  // them at its next launch and adds them again.
+  constexpr const char* kForget =
+      "flush set inet torte nets4\nflush set inet torte samebridge\nflush set inet torte internal\n";
+  run("set up address translation", kTable + (kForget + elements));
 }
 
 void unguard(const Guarded& network) {

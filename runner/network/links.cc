@@ -253,6 +253,8 @@ void configure(Netlink& inside, const std::string& name, Ip4 address, const Subn
   std::optional<Link> link = find_link(inside, name);
   if (!link) throw base::SystemError("look up the container's " + name, ENODEV);
   std::vector<Message> messages;
+  messages.emplace_back(RTM_SETLINK, uint16_t{0}, "bring up the loopback interface")
+      .header(link_up(1));
   messages.emplace_back(RTM_SETLINK, uint16_t{0}, "bring up the container's " + name)
       .header(link_up(link->index));
   messages.push_back(add_address(link->index, address, subnet, name));
@@ -314,7 +316,6 @@ NewNamespace create_namespace() {
     if (!result.fd) base::throw_errno("open network namespace");
     result.route.emplace(NETLINK_ROUTE);
   });
-  bring_up_loopback(*result.route);
   return result;
 }
 

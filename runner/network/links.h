@@ -72,7 +72,8 @@ struct Veth {
 void create_veth(Netlink& route, const Veth& veth);
 
 void bring_up_loopback(Netlink& inside);
-/// Address and, unless it is 0, default route of an interface of a container.
+/// Brings up loopback and an interface of a container, and gives it its address and, unless it is 0,
+/// the default route. One send: each request may wait for the kernel's one lock of all networks.
 void configure(Netlink& inside, const std::string& name, Ip4 address, const Subnet& subnet,
                Ip4 gateway);
 /// The address of an interface that is not loopback, once there is one.
@@ -83,7 +84,7 @@ struct NewNamespace {
   sys::UniqueFd fd;
   std::optional<Netlink> route;
 };
-/// Made by a thread of its own, so that nobody else moves. Loopback is up. Throws SystemError.
+/// Made by a thread of its own, so that nobody else moves. Loopback is down. Throws SystemError.
 NewNamespace create_namespace();
 /// A socket inside an existing one.
 Netlink open_inside(int namespace_fd);

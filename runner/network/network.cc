@@ -67,6 +67,7 @@ void connect_forwarder(State& state, const std::filesystem::path& directory,
   Request request = given;
   request.ports = choose_host_ports(given.ports);
   NewNamespace inside = create_namespace();
+  bring_up_loopback(*inside.route);
   state.forwarder.emplace(Forwarder::start(request, inside, directory));
   const Forwarder& forwarder = *state.forwarder;
   state.interface = forwarder.interface();
@@ -228,6 +229,11 @@ Request parse_mode(const std::string& text) {
     request.path = rest;
     return request;
   }
+  if (word == "container")
+    throw base::Error(base::Code::kUnsupported,
+                      "joining the network of another container by name is not built yet",
+                      "network-unsupported")
+        .add_help("ns:/proc/PID/ns/net joins that of a process");
   check_network_name(text);
   request.mode = Mode::kNamed;
   request.name = text;

@@ -111,7 +111,7 @@ class Connection {
 };
 
 /// Makes and wires the namespace. `state` is a directory of ours below the run root, created when
-/// missing. Throws Unsupported (id "no-private-network") with advice where the machine cannot do it,
+/// missing; the default network of root is remembered in /run/torte/net, whatever the run root. Throws Unsupported (id "no-private-network") with advice where the machine cannot do it,
 /// Unavailable (id "port-in-use", "no-free-address", "address-in-use"), NotFound (id
 /// "network-missing"), SystemError. May be called by several threads and processes at once.
 Connection connect(const std::filesystem::path& state, const Request& request);

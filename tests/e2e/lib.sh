@@ -109,7 +109,7 @@ clean_up() {
   # Containers that a failed test left running.
   [ ! -d "$store/containers" ] || torte rm -fa >/dev/null 2>&1 || true
   if [ "$(id -u)" = 0 ]; then
-    [ ! -d "$work/run/net" ] || torte network prune --all >/dev/null 2>&1 || true
+    [ ! -d "$work/run/net" ] || torte network prune >/dev/null 2>&1 || true
     for point in $(awk -v below="$work/" 'index($5, below) == 1 {print $5}' /proc/self/mountinfo | sort -r); do
       umount -l "$point" 2>/dev/null || true
     done
