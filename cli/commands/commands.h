@@ -24,6 +24,8 @@ const Command& inspect_command();
 const Command& load_command();
 const Command& login_command();
 const Command& logout_command();
+/// manifest create, add, annotate, remove, inspect, push, rm.
+const std::vector<const Command*>& manifest_commands();
 const Command& mount_command();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
