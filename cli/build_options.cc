@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -104,6 +105,15 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
     options.labels[label.substr(0, equals)] =
         equals == std::string::npos ? "" : label.substr(equals + 1);
   }
+  for (const std::string& text : arguments.all("env")) {
+    size_t equals = text.find('=');
+    if (equals == 0) throw UsageError("--env needs NAME[=VALUE]");
+    std::string name = text.substr(0, equals);
+    if (equals != std::string::npos) options.env.emplace_back(name, text.substr(equals + 1));
+    else if (const char* value = context.getenv(name.c_str())) options.env.emplace_back(name, value);
+  }
+  options.unset_env = arguments.all("unsetenv");
+  options.unset_labels = arguments.all("unsetlabel");
   options.network = arguments.get("network", "default");
   for (const std::string& entitlement : arguments.all("allow")) {
     if (entitlement == "network.host") options.allow_host_network = true;

@@ -99,14 +99,17 @@ int debug_parse(const std::string& file, std::ostream& out) {
   std::ifstream in(file, std::ios::binary);
   if (!in) base::throw_errno("open " + file);
   std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  dockerfile::Recipe recipe = dockerfile::parse(text, file);
+  print_recipe(dockerfile::parse(text, file), out);
+  return 0;
+}
+
+void print_recipe(const dockerfile::Recipe& recipe, std::ostream& out) {
   json result = {{"escape", std::string(1, recipe.escape)},
                  {"valid", dockerfile::validate(recipe).empty()},
                  {"instructions", json::array()}};
   for (const dockerfile::Instruction& instruction : recipe.instructions)
     result["instructions"].push_back(to_json(instruction, true));
   out << dump(result) << '\n';
-  return 0;
 }
 
 int debug_expand(std::istream& in, std::ostream& out) { return answer(in, out, expand_one); }

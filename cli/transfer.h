@@ -26,6 +26,8 @@ struct TransferOptions {
   layer::Limits limits;
   std::stop_token stop;
   base::EventSink* events = nullptr;  ///< may be null
+  /// prepare_image(): this many layers at the bottom stay packed as they are, whatever was asked.
+  size_t keep_packed = 0;
 };
 
 /// Where an image's blobs come from: a layout, a registry.

@@ -212,9 +212,10 @@ OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image
   oci::Manifest manifest = begin_manifest(config);
   for (const oci::DiffId& id : config.diff_ids) {
     auto original = originals.find(id);
+    bool keep = packing != Packing::kNone && manifest.layers.size() < options.keep_packed;
     manifest.layers.push_back(
         original == originals.end()
-            ? provide_layer(store, id, packing, options)
+            ? provide_layer(store, id, keep ? Packing::kAsIs : packing, options)
             : provide_original(store, original->second, id, packing, options));
   }
   if (packing == Packing::kAsIs) remember_manifest(store, image, manifest);

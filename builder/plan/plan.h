@@ -11,6 +11,7 @@
 #include "base/events.h"
 #include "builder/dockerfile/commands.h"
 #include "builder/dockerfile/diagnostic.h"
+#include "builder/dockerfile/ignore.h"
 #include "builder/dockerfile/parser.h"
 #include "store/oci/digest.h"
 #include "store/oci/image_config.h"
@@ -26,6 +27,8 @@ struct BaseImage {
   std::string identity;             ///< digest that enters cache keys: of the resolved manifest or config
   oci::ImageConfig config;
   std::vector<oci::DiffId> layers;  ///< bottom first
+  /// Nobody looked: the configuration is empty. Good enough for checks, not for building.
+  bool is_unknown = false;
 };
 
 /// Where base images come from; cli fills it in, so that the builder knows no registry.
@@ -162,6 +165,24 @@ struct Stage {
   std::string label() const;
 };
 
+/// An ARG that the stages built declare, for `--call outline`.
+struct ArgumentUse {
+  std::string name;
+  std::optional<std::string> value;  ///< that it has in this build
+  std::string description;           ///< of its doc comment
+  base::SourceRange where;
+};
+
+/// A stage as something to build, for `--call targets`.
+struct TargetChoice {
+  std::string name;         ///< empty when only its number names it
+  std::string base;         ///< expanded
+  std::string platform;     ///< of --platform, expanded; empty without
+  std::string description;  ///< of its doc comment
+  bool is_default = false;
+  base::SourceRange where;
+};
+
 struct Plan {
   std::vector<Stage> stages;
   std::vector<BaseImage> images;
@@ -171,6 +192,9 @@ struct Plan {
   size_t target = 0;
   int steps = 0;
   std::vector<dockerfile::Diagnostic> warnings;
+  std::vector<ArgumentUse> arguments;
+  std::string source_date_epoch;  ///< value of a global ARG SOURCE_DATE_EPOCH, or empty
+  std::vector<TargetChoice> targets;
   std::shared_ptr<const std::string> source_text;  ///< of the recipe, for excerpts
 };
 
@@ -178,10 +202,16 @@ struct Options {
   std::map<std::string, std::string> build_args;
   std::string target;                          ///< stage name or index; empty: the last
   std::map<std::string, std::string> labels;   ///< --label, applied last
+  std::vector<std::pair<std::string, std::string>> env;  ///< --env: of the image, not of its steps
+  std::vector<std::string> unset_env;                    ///< --unsetenv
+  std::vector<std::string> unset_labels;                 ///< --unsetlabel, before `labels`
   std::optional<oci::Platform> platform;       ///< default: this machine's
   std::string network = "default";             ///< of RUN steps that do not say
   bool allow_host_network = false;             ///< --allow network.host, or --network host
   bool allow_insecure = false;
+  bool all_stages = false;  ///< plan every stage, reachable or not: for checks
+  /// Rules of the main context's ignore file, for the check CopyIgnoredFile; borrowed, may be null.
+  const dockerfile::IgnoreMatcher* ignore = nullptr;
   /// --build-context NAME=VALUE. docker-image:// and oci-layout:// values are asked of BaseImages as
   /// they stand, the files of all others are provided by the caller.
   std::map<std::string, std::string> contexts;

@@ -53,6 +53,7 @@ std::string Planner::expand(const std::string& word, const Variables& variables,
   dockerfile::ExpandOptions options;
   options.escape = recipe_.escape;
   options.undefined = [&](std::string_view name) {
+    if (variables.is_declared(name)) return;
     std::string near = base::nearest(name, variables.names());
     warn(where, "UndefinedVar",
          base::str("variable $", name, " is not set", near.empty() ? "" : " (did you mean $" + near + "?)"));
@@ -84,6 +85,41 @@ void Planner::read_global_arg(const Instruction& instruction) {
       globals_.arguments.set(arg.name, given->second);
     else if (arg.value)
       globals_.arguments.set(arg.name, expand(*arg.value, globals_.arguments, arg.where));
+    else
+      globals_.arguments.declare(arg.name);
+    global_definitions_.push_back(arg);
+  }
+}
+
+void Planner::note_argument(const dockerfile::ArgDefinition& definition,
+                            std::optional<std::string> value) {
+  std::string description = definition.description;
+  for (const dockerfile::ArgDefinition& global : global_definitions_)
+    if (description.empty() && global.name == definition.name) description = global.description;
+  for (ArgumentUse& known : plan_.arguments) {
+    if (known.name != definition.name) continue;
+    if (known.description.empty()) known.description = description;
+    return;
+  }
+  plan_.arguments.push_back({definition.name, std::move(value), std::move(description), definition.where});
+}
+
+// Each stage as a choice for --target; those that cannot be expanded are shown as written.
+void Planner::list_targets() {
+  dockerfile::ExpandOptions options;
+  options.escape = recipe_.escape;
+  auto lookup = [&](std::string_view name) { return globals_.arguments.find(name); };
+  for (size_t i = 0; i < texts_.size(); ++i) {
+    const dockerfile::From& from = texts_[i].from;
+    TargetChoice choice{from.name, from.image, from.platform.value_or(""), from.description,
+                        i + 1 == texts_.size(), texts_[i].from_instruction->where};
+    try {
+      choice.base = dockerfile::expand(from.image, lookup, options);
+      choice.platform = dockerfile::expand(choice.platform, lookup, options);
+    } catch (const base::Error&) {
+      // The stage reports it when it is planned.
+    }
+    plan_.targets.push_back(std::move(choice));
   }
 }
 
@@ -237,6 +273,19 @@ void Planner::check_build_args() {
   }
 }
 
+// What the command line says of the image, whatever the recipe says.
+void Planner::edit_result(oci::ContainerConfig& config) const {
+  for (const std::string& name : options_.unset_labels) config.labels.erase(name);
+  for (const auto& [name, value] : options_.labels) config.labels[name] = value;
+  Variables before = from_environment(config.env);
+  Variables env;
+  for (const auto& [name, value] : before.all())
+    if (std::find(options_.unset_env.begin(), options_.unset_env.end(), name) == options_.unset_env.end())
+      env.set(name, value);
+  for (const auto& [name, value] : options_.env) env.set(name, value);
+  config.env = env.as_environment();
+}
+
 Plan Planner::run() {
   split_stages();
   if (texts_.empty())
@@ -249,15 +298,17 @@ Plan Planner::run() {
     if (instruction.keyword == dockerfile::Keyword::kFrom) break;
     if (instruction.keyword == dockerfile::Keyword::kArg) read_global_arg(instruction);
   }
+  plan_.source_date_epoch = globals_.arguments.find("SOURCE_DATE_EPOCH").value_or("");
   plan_.stages.resize(texts_.size());
   scopes_.resize(texts_.size());
   for (size_t i = 0; i < texts_.size(); ++i) {
     plan_.stages[i].index = i;
     plan_.stages[i].name = texts_[i].from.name;
   }
+  list_targets();
   need(plan_.target);
-  for (const auto& [name, value] : options_.labels)
-    plan_.stages[plan_.target].config.config.labels[name] = value;
+  for (size_t i = 0; options_.all_stages && i < texts_.size(); ++i) need(i);
+  edit_result(plan_.stages[plan_.target].config.config);
   number_steps();
   check_build_args();
   return std::move(plan_);

@@ -58,12 +58,16 @@ class Planner {
   /// The build argument BUILDKIT_CONTEXT_KEEP_GIT_DIR (A8).
   bool wants_git_directory() const;
   const dockerfile::Recipe& recipe() const { return recipe_; }
+  const std::vector<dockerfile::ArgDefinition>& global_definitions() const { return global_definitions_; }
   const StageText& text(size_t stage) const { return texts_[stage]; }
   const oci::Platform& target_platform() const { return target_platform_; }
 
   [[noreturn]] static void fail(const base::SourceRange& where, std::string id, std::string message,
                                 std::vector<std::string> helps = {});
   void warn(const base::SourceRange& where, std::string id, std::string message);
+  /// Notes that a stage that is built declares this argument; the first note of a name stays, but
+  /// takes a description from later ones.
+  void note_argument(const dockerfile::ArgDefinition& definition, std::optional<std::string> value);
   /// Expands with the given variables; an error names the place, an unset variable is a warning.
   std::string expand(const std::string& word, const Variables& variables,
                      const base::SourceRange& where);
@@ -74,6 +78,8 @@ class Planner {
   size_t find_target() const;
   void number_steps();
   void check_build_args();
+  void list_targets();
+  void edit_result(oci::ContainerConfig& config) const;
   size_t get_image(const std::string& reference, const oci::Platform& platform,
                    const base::SourceRange& where);
 
@@ -84,6 +90,7 @@ class Planner {
   Globals globals_;
   std::map<std::string, std::string> contexts_;              // by context_key()
   std::vector<std::pair<std::string, oci::Platform>> asked_;  // of each image of the plan
+  std::vector<dockerfile::ArgDefinition> global_definitions_;
   std::vector<StageText> texts_;
   std::vector<std::optional<StageScope>> scopes_;
   Plan plan_;

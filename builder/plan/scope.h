@@ -21,9 +21,16 @@ class Variables {
   std::vector<std::string> as_environment() const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return values_; }
   std::vector<std::string> names() const;
+  /// An ARG without a value: not set, but no mistake to name.
+  void declare(std::string_view name) { declared_.emplace(name); }
+  bool is_declared(std::string_view name) const { return all_declared_ || declared_.contains(name); }
+  /// The base image is not known, so any name may be set there.
+  void declare_all() { all_declared_ = true; }
 
  private:
   std::vector<std::pair<std::string, std::string>> values_;
+  std::set<std::string, std::less<>> declared_;
+  bool all_declared_ = false;
 };
 
 /// Splits "NAME=value" lists of an image configuration.

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "builder/dockerfile/commands.h"
 #include "builder/dockerfile/git_reference.h"
+#include "builder/dockerfile/glob.h"
 #include "builder/dockerfile/mode.h"
 #include "builder/dockerfile/ports.h"
 #include "builder/dockerfile/signal.h"
@@ -71,6 +72,7 @@ void StagePlanner::choose_base() {
     stage_.platform = oci::Platform::parse(text);
   }
   std::string image = planner_.expand(from.image, globals, current_->where);
+  note_globals(from);
   if (image.empty())
     fail("from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
   stage_.from_text = "FROM " + base::printable(image);
@@ -98,6 +100,24 @@ void StagePlanner::choose_base() {
   }
 }
 
+// Global arguments that a FROM mentions are in use, even when no stage declares them.
+void StagePlanner::note_globals(const dockerfile::From& from) {
+  dockerfile::ExpandOptions options;
+  options.escape = planner_.recipe().escape;
+  auto lookup = [&](std::string_view name) -> std::optional<std::string> {
+    for (const dockerfile::ArgDefinition& global : planner_.global_definitions())
+      if (global.name == name) planner_.note_argument(global, planner_.globals().arguments.find(name));
+    return planner_.globals().arguments.find(name);
+  };
+  for (const std::string& text : {from.image, from.platform.value_or("")}) {
+    try {
+      dockerfile::expand(text, lookup, options);
+    } catch (const base::Error&) {
+      // Said already where the value is used.
+    }
+  }
+}
+
 // A directory as a base is a root file system with an empty configuration.
 void StagePlanner::start_from_context(const FileSource& source) {
   if (const auto* image = std::get_if<FromImage>(&source)) return start_from_image(image->image);
@@ -122,6 +142,7 @@ void StagePlanner::start_from_image(size_t image) {
   stage_.config = base.config;
   stage_.platform = base.config.platform;
   scope_.environment = from_environment(config().env);
+  if (base.is_unknown) scope_.environment.declare_all();
   if (config().working_dir.starts_with('/')) scope_.has_absolute_workdir = true;
 }
 
@@ -267,7 +288,22 @@ void StagePlanner::add_copy_source(const dockerfile::CopySource& source, CopySte
     return;
   }
   step.sources.push_back(planner_.expand(source.text, scope_.environment, source.where));
+  check_ignored(step.sources.back(), step, source.where);
   step.source_places.push_back(source.where);
+}
+
+// A file that the ignore file leaves out cannot be copied. With re-includes REF does not look.
+void StagePlanner::check_ignored(const std::string& source, const CopyStep& step,
+                                 const base::SourceRange& where) {
+  const dockerfile::IgnoreMatcher* ignore = planner_.options().ignore;
+  if (ignore == nullptr || ignore->empty() || ignore->has_reincludes() ||
+      !std::holds_alternative<FromContext>(step.from) || dockerfile::has_wildcard(source) ||
+      dockerfile::source_kind(source) != dockerfile::SourceKind::kPath)
+    return;
+  sys::RootedPath path(source);
+  if (!path.is_root() && ignore->ignores(path.relative()))
+    planner_.warn(where, "CopyIgnoredFile",
+                  base::str("\"", base::printable(source, 100), "\" is left out of the context by its ignore file"));
 }
 
 // Takes URLs and repositories out of the sources of an ADD: each becomes a part of its own.
@@ -395,7 +431,11 @@ void StagePlanner::plan(const dockerfile::Arg& arg) {
     else
       value = globals.arguments.find(definition.name);
     text += " " + definition.name;
-    if (!value) continue;
+    planner_.note_argument(definition, value);
+    if (!value) {
+      scope_.environment.declare(definition.name);
+      continue;
+    }
     text += "=" + *value;
     scope_.environment.set(definition.name, *value);
     std::erase_if(scope_.arguments, [&](const auto& known) { return known.first == definition.name; });

@@ -18,6 +18,8 @@ class StagePlanner {
   using Instruction = dockerfile::Instruction;
   void choose_base();
   void start_from_image(size_t image);
+  void note_globals(const dockerfile::From& from);
+  void check_ignored(const std::string& source, const CopyStep& step, const base::SourceRange& where);
   void start_from_context(const FileSource& source);
   void add_default_path();
   void run_triggers(const std::vector<std::string>& triggers);

@@ -132,6 +132,28 @@ bool is_full(int directory_fd) {
   throw error;
 }
 
+// A program for another machine runs where the kernel has a handler for it (binfmt_misc). Asking the
+// kernel is the only sure way to know; when it says no, this says why.
+launch::Container start(const plan::RunStep& step, launch::Spec spec) {
+  constexpr int kCannotExecute = 126;
+  try {
+    return launch::launch(std::move(spec));
+  } catch (base::Error& e) {
+    oci::Platform here = oci::Platform::host();
+    if (e.exit_status() != kCannotExecute || step.platform.architecture.empty() ||
+        step.platform.architecture == here.architecture)
+      throw;
+    base::Error foreign(base::Code::kFailed,
+                        base::str("this machine (", here.str(), ") cannot run programs for ", step.platform.str()),
+                        "foreign-platform");
+    foreign.set_exit_status(kCannotExecute);
+    foreign.add_fact(e.message());
+    foreign.add_help("install Debian's packages qemu-user-static and binfmt-support, or build on such a machine");
+    foreign.add_help("FROM --platform=$BUILDPLATFORM runs a stage on this machine that makes files for the other");
+    throw foreign;
+  }
+}
+
 void forward_output(int pipe_end, const std::function<void(std::string_view)>& output) {
   char buffer[64 * 1024];
   for (;;) {
@@ -161,7 +183,7 @@ void execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironm
   sys::Pipe pipe = sys::make_pipe();
   spec.stdout_fd = pipe.write_end.get();
   spec.stderr_fd = pipe.write_end.get();
-  launch::Container container = launch::launch(std::move(spec));
+  launch::Container container = start(step, std::move(spec));
   pipe.write_end.reset();
   net.release_namespace();
 

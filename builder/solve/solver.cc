@@ -67,11 +67,11 @@ class Solver {
       publish_image();
     } catch (...) {
       keep_what_is_done();
-      offer();
+      offer(false);
       throw;
     }
     sources_.save_indexes();
-    offer();
+    offer(true);
     return result_;
   }
 
@@ -278,8 +278,8 @@ class Solver {
   }
 
   std::optional<timespec> created_mtime() const {
-    if (!options_.source_date_epoch) return std::nullopt;
-    return timespec{*options_.source_date_epoch, 0};
+    if (!options_.created_mtime) return std::nullopt;
+    return timespec{*options_.created_mtime, 0};
   }
 
   void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
@@ -310,8 +310,9 @@ class Solver {
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
-        [&](const plan::FileSource& from) { return inputs_.key_of(from); });
-    for (const plan::Mount& mount : step.mounts) preparer.prepare(mount, environment);
+        [&](const plan::FileSource& from) { return inputs_.key_of(from); },
+        [&] { events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"}); });
+    preparer.prepare(step.mounts, environment);
     execute_run(step, active, std::move(environment));
   }
 
@@ -343,8 +344,20 @@ class Solver {
     int64_t created = date_history(target, state, config);
     std::string bytes = config.to_json();
 
+    result_.layers = trees;
+    result_.base_layers = count_base_layers();
+    result_.platform = target.platform.str();
+    result_.created = created;
+    result_.image = oci::Digest::sha256_of(bytes);
     store::Batch batch = store_.batch();
     std::shared_ptr<void> claims = results_.move_to(batch);
+    if (!options_.keep_image) {
+      result_.config = std::move(config);
+      batch.commit();
+      store_.touch_cache(results_.used_keys());
+      result_.new_bytes = results_.new_bytes();
+      return;
+    }
     std::unique_ptr<store::BlobWriter> blob = store_.write_blob();
     blob->write(base::as_bytes(bytes));
     store::StagedBlob staged = blob->finish();
@@ -359,6 +372,13 @@ class Solver {
     result_.image = id;
     result_.new_bytes = results_.new_bytes();
     if (auto image = store_.find_image_by_id(id)) result_.size_bytes = image->size_bytes;
+  }
+
+  size_t count_base_layers() const {
+    const plan::Stage* stage = &plan_.stages[plan_.target];
+    while (const auto* below = std::get_if<plan::FromStage>(&stage->base)) stage = &plan_.stages[below->stage];
+    const auto* image = std::get_if<plan::FromImage>(&stage->base);
+    return image == nullptr ? 0 : plan_.images[image->image].layers.size();
   }
 
   // Writes the history and the date of the image: each line has the date of its layer, lines without
@@ -393,10 +413,10 @@ class Solver {
   }
 
   // Tells other machines. What goes wrong there is the cache's to say.
-  void offer() {
+  void offer(bool succeeded) {
     if (options_.shared_cache == nullptr) return;
     std::set<oci::DiffId> in_result;
-    if (result_.image != oci::Digest::sha256_of(""))
+    if (succeeded)
       for (const LayerPtr& layer : stages_[plan_.target].state.layers) in_result.insert(layer->diff_id());
     std::vector<SharedStep> steps;
     for (const Finished& finished : finished_) {

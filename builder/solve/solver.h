@@ -50,7 +50,10 @@ struct Options {
   std::string cache_mount_namespace;
   Secrets secrets;
   std::map<std::string, std::filesystem::path> ssh_agents;  ///< sockets by id, for type=ssh
-  std::optional<int64_t> source_date_epoch;      ///< seconds
+  std::optional<int64_t> source_date_epoch;      ///< seconds: date of the image and its history
+  /// Date of directories that COPY and WORKDIR make; part of the keys. Unset: the time of the build.
+  std::optional<int64_t> created_mtime;
+  bool keep_image = true;                        ///< false: for finish(), or for nobody
   SharedCache* shared_cache = nullptr;           ///< asked for what is not remembered here; borrowed
   std::filesystem::path log_directory;           ///< full output of every step; empty: not kept
   std::stop_token stop;
@@ -62,6 +65,12 @@ struct Result {
   uint64_t new_bytes = 0;      ///< of layers made in this build
   int steps = 0;
   int cached = 0;
+  // What finish() goes on with.
+  oci::ImageConfig config = {};
+  std::vector<oci::DiffId> layers = {};  ///< trees, bottom first
+  size_t base_layers = 0;                ///< of them from the base image
+  std::string platform = {};
+  int64_t created = 0;                   ///< seconds since 1970
 };
 
 /// Builds the plan's target and names it. What was finished is remembered even when a later step

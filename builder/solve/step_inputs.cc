@@ -66,6 +66,8 @@ cache::Definition StepInputs::define(const plan::Stage& stage, const plan::Step&
   cache::Definition definition(step_kind(step));
   if (!is_link(step)) definition.add("parent", below.key);
   definition.add("platform", stage.platform.str());
+  if (options_.created_mtime && !std::holds_alternative<plan::RunStep>(step.action))
+    definition.add("created", base::str(*options_.created_mtime));
   std::visit([&](const auto& action) { define(action, definition); }, step.action);
   return definition;
 }

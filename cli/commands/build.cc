@@ -1,187 +1,9 @@
 // torte build: a recipe becomes an image.
-#include <nlohmann/json.hpp>
-
-#include <unistd.h>
-
-#include <algorithm>
-#include <atomic>
-
-#include "base/sys/file.h"
-#include "base/text.h"
-#include "builder/dockerfile/checks.h"
-#include "builder/dockerfile/mount.h"
-#include "builder/dockerfile/validate.h"
-#include "builder/plan/plan.h"
-#include "builder/solve/solver.h"
-#include "cli/base_images.h"
-#include "cli/build_options.h"
-#include "cli/build_sources.h"
+#include "cli/build.h"
 #include "cli/commands/commands.h"
-#include "cli/context.h"
-#include "cli/interrupt.h"
-#include "cli/push.h"
-#include "cli/recipe_file.h"
-#include "cli/registry_cache.h"
-#include "store/oci/reference.h"
-#include "store/store.h"
+#include "cli/registries.h"
 
 namespace cli {
-
-namespace {
-
-namespace event = base::event;
-
-void announce(const plan::Plan& plan, const std::string& recipe_name, const std::string& tag,
-              base::EventSink& events) {
-  const plan::Stage& target = plan.stages[plan.target];
-  events.emit(event::BuildStart{tag, target.platform.str(), recipe_name, plan.steps});
-  for (size_t index : plan.order) {
-    const plan::Stage& stage = plan.stages[index];
-    events.emit(event::StepPlanned{stage.from_step, stage.label(), 1, stage.shown_count,
-                                   stage.from_text, stage.where});
-    for (const plan::Step& step : stage.steps)
-      events.emit(event::StepPlanned{step.number, stage.label(), step.index, stage.shown_count,
-                                     step.text, step.where});
-  }
-}
-
-std::string metadata(const solve::Result& result, const solve::Options& options) {
-  nlohmann::ordered_json json;
-  json["containerimage.config.digest"] = result.image.str();
-  json["image.name"] = base::join(options.names, ",");
-  json["torte.build"] = {{"steps", result.steps},
-                         {"cached", result.cached},
-                         {"sizeBytes", result.size_bytes},
-                         {"newBytes", result.new_bytes}};
-  return json.dump(2) + "\n";
-}
-
-void emit_warnings(const std::vector<dockerfile::Diagnostic>& warnings, base::EventSink& events) {
-  for (const dockerfile::Diagnostic& warning : warnings)
-    events.emit(event::Warning{warning.id, warning.message, warning.where, true});
-}
-
-/// Passes events on and counts steps, so that the summary of a build that failed is right too.
-class StepCounter : public base::EventSink {
- public:
-  explicit StepCounter(base::EventSink& next) : next_(next) {}
-  void emit(const base::Event& event) override {
-    if (const auto* end = std::get_if<event::StepEnd>(&event)) {
-      ++steps_;
-      if (end->result == event::StepResult::kCached) ++cached_;
-    }
-    next_.emit(event);
-  }
-  int steps() const { return steps_; }
-  int cached() const { return cached_; }
-
- private:
-  base::EventSink& next_;
-  std::atomic<int> steps_{0};
-  std::atomic<int> cached_{0};
-};
-
-bool keeps_git_directory(const plan::Options& planning) {
-  auto given = planning.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
-  return given != planning.build_args.end() && dockerfile::parse_bool(given->second).value_or(false);
-}
-
-std::optional<RegistryCache> shared_cache(const Arguments& arguments, store::Store& store,
-                                          Registries& registries, const TransferOptions& options) {
-  std::vector<CacheSpec> from;
-  std::vector<CacheSpec> to;
-  for (const std::string& text : arguments.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
-  for (const std::string& text : arguments.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
-  if (from.empty() && to.empty()) return std::nullopt;
-  return std::optional<RegistryCache>(std::in_place, store, registries, std::move(from), std::move(to), options);
-}
-
-void push_names(const std::vector<std::string>& names, const oci::Digest& id, store::Store& store,
-                Registries& registries, const TransferOptions& options) {
-  auto image = store.find_image_by_id(id);
-  CHECK(image.has_value());
-  for (const std::string& name : names)
-    push_image(store, registries, *image, oci::Reference::parse(name), Packing::kAsIs, options);
-}
-
-int run_build(Context& context, const Arguments& arguments) {
-  Interrupt interrupt;
-  std::unique_ptr<base::EventSink> events = context.make_progress(arguments.get("progress"));
-  plan::Options planning = plan_options(context, arguments);
-  if (auto platform = arguments.find("platform")) planning.platform = oci::Platform::parse(*platform);
-  solve::Secrets secrets = read_secrets(context, arguments);
-  std::unique_ptr<store::Store> store = store::Store::open(context.root, store::Access::kReadWrite);
-  store::Lease lease = store->lease();
-  SshAgents agents(context, arguments, *store);
-  Fetcher fetcher(*store, {.secrets = secrets, .ssh_agent = agents.for_git(), .pinned = {},
-                           .locked = false, .events = events.get(), .stop = interrupt.token()});
-  RecipeFile file = find_recipe({.file = arguments.find("file"),
-                                 .context = arguments.word(0).empty() ? "." : arguments.word(0),
-                                 .ignore_file = arguments.find("ignorefile"),
-                                 .keep_git_dir = keeps_git_directory(planning),
-                                 .in_fd = context.in_fd},
-                                fetcher);
-  if (!file.other_name.empty())
-    events->emit(event::Note{base::str("using ", file.name, "; ", file.other_name, " is there too")});
-  solve::Options solving = solve_options(context, arguments, file, interrupt.token());
-  PullPolicy pull = parse_pull_policy(arguments.get("pull", "missing"));
-  if (arguments.is_on("push") && solving.names.empty()) throw UsageError("--push needs a name to go to: --tag");
-
-  dockerfile::Recipe recipe = dockerfile::parse_and_validate(file.text, file.name);
-  dockerfile::CheckConfig checks = dockerfile::check_config(recipe, planning.build_args["BUILDKIT_DOCKERFILE_CHECK"]);
-  std::vector<dockerfile::Diagnostic> warnings = dockerfile::run_checks(recipe, checks);
-
-  solving.secrets = std::move(secrets);
-  solving.ssh_agents = agents.sockets();
-  TransferOptions fetching;
-  fetching.stop = interrupt.token();
-  fetching.events = events.get();
-  Registries registries(context, arguments, interrupt.token(), events.get());
-  StoreImages stored(*store, registries, pull, fetching);
-  LayoutImages images(*store, stored);
-  plan::Plan plan = plan::make_plan(recipe, planning, images);
-  solving.named_contexts = provide_trees(plan, fetcher);
-  std::optional<RegistryCache> shared = shared_cache(arguments, *store, registries, fetching);
-  if (shared) solving.shared_cache = &*shared;
-  for (dockerfile::Diagnostic& warning : plan.warnings)
-    if (checks.wants(warning.id)) warnings.push_back(std::move(warning));
-  announce(plan, file.name, solving.names.empty() ? "" : arguments.all("tag").front(), *events);
-  emit_warnings(warnings, *events);
-
-  StepCounter counter(*events);
-  event::BuildEnd end;
-  end.warnings = static_cast<int>(warnings.size());
-  try {
-    if (checks.error && !warnings.empty())
-      throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true",
-                        "check-failed");
-    solve::Result result = solve::solve(plan, solving, *store, counter);
-    if (arguments.is_on("push")) push_names(solving.names, result.image, *store, registries, fetching);
-    end.succeeded = true;
-    end.image_id = result.image.str();
-    end.tag = solving.names.empty() ? "" : arguments.all("tag").front();
-    end.size_bytes = result.size_bytes;
-    end.new_bytes = result.new_bytes;
-    end.steps = counter.steps();
-    end.cached = counter.cached();
-    if (auto path = arguments.find("iidfile"))
-      sys::write_file_durably(*path, result.image.str(), 0644);
-    if (auto path = arguments.find("metadata-file"))
-      sys::write_file_durably(*path, metadata(result, solving), 0644);
-  } catch (base::Error& e) {
-    if (e.code() == base::Code::kCancelled && interrupt.signal() != 0)
-      e.set_exit_status(128 + interrupt.signal());
-    end.steps = counter.steps();
-    end.cached = counter.cached();
-    events->emit(end);
-    throw;
-  }
-  events->emit(end);
-  if (context.quiet) context.out(end.image_id + "\n");
-  return 0;
-}
-
-}  // namespace
 
 const Command& build_command() {
   static const Command kCommand{
@@ -204,9 +26,9 @@ const Command& build_command() {
            {.name = "build-context", .value = "NAME=VALUE", .help = "another context for FROM, COPY --from and mounts: a directory, docker-image://NAME, oci-layout://DIR, a git or http address", .repeatable = true},
            {.name = "ignorefile", .value = "FILE", .help = "use this ignore file and no other"},
            {.name = "label", .value = "KEY=VALUE", .help = "label of the result", .repeatable = true},
-           {.name = "platform", .value = "OS/ARCH", .help = "platform of the result (default: this machine's)"},
+           {.name = "platform", .value = "OS/ARCH[,..]", .help = "platform of the result (default: this machine's); several are built one after the other", .repeatable = true, .common = true},
            {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
-           {.name = "allow", .value = "WHAT", .help = "network.host or security.insecure for steps that ask for it", .repeatable = true},
+           {.name = "allow", .value = "WHAT", .help = "network.host or security.insecure for steps that ask for it; local.delete for outputs", .repeatable = true},
            {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts in RUN steps", .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
            {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
@@ -219,13 +41,32 @@ const Command& build_command() {
            {.name = "explain", .help = "say for each step that ran which input changed", .group = "cache", .common = true},
            {.name = "cache-from", .value = "type=registry,ref=NAME", .help = "look for results of steps in a registry", .group = "cache", .repeatable = true},
            {.name = "cache-to", .value = "type=registry,ref=NAME[,mode=max]", .help = "put results of steps there, of failed builds too", .group = "cache", .repeatable = true},
+           {.name = "check", .help = "only check the recipe: status 1 when there are warnings", .group = "ask", .common = true},
+           {.name = "call", .value = "WHAT[,format=json]", .help = "answer instead of building: check, outline (arguments and secrets), targets, ast or plan (the steps)", .group = "ask"},
+           {.name = "output", .letter = 'o', .value = "DIR|-|type=TYPE[,dest=PATH]", .help = "where the result goes: type store (default), oci, oci-dir, docker, local, tar or cacheonly; a directory alone gets the files", .group = "output", .repeatable = true, .common = true},
+           {.name = "load", .help = "keep the image in the store beside other outputs", .group = "output"},
            {.name = "push", .help = "push the result under its names", .group = "output"},
+           {.name = "squash", .value = "WHAT", .help = "merge layers into one: new (those of this build) or all", .implied = "new", .group = "output", .choices = {"new", "all"}},
+           {.name = "format", .value = "FORMAT", .help = "types of manifest and configuration: oci or docker (default: oci)", .group = "output", .choices = {"oci", "docker"}},
+           {.name = "compression", .value = "HOW", .help = "how new layers are packed when they leave: gzip, zstd or none", .group = "output", .choices = {"gzip", "zstd", "none"}},
+           {.name = "force-compression", .help = "pack the base image's layers again too", .group = "output"},
+           {.name = "annotation", .value = "[SCOPE:]KEY=VALUE", .help = "annotation of the manifest; scopes: manifest, index, manifest-descriptor, index-descriptor, each with [PLATFORM]", .group = "output", .repeatable = true},
+           {.name = "env", .value = "NAME[=VALUE]", .help = "variable of the result, not of its steps", .group = "output", .repeatable = true},
+           {.name = "unsetenv", .value = "NAME", .help = "leave this variable out of the result", .group = "output", .repeatable = true},
+           {.name = "unsetlabel", .value = "KEY", .help = "leave this label out of the result", .group = "output", .repeatable = true},
+           {.name = "source-date-epoch", .value = "SECONDS|context|git", .help = "date of the result: a number, that of a remote context, or of the last commit", .group = "reproducible builds"},
+           {.name = "rewrite-timestamp", .help = "no file of a new layer is younger than that date", .group = "reproducible builds"},
+           {.name = "timestamp", .value = "SECONDS", .help = "--source-date-epoch SECONDS --rewrite-timestamp", .group = "reproducible builds"},
+           {.name = "reproducible", .help = "the same inputs give the same image anywhere: dates of the last commit (or 1970), rewritten", .group = "reproducible builds", .common = true},
+           {.name = "lock", .value = "FILE", .help = "use the base images, downloads and commits that FILE names, and write those used", .group = "reproducible builds"},
+           {.name = "locked", .help = "fail where something is not as the --lock file says", .group = "reproducible builds"},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}}),
       .examples = {{"torte build -t app .", "build ./Recipe and name it app:latest"},
                    {"torte build -f web.Dockerfile --build-arg V=2 --explain .", "say why steps ran again"},
-                   {"torte build --target test --no-cache .", "run one stage and what it needs"}},
+                   {"torte build -o type=tar,dest=root.tar .", "the files of the result, no image"},
+                {"torte build --target test --no-cache .", "run one stage and what it needs"}},
       .positionals = {0, 1},
       .run = run_build,
   };

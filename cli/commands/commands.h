@@ -10,6 +10,8 @@ const CommandTable& command_table();
 
 const Command& build_command();
 const Command& run_command();
+/// cache ls, cache inspect, cache rm.
+const std::vector<const Command*>& cache_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
@@ -21,12 +23,15 @@ const Command& images_command();
 const Command& import_command();
 const Command& info_command();
 const Command& inspect_command();
+const Command& lint_command();
 const Command& load_command();
 const Command& login_command();
 const Command& logout_command();
 /// manifest create, add, annotate, remove, inspect, push, rm.
 const std::vector<const Command*>& manifest_commands();
 const Command& mount_command();
+/// network create, ls, inspect, rm, prune, reload.
+const std::vector<const Command*>& network_commands();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();

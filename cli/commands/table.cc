@@ -7,6 +7,7 @@ const CommandTable& command_table() {
     CommandTable table = {
         // One line each, grouped as help shows them.
         &build_command(),
+        &lint_command(),
         &run_command(),
         &images_command(),
         &tag_command(),
@@ -35,6 +36,8 @@ const CommandTable& command_table() {
     table.insert(table.end(), manifest_commands().begin(), manifest_commands().end());
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
+    table.insert(table.end(), cache_commands().begin(), cache_commands().end());
+    table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
   }();

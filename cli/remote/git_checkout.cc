@@ -197,6 +197,22 @@ GitCommit resolve_git(const GitReference& reference, const GitAccess& access) {
   return commit;
 }
 
+std::optional<int64_t> work_tree_time(const std::filesystem::path& directory) {
+  Git git({}, {});
+  std::string output;
+  // cat-file alone: it shows an object and looks at nothing that the repository could have set.
+  if (git.run({"-C", directory.string(), "cat-file", "commit", "HEAD"}, output).shell_status() != 0)
+    return std::nullopt;
+  for (const std::string& line : base::split(output, '\n')) {
+    if (!line.starts_with("committer ")) continue;
+    std::vector<std::string> words = base::split(line, ' ');
+    if (words.size() < 3) return std::nullopt;
+    std::optional<uint64_t> seconds = base::parse_decimal(words[words.size() - 2]);
+    if (seconds) return static_cast<int64_t>(*seconds);
+  }
+  return std::nullopt;
+}
+
 int64_t check_out_git(const GitReference& reference, const GitCommit& commit,
                       const std::filesystem::path& directory, const GitCheckoutOptions& options) {
   Git git(reference, options.access);

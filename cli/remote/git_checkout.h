@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct GitCommit {
 /// NotFound (id "git-ref-missing"), Corrupt when the reference's checksum is another commit,
 /// Unavailable, Unsupported when git is not installed.
 GitCommit resolve_git(const dockerfile::GitReference& reference, const GitAccess& access);
+
+/// Time of the last commit of the work tree that holds `directory`; nullopt when there is none.
+std::optional<int64_t> work_tree_time(const std::filesystem::path& directory);
 
 struct GitCheckoutOptions {
   bool keep_git_dir = false;

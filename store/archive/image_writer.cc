@@ -137,15 +137,37 @@ void ImageWriter::add_blob(const oci::Descriptor& blob, std::string_view content
   add_blob(blob, [&](base::Sink& out) { out.write(base::as_bytes(content)); });
 }
 
-void ImageWriter::add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
-                            const std::vector<oci::Reference>& names) {
+oci::Descriptor ImageWriter::add_manifest(const oci::Manifest& manifest,
+                                          const oci::ImageConfig& config) {
   CHECK(has_blob(manifest.config.digest));
   for (const oci::Descriptor& layer : manifest.layers) CHECK(has_blob(layer.digest));
   std::string text = manifest.bytes();
   oci::Descriptor entry = oci::Descriptor::of(manifest.media_type, text);
   add_blob(entry, text);
   entry.platform = config.platform;
+  return entry;
+}
+
+void ImageWriter::add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
+                            const std::vector<oci::Reference>& names,
+                            const oci::Annotations& annotations) {
+  add_entry(add_manifest(manifest, config), names, annotations);
+  note_image(manifest, config, names);
+}
+
+void ImageWriter::add_index(const oci::Index& index, const std::vector<oci::Reference>& names,
+                            const oci::Annotations& annotations) {
+  for (const oci::Descriptor& manifest : index.manifests) CHECK(has_blob(manifest.digest));
+  std::string text = index.bytes();
+  oci::Descriptor entry = oci::Descriptor::of(index.media_type, text);
+  add_blob(entry, text);
+  add_entry(std::move(entry), names, annotations);
+}
+
+void ImageWriter::add_entry(oci::Descriptor entry, const std::vector<oci::Reference>& names,
+                            const oci::Annotations& annotations) {
   std::vector<oci::Descriptor>& entries = index_.manifests;
+  entry.annotations = annotations;
   if (names.empty()) entries.push_back(entry);
   for (const oci::Reference& name : names) {
     // As containerd and BuildKit write it: the tag alone as ref.name, so that `umoci --image x:tag`
@@ -160,11 +182,11 @@ void ImageWriter::add_image(const oci::Manifest& manifest, const oci::ImageConfi
     bool taken = std::any_of(entries.begin(), entries.end(), [&](const oci::Descriptor& old) {
       return old.annotation(oci::annotation::kRefName) == tag && old.digest != entry.digest;
     });
-    entry.annotations = {{std::string(oci::annotation::kContainerdName), full},
-                         {std::string(oci::annotation::kRefName), taken ? full : tag}};
+    entry.annotations = annotations;
+    entry.annotations[std::string(oci::annotation::kContainerdName)] = full;
+    entry.annotations[std::string(oci::annotation::kRefName)] = taken ? full : tag;
     entries.push_back(entry);
   }
-  note_image(manifest, config, names);
 }
 
 std::unique_ptr<ImageWriter> write_oci_directory(const std::filesystem::path& directory) {

@@ -33,9 +33,16 @@ class ImageWriter {
   void add_blob(const oci::Descriptor& blob, std::string_view content);
 
   /// Adds the manifest itself and an entry for each name. Configuration and layers must be there.
-  /// `config` gives the platform.
+  /// `config` gives the platform; the entries carry `annotations` beside the name.
   void add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
-                 const std::vector<oci::Reference>& names);
+                 const std::vector<oci::Reference>& names, const oci::Annotations& annotations = {});
+
+  /// The parts of an image for several platforms: adds a manifest that only an index names, and
+  /// describes it with its platform.
+  oci::Descriptor add_manifest(const oci::Manifest& manifest, const oci::ImageConfig& config);
+  /// Adds an index of such manifests and an entry for each name, which carries `annotations` too.
+  void add_index(const oci::Index& index, const std::vector<oci::Reference>& names,
+                 const oci::Annotations& annotations = {});
 
   /// Writes index.json and its like.
   virtual void finish() = 0;
@@ -49,6 +56,8 @@ class ImageWriter {
   oci::Index& index() { return index_; }
 
  private:
+  void add_entry(oci::Descriptor entry, const std::vector<oci::Reference>& names,
+                 const oci::Annotations& annotations);
   std::set<oci::Digest> written_;
   oci::Index index_{.media_type = "application/vnd.oci.image.index.v1+json"};
 };

@@ -132,6 +132,7 @@ class TreeWriter {
       entry.dev_major = entry.dev_minor = 0;
     if (options_.clamp_mtime && entry.mtime.sec > *options_.clamp_mtime)
       entry.mtime.sec = *options_.clamp_mtime;
+    if (options_.fixed_mtime) entry.mtime = {*options_.fixed_mtime, 0};
     out_.begin(entry);
     ++result_.entries;
   }

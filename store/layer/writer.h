@@ -14,6 +14,8 @@ namespace layer {
 struct WriteOptions {
   /// Modification times above this are lowered to it (SOURCE_DATE_EPOCH), in seconds.
   std::optional<int64_t> clamp_mtime;
+  /// Every modification time is this, in seconds.
+  std::optional<int64_t> fixed_mtime = {};
   /// The tree is a plain directory tree (a merged view): no whiteouts, character devices 0:0
   /// refused.
   bool plain = false;

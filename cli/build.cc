@@ -1,0 +1,473 @@
+#include "cli/build.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <list>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/text.h"
+#include "builder/dockerfile/checks.h"
+#include "builder/dockerfile/mount.h"
+#include "builder/dockerfile/validate.h"
+#include "builder/solve/finish.h"
+#include "cli/base_images.h"
+#include "cli/build_options.h"
+#include "cli/build_outputs.h"
+#include "cli/build_sources.h"
+#include "cli/interrupt.h"
+#include "cli/introspection.h"
+#include "cli/lock_file.h"
+#include "cli/push.h"
+#include "cli/registries.h"
+#include "cli/registry_cache.h"
+#include "cli/remote/git_checkout.h"
+#include "store/oci/reference.h"
+
+namespace cli {
+
+namespace {
+
+namespace event = base::event;
+using Json = nlohmann::ordered_json;
+
+/// Passes events on and counts steps, so that the summary of a build that failed is right too. Steps
+/// of a second platform are numbered after those of the first.
+class StepCounter : public base::EventSink {
+ public:
+  explicit StepCounter(base::EventSink& next) : next_(next) {}
+  void set_offset(int offset) { offset_ = offset; }
+  void emit(const base::Event& event) override {
+    base::Event shifted = event;
+    std::visit([&](auto& each) {
+      if constexpr (requires { each.step; }) each.step += offset_;
+    }, shifted);
+    if (const auto* end = std::get_if<event::StepEnd>(&event)) {
+      ++steps_;
+      if (end->result == event::StepResult::kCached) ++cached_;
+    }
+    next_.emit(shifted);
+  }
+  int steps() const { return steps_; }
+  int cached() const { return cached_; }
+
+ private:
+  base::EventSink& next_;
+  std::atomic<int> offset_{0};
+  std::atomic<int> steps_{0};
+  std::atomic<int> cached_{0};
+};
+
+std::optional<Call> call_of(const Arguments& arguments) {
+  if (auto text = arguments.find("call")) return parse_call(*text);
+  if (arguments.is_on("check")) return Call{CallKind::kCheck, false};
+  return std::nullopt;
+}
+
+std::vector<std::optional<oci::Platform>> platforms_of(const Arguments& arguments) {
+  std::vector<std::optional<oci::Platform>> platforms;
+  for (const std::string& list : arguments.all("platform"))
+    for (const std::string& text : base::split(list, ',')) {
+      std::optional<oci::Platform> platform = oci::Platform::parse(base::trim(text));
+      if (std::find(platforms.begin(), platforms.end(), platform) == platforms.end())
+        platforms.push_back(platform);
+    }
+  if (platforms.empty()) platforms.emplace_back();
+  return platforms;
+}
+
+bool keeps_git_directory(const plan::Options& planning) {
+  auto given = planning.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+  return given != planning.build_args.end() && dockerfile::parse_bool(given->second).value_or(false);
+}
+
+/// When things are said to have happened. [spec/dockerfile.md 12]
+struct Times {
+  std::optional<int64_t> epoch;
+  bool rewrite = false;  ///< clamp the times of new layers to the epoch
+};
+
+class Build {
+ public:
+  Build(Context& context, const Arguments& arguments)
+      : context_(context), arguments_(arguments),
+        events_(context.make_progress(arguments.get("progress"))), counter_(*events_),
+        planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
+        outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)),
+        store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
+        registries_(context, arguments, interrupt_.token(), events_.get()) {}
+
+  int run() {
+    solve::Secrets secrets = read_secrets(context_, arguments_);
+    SshAgents agents(context_, arguments_, *store_);
+    read_lock();
+    Fetcher fetcher(*store_, {.secrets = secrets, .ssh_agent = agents.for_git(), .pinned = lock_.sources,
+                              .locked = arguments_.is_on("locked"), .events = events_.get(), .stop = interrupt_.token()});
+    read_recipe(fetcher);
+    dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
+    set_times_before_planning();
+    if (std::optional<Call> call = call_of(arguments_))
+      return answer_call(context_, *call, recipe, planning_, store_.get());
+    solving_ = solve_options(context_, arguments_, file_, interrupt_.token());
+    solving_.secrets = std::move(secrets);
+    solving_.ssh_agents = agents.sockets();
+    open_shared_cache();
+    plan_all(recipe, fetcher);
+    require_pushable();
+    announce();
+    try {
+      if (checks_.error && !warnings_.empty())
+        throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true", "check-failed");
+      for (Planned& planned : plans_) solve_one(planned);
+      write_outputs();
+      push_names();
+      write_records(fetcher);
+    } catch (base::Error& e) {
+      if (e.code() == base::Code::kCancelled && interrupt_.signal() != 0)
+        e.set_exit_status(128 + interrupt_.signal());
+      events_->emit(summary());
+      throw;
+    }
+    end_.succeeded = true;
+    events_->emit(summary());
+    if (context_.quiet && !writes_to_standard_output()) context_.out(end_.image_id + "\n");
+    return 0;
+  }
+
+ private:
+  struct Planned {
+    plan::Plan plan;
+    std::map<std::string, solve::LocalTree> trees;
+    int offset = 0;
+    std::optional<solve::Result> result;
+  };
+
+  void read_lock() {
+    auto path = arguments_.find("lock");
+    if (arguments_.is_on("locked") && !path) throw UsageError("--locked needs --lock FILE");
+    if (path) lock_ = LockFile::read(*path, arguments_.is_on("locked"));
+  }
+
+  void read_recipe(Fetcher& fetcher) {
+    file_ = find_recipe({.file = arguments_.find("file"),
+                         .context = arguments_.word(0).empty() ? "." : arguments_.word(0),
+                         .ignore_file = arguments_.find("ignorefile"),
+                         .keep_git_dir = keeps_git_directory(planning_),
+                         .in_fd = context_.in_fd},
+                        fetcher);
+    if (!file_.other_name.empty())
+      events_->emit(event::Note{base::str("using ", file_.name, "; ", file_.other_name, " is there too")});
+    if (file_.ignore_text)
+      ignore_ = dockerfile::IgnoreMatcher(dockerfile::read_ignore_file(*file_.ignore_text, file_.ignore_name));
+    planning_.ignore = &ignore_;
+  }
+
+  // --- times
+
+  std::optional<int64_t> time_of_context(const std::string& how) const {
+    if (file_.context_time) return file_.context_time;
+    if (how != "git" || file_.context.empty() || file_.is_temporary) return std::nullopt;
+    return work_tree_time(file_.context);
+  }
+
+  // The text that says the epoch: flags, build argument, environment. A number among them is also
+  // the value of an ARG SOURCE_DATE_EPOCH.
+  void set_times_before_planning() {
+    bool reproducible = arguments_.is_on("reproducible");
+    std::optional<std::string> text = arguments_.find("timestamp");
+    if (!text) text = arguments_.find("source-date-epoch");
+    auto given = planning_.build_args.find("SOURCE_DATE_EPOCH");
+    if (!text && given != planning_.build_args.end()) text = given->second;
+    if (!text) text = context_.environment("SOURCE_DATE_EPOCH");
+    times_.rewrite = arguments_.is_on("rewrite-timestamp") || arguments_.has("timestamp") || reproducible;
+    for (const std::string& output : arguments_.all("output")) {
+      if (output.find("rewrite-timestamp=") != std::string::npos)
+        times_.rewrite |= dockerfile::parse_bool(split_fields(output, "output")["rewrite-timestamp"]).value_or(false);
+    }
+    if (text && !text->empty()) {
+      epoch_text_ = *text;
+      if (auto seconds = base::parse_decimal(*text)) times_.epoch = static_cast<int64_t>(*seconds);
+      else if (*text == "context" || *text == "git") times_.epoch = time_of_context(*text);
+      if (*text == "git" && !times_.epoch)
+        throw base::Error(base::Code::kNotFound, "--source-date-epoch git: the context is in no git work tree with a commit", "no-git");
+    } else if (reproducible) {
+      times_.epoch = time_of_context("git").value_or(0);
+    }
+    if (times_.epoch) planning_.build_args["SOURCE_DATE_EPOCH"] = base::str(*times_.epoch);
+  }
+
+  // The name of a context or stage can only be followed when those are known.
+  void set_times_after_planning(const plan::Plan& plan, Fetcher& fetcher) {
+    if (epoch_text_.empty()) epoch_text_ = plan.source_date_epoch;
+    if (times_.epoch || epoch_text_.empty() || epoch_text_ == "context") return;
+    if (auto seconds = base::parse_decimal(epoch_text_)) {
+      times_.epoch = static_cast<int64_t>(*seconds);
+      return;
+    }
+    auto context = planning_.contexts.find(epoch_text_);
+    if (context != planning_.contexts.end()) times_.epoch = time_of_address(context->second, fetcher);
+    for (const plan::Stage& stage : plan.stages) {
+      if (context != planning_.contexts.end() || stage.name != base::to_lower(epoch_text_)) continue;
+      bool plain = std::holds_alternative<plan::Scratch>(stage.base) && stage.steps.size() == 1;
+      const auto* add = plain ? std::get_if<plan::CopyStep>(&stage.steps[0].action) : nullptr;
+      const auto* named = add != nullptr && add->more.empty() ? std::get_if<plan::FromNamed>(&add->from) : nullptr;
+      for (const plan::Remote& remote : plan.remotes)
+        if (named != nullptr && remote.name == named->name) times_.epoch = time_of_address(remote.address, fetcher);
+    }
+    if (!times_.epoch)
+      throw UsageError("SOURCE_DATE_EPOCH is a number of seconds, context, git, or the name of a context or of a "
+                       "stage with one ADD from elsewhere, not " + base::printable(epoch_text_));
+  }
+
+  static std::optional<int64_t> time_of_address(const std::string& address, Fetcher& fetcher) {
+    if (dockerfile::is_git_context(address))
+      return fetcher.check_out(dockerfile::GitReference::parse(address), false).commit_time;
+    if (!address.starts_with("http://") && !address.starts_with("https://")) return std::nullopt;
+    Download file = fetcher.download(address);
+    return file.has_modified ? std::optional(file.modified) : std::nullopt;
+  }
+
+  // --- registries
+
+  TransferOptions fetching() const {
+    TransferOptions options;
+    options.stop = interrupt_.token();
+    options.events = events_.get();
+    return options;
+  }
+
+  void open_shared_cache() {
+    std::vector<CacheSpec> from;
+    std::vector<CacheSpec> to;
+    for (const std::string& text : arguments_.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
+    for (const std::string& text : arguments_.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
+    if (from.empty() && to.empty()) return;
+    shared_cache_ = std::make_unique<RegistryCache>(*store_, registries_, std::move(from), std::move(to), fetching());
+  }
+
+  void require_pushable() const {
+    if (!arguments_.is_on("push")) return;
+    if (arguments_.all("tag").empty()) throw UsageError("--push needs a name to go to: --tag");
+    if (!is_plain())
+      throw base::Error(base::Code::kUnsupported,
+                        "--push with several platforms, other outputs or a changed form is not built", "not-built")
+          .add_help("torte push, or torte manifest create and push, sends what is in the store");
+  }
+
+  void push_names() {
+    if (!arguments_.is_on("push")) return;
+    auto image = store_->find_image_by_id(*images_.front().id);
+    CHECK(image.has_value());
+    for (const std::string& tag : arguments_.all("tag"))
+      push_image(*store_, registries_, *image, oci::Reference::parse(tag).with_default_tag(), Packing::kAsIs, fetching());
+  }
+
+  // --- planning
+
+  void plan_all(const dockerfile::Recipe& recipe, Fetcher& fetcher) {
+    checks_ = dockerfile::check_config(recipe, planning_.build_args["BUILDKIT_DOCKERFILE_CHECK"]);
+    StoreImages stored(*store_, registries_, parse_pull_policy(arguments_.get("pull", "missing")),
+                       fetching());
+    LayoutImages layouts(*store_, stored);
+    LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
+    std::vector<dockerfile::Diagnostic> planned;
+    int steps = 0;
+    for (const std::optional<oci::Platform>& platform : platforms_) {
+      planning_.platform = platform;
+      Planned& next = plans_.emplace_back();
+      next.plan = plan::make_plan(recipe, planning_, images);
+      next.trees = provide_trees(next.plan, fetcher);
+      next.offset = steps;
+      steps += next.plan.steps;
+      planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
+    }
+    set_times_after_planning(plans_.front().plan, fetcher);
+    if (times_.rewrite && !times_.epoch)
+      throw UsageError("--rewrite-timestamp needs a time: --source-date-epoch N");
+    warnings_ = all_warnings(recipe, checks_, planned);
+    resolved_images_ = images.resolved();
+  }
+
+  std::string shown_tag() const { return arguments_.all("tag").empty() ? "" : arguments_.all("tag").front(); }
+
+  void announce() {
+    std::string platforms;
+    for (const Planned& planned : plans_)
+      platforms += (platforms.empty() ? "" : ",") + planned.plan.stages[planned.plan.target].platform.str();
+    const Planned& last = plans_.back();
+    events_->emit(event::BuildStart{shown_tag(), platforms, file_.name, last.offset + last.plan.steps});
+    for (const Planned& planned : plans_) announce_steps(planned);
+    for (const dockerfile::Diagnostic& warning : warnings_)
+      events_->emit(event::Warning{warning.id, warning.message, warning.where, true});
+    end_.warnings = static_cast<int>(warnings_.size());
+  }
+
+  void announce_steps(const Planned& planned) {
+    for (size_t index : planned.plan.order) {
+      const plan::Stage& stage = planned.plan.stages[index];
+      std::string label = stage.label();
+      if (plans_.size() > 1) label = base::str(stage.platform.str(), " ", label);
+      events_->emit(event::StepPlanned{planned.offset + stage.from_step, label, 1, stage.shown_count,
+                                       stage.from_text, stage.where});
+      for (const plan::Step& step : stage.steps)
+        events_->emit(event::StepPlanned{planned.offset + step.number, label, step.index, stage.shown_count,
+                                         step.text, step.where});
+    }
+  }
+
+  // --- solving and what follows
+
+  bool wants_image() const {
+    return std::any_of(outputs_.begin(), outputs_.end(), [](const OutputSpec& spec) { return spec.is_image(); });
+  }
+  bool writes_to_standard_output() const {
+    return std::any_of(outputs_.begin(), outputs_.end(), [](const OutputSpec& spec) { return spec.dest == "-"; });
+  }
+  // The usual case: one image, one name in the store. The solver then writes all of it at once.
+  bool is_plain() const {
+    return plans_.size() == 1 && outputs_.size() == 1 && outputs_[0].type == OutputSpec::Type::kStore &&
+           outputs_[0].names.empty() && !form_.is_special();
+  }
+
+  solve::FinishOptions finish_options() const {
+    solve::FinishOptions finishing;
+    std::string squash = arguments_.get("squash");
+    if (!squash.empty())
+      finishing.squash = squash == "all" ? solve::FinishOptions::Squash::kAll : solve::FinishOptions::Squash::kNew;
+    if (times_.rewrite) finishing.latest_mtime = times_.epoch;
+    return finishing;
+  }
+
+  void solve_one(Planned& planned) {
+    solve::Options options = solving_;
+    options.named_contexts = planned.trees;
+    options.shared_cache = shared_cache_.get();
+    options.source_date_epoch = times_.epoch;
+    if (!times_.rewrite) options.created_mtime = times_.epoch;
+    if (plans_.size() > 1) options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
+    solve::FinishOptions finishing = finish_options();
+    if (!is_plain()) options.names.clear();
+    options.keep_image = wants_image() && !finishing.wants_anything();
+    if (finishing.wants_anything()) finishing.names = std::exchange(options.names, {});
+    counter_.set_offset(planned.offset);
+    solve::Result result = solve::solve(planned.plan, options, *store_, counter_);
+    bool kept = options.keep_image;
+    if (finishing.wants_anything()) {
+      result = solve::finish(std::move(result), finishing, *store_);
+      kept = true;
+    }
+    const plan::Stage& target = planned.plan.stages[planned.plan.target];
+    BuiltImage image{target.platform, {}, result.layers, result.base_layers};
+    if (finishing.squash == solve::FinishOptions::Squash::kAll) image.base_layers = 0;
+    if (kept) image.id = result.image;
+    images_.push_back(std::move(image));
+    end_.image_id = kept || end_.image_id.empty() ? result.image.str() : end_.image_id;
+    end_.size_bytes += result.size_bytes;
+    end_.new_bytes += result.new_bytes;
+    planned.result = std::move(result);
+  }
+
+  void write_outputs() {
+    OutputOptions options;
+    options.form = form_;
+    options.names = arguments_.all("tag");
+    options.source_date_epoch = times_.epoch;
+    for (const std::string& entitlement : arguments_.all("allow")) options.allow_delete |= entitlement == "local.delete";
+    options.transfer.stop = interrupt_.token();
+    if (is_plain()) return;
+    for (const OutputSpec& spec : outputs_) {
+      WrittenImage written = write_output(context_, spec, images_, *store_, options);
+      if (written.descriptor) descriptor_ = written.descriptor;
+    }
+  }
+
+  event::BuildEnd summary() {
+    end_.steps = counter_.steps();
+    end_.cached = counter_.cached();
+    if (end_.succeeded) end_.tag = shown_tag();
+    return end_;
+  }
+
+  // --- records: id, metadata, lock
+
+  void write_records(Fetcher& fetcher) {
+    if (auto path = arguments_.find("lock"); path && !arguments_.is_on("locked")) {
+      LockFile fresh;
+      fresh.images = resolved_images_;
+      fresh.sources = fetcher.resolved();
+      fresh.write(*path);
+    }
+    if (auto path = arguments_.find("iidfile"))
+      sys::write_file_durably(*path, plans_.size() > 1 && descriptor_ ? descriptor_->digest.str() : end_.image_id, 0644);
+    if (auto path = arguments_.find("metadata-file"))
+      sys::write_file_durably(*path, metadata(fetcher).dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0644);
+  }
+
+  Json metadata(const Fetcher& fetcher) const {
+    Json json;
+    json["containerimage.config.digest"] = end_.image_id;
+    if (descriptor_) {
+      json["containerimage.digest"] = descriptor_->digest.str();
+      json["containerimage.descriptor"] = Json::parse(descriptor_->to_json());
+    }
+    std::vector<std::string> names;
+    for (const std::string& tag : arguments_.all("tag"))
+      names.push_back(oci::Reference::parse(tag).with_default_tag().str());
+    json["image.name"] = base::join(names, ",");
+    Json& build = json["torte.build"];
+    build = {{"recipe", file_.name}, {"target", planning_.target}, {"steps", counter_.steps()},
+             {"cached", counter_.cached()}, {"sizeBytes", end_.size_bytes}, {"newBytes", end_.new_bytes}};
+    build["platforms"] = Json::array();
+    for (const BuiltImage& image : images_) {
+      Json one = {{"platform", image.platform.str()}, {"layers", Json::array()}};
+      if (image.id) one["image"] = image.id->str();
+      for (const oci::DiffId& layer : image.layers) one["layers"].push_back(layer.str());
+      build["platforms"].push_back(std::move(one));
+    }
+    if (times_.epoch) build["sourceDateEpoch"] = *times_.epoch;
+    build["buildArgs"] = Json::array();  // names only: values may be secret
+    for (const auto& [name, value] : planning_.build_args)
+      if (!value.empty()) build["buildArgs"].push_back(name);
+    build["baseImages"] = resolved_images_;
+    build["sources"] = fetcher.resolved();
+    build["warnings"] = Json::array();
+    for (const dockerfile::Diagnostic& warning : warnings_)
+      build["warnings"].push_back({{"id", warning.id}, {"message", warning.message}, {"line", warning.where.first_line}});
+    return json;
+  }
+
+  Context& context_;
+  const Arguments& arguments_;
+  Interrupt interrupt_;  // before anything that starts a thread
+  std::unique_ptr<base::EventSink> events_;
+  StepCounter counter_;
+  plan::Options planning_;
+  ImageForm form_;
+  std::vector<OutputSpec> outputs_;
+  std::vector<std::optional<oci::Platform>> platforms_;
+  std::unique_ptr<store::Store> store_;
+  store::Lease lease_;
+  Registries registries_;
+  std::unique_ptr<RegistryCache> shared_cache_;
+  LockFile lock_;
+  RecipeFile file_;
+  dockerfile::IgnoreMatcher ignore_;
+  Times times_;
+  std::string epoch_text_;
+  solve::Options solving_;
+  dockerfile::CheckConfig checks_;
+  std::vector<dockerfile::Diagnostic> warnings_;
+  std::map<std::string, std::string> resolved_images_;
+  std::list<Planned> plans_;
+  std::vector<BuiltImage> images_;
+  std::optional<oci::Descriptor> descriptor_;
+  event::BuildEnd end_;
+};
+
+}  // namespace
+
+int run_build(Context& context, const Arguments& arguments) { return Build(context, arguments).run(); }
+
+}  // namespace cli
