@@ -194,7 +194,7 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
     registry::Repository target = registries.repository(reference_of(to));
     oci::Reference name = reference_of(from);
     registry::Document document = source.get_document(name.digest() ? name.digest()->str() : name.tag());
-    return copy_documents(source, target, document, reference_of(to).tag(), 0);
+    return copy_everything(source, target, document, reference_of(to).tag());
   }
   if (from.transport == Transport::kStore && to.transport == Transport::kDocker) {
     auto store = open_store(context);
@@ -213,6 +213,11 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
   if (to.transport == Transport::kStore) return to_store(context, picture, to, options);
   to_files(context, picture, to);
   return picture.manifest.describe().digest;
+}
+
+oci::Digest copy_everything(registry::Repository& from, registry::Repository& to,
+                            const registry::Document& document, const std::string& tag) {
+  return copy_documents(from, to, document, tag, 0);
 }
 
 }  // namespace cli

@@ -34,4 +34,9 @@ struct CopyOptions {
 oci::Digest copy_image(const Context& context, Registries& registries, const Place& from,
                        const Place& to, const CopyOptions& options);
 
+/// Copies a manifest with its blobs, or an index with everything it lists, from one repository to
+/// another, byte for byte; under a tag, or "" for its digest alone.
+oci::Digest copy_everything(registry::Repository& from, registry::Repository& to,
+                            const registry::Document& document, const std::string& tag);
+
 }  // namespace cli

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/blob_places.h"
 #include "store/oci/limits.h"
 
 namespace cli {
@@ -58,7 +59,11 @@ oci::Digest pull_image(store::Store& store, Registries& registries, const oci::R
     image.top = found.top;
     if (found.index) image.documents.push_back(found.index->bytes);
     image.abort = [&] { registries.abort(); };
-    return import_image(store, image, {reference}, options);
+    oci::Digest id = import_image(store, image, {reference}, options);
+    std::vector<oci::Digest> blobs;
+    for (const oci::Descriptor& layer : found.manifest.layers) blobs.push_back(layer.digest);
+    remember_blob_places(store, repository.client().host(), repository.path(), blobs);
+    return id;
   });
 }
 

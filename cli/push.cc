@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/blob_places.h"
 #include "store/oci/limits.h"
 
 namespace cli {
@@ -135,7 +136,8 @@ class Push {
  public:
   Push(store::Store& store, registry::Repository repository, Packing packing,
        const TransferOptions& options)
-      : store_(store), repository_(std::move(repository)), packing_(packing), options_(options) {}
+      : store_(store), repository_(std::move(repository)), packing_(packing), options_(options),
+        places_(find_blob_places(store, repository_.client().host())) {}
 
   /// A blob that lies in the store.
   void send_stored(const oci::Descriptor& blob, const std::string& from) {
@@ -146,10 +148,21 @@ class Push {
     }, from);
   }
 
+  /// A layer that leaves as it came.
+  void send_known(const oci::Descriptor& blob) { send_stored(blob, mountable(blob.digest)); }
+
+  void send_text(const oci::Descriptor& blob, const std::string& text) {
+    repository_.put_blob(blob.digest, blob.size_bytes, [&](uint64_t offset) {
+      return std::make_unique<base::MemorySource>(base::as_bytes(text).subspan(offset));
+    });
+  }
+
+  registry::Repository& repository() { return repository_; }
+
   /// A layer; returns the blob that stands for it in the registry.
   oci::Descriptor send_layer(const oci::DiffId& id) {
     if (auto blob = find_packed(store_, id, packing_)) {
-      send_stored(*blob, mountable(id, blob->digest));
+      send_known(*blob);
       return *blob;
     }
     for (const oci::Descriptor& blob : remembered_packs(store_, id, packing_))
@@ -163,14 +176,6 @@ class Push {
     return stream_layer(id);
   }
 
-  void send_text(const oci::Descriptor& blob, const std::string& text) {
-    repository_.put_blob(blob.digest, blob.size_bytes, [&](uint64_t offset) {
-      return std::make_unique<base::MemorySource>(base::as_bytes(text).subspan(offset));
-    });
-  }
-
-  registry::Repository& repository() { return repository_; }
-
  private:
   std::unique_ptr<base::Source> watch(std::unique_ptr<base::Source> source, const std::string& id,
                                       std::string_view shown, uint64_t size_bytes, uint64_t offset) {
@@ -182,14 +187,10 @@ class Push {
     return std::make_unique<SentBlob>(std::move(source), std::move(state), options_);
   }
 
-  /// The repository of the same registry that this blob is known to be in.
-  std::string mountable(const oci::DiffId& id, const oci::Digest& digest) {
-    std::string host = repository_.client().host() + "/";
-    auto layer = store_.find_layer(id);
-    for (const store::LayerBlob& blob : layer ? layer->blobs : std::vector<store::LayerBlob>())
-      if (blob.digest == digest && blob.source.starts_with(host))
-        return blob.source.substr(host.size());
-    return {};
+  /// The repository of the same registry that this blob is known to be in, or "".
+  std::string mountable(const oci::Digest& digest) const {
+    auto place = places_.find(digest.str());
+    return place == places_.end() ? "" : place->second;
   }
 
   // Packs on this thread and sends on another what is there already.
@@ -212,6 +213,8 @@ class Push {
     });
     oci::Descriptor blob = [&] {
       try {
+        // One at a time: a packer takes all cores there are, and the memory that goes with them.
+        std::lock_guard lock(packing_now_);
         return pack_layer(store_, id, packing_, options_, &*growing);
       } catch (...) {
         growing->fail();
@@ -220,7 +223,7 @@ class Push {
       }
     }();
     if (!growing->has_begun()) {
-      send_stored(blob, mountable(id, blob.digest));
+      send_known(blob);
       return blob;
     }
     growing->finish(blob);
@@ -233,6 +236,8 @@ class Push {
   registry::Repository repository_;
   const Packing packing_;
   const TransferOptions& options_;
+  const std::map<std::string, std::string> places_;
+  std::mutex packing_now_;
 };
 
 /// Does `work(0)` to `work(count - 1)` on several threads, lower ones first; after an error no new
@@ -288,16 +293,20 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
           push.send_stored(original->second, {});
           manifest.layers[i] = original->second;
         } else if (as_it_is) {
-          push.send_stored(manifest.layers[i], {});
+          push.send_known(manifest.layers[i]);
         } else {
           manifest.layers[i] = push.send_layer(id);
         }
       });
     }, [&] { registries.abort(); });
     if (!as_it_is && packing == Packing::kAsIs) remember_manifest(store, image, manifest);
-    return push.repository().put_document(
+    oci::Digest digest = push.repository().put_document(
         manifest.bytes(), manifest.media_type,
         destination.digest() ? std::string() : destination.tag());
+    std::vector<oci::Digest> blobs;
+    for (const oci::Descriptor& layer : manifest.layers) blobs.push_back(layer.digest);
+    remember_blob_places(store, push.repository().client().host(), push.repository().path(), blobs);
+    return digest;
   });
 }
 

@@ -68,11 +68,11 @@ class Solver {
       publish_image();
     } catch (...) {
       keep_what_is_done();
-      offer();
+      offer(false);
       throw;
     }
     sources_.save_indexes();
-    offer();
+    offer(true);
     return result_;
   }
 
@@ -493,10 +493,10 @@ class Solver {
   }
 
   // Tells other machines. What goes wrong there is the cache's to say.
-  void offer() {
+  void offer(bool succeeded) {
     if (options_.shared_cache == nullptr) return;
     std::set<oci::DiffId> in_result;
-    if (result_.image != oci::Digest::sha256_of(""))
+    if (succeeded)
       for (const LayerPtr& layer : stages_[plan_.target].state.layers) in_result.insert(layer->diff_id());
     std::vector<SharedStep> steps;
     for (const Finished& finished : finished_) {

@@ -44,6 +44,8 @@ const Command& lint_command();
 const Command& load_command();
 const Command& login_command();
 const Command& logout_command();
+/// manifest create, add, annotate, remove, inspect, push, rm.
+const std::vector<const Command*>& manifest_commands();
 const Command& mount_command();
 /// network create, ls, inspect, rm, prune, reload.
 const std::vector<const Command*>& network_commands();

@@ -36,6 +36,7 @@ const CommandTable& command_table() {
         &help_command(),
         &version_command(),
     };
+    table.insert(table.end(), manifest_commands().begin(), manifest_commands().end());
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
     table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());

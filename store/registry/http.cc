@@ -56,6 +56,8 @@ Fault fault_of(CURLcode code) {
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
+    // A kept connection turned out dead after part of a body had gone: libcurl cannot rewind it, we can.
+    case CURLE_SEND_FAIL_REWIND:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return Fault::kReset;
     default: return Fault::kProtocol;

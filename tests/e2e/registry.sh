@@ -183,6 +183,32 @@ ok torte delete "$plain/copy/made:9"
 status 1 torte digest "$plain/copy/made:9"
 status 1 torte list-tags "$plain/team/nothing"
 
+step "a manifest list joins images of several platforms, here and there"
+ok torte manifest create app:1 "$plain/team/made:1"
+status 1 torte manifest create app:1
+says "[list-exists]"
+recipe other <<'R'
+FROM scratch
+COPY file /file
+R
+echo other >"$work/context/file"
+ok torte build --platform linux/arm64 -f "$work/context/other" -t other "$work/context"
+ok torte manifest add --annotation a=b app:1 other
+added=$(cat "$work/out")
+ok torte manifest inspect app:1
+prints "$digest" "$added" '"architecture":"arm64"' '"a":"b"'
+ok torte manifest annotate --variant v8 app:1 "$added"
+ok torte manifest push app:1 "$plain/list:1"
+ok torte pull --platform linux/arm64 "$plain/list:1"
+ok torte copy --all "docker://$plain/list:1" "docker://$plain/list/copy:1"
+ok torte manifest inspect "docker://$plain/list/copy:1"
+prints "$digest" "$added"
+ok torte pull "$plain/list/copy:1"
+ok torte manifest remove app:1 "$added"
+ok torte manifest rm app:1
+status 1 torte manifest push app:1
+ok torte rmi -f "$plain/list:1" "$plain/list/copy:1" other
+
 step "a push that is cut off goes on; a pull that is killed keeps what it has"
 ok torte rmi -f "$plain/team/made:1" "$plain/team/made:2" registry.test/made:1 "$secure/made:1" from-archive
 ok torte prune -a -f
