@@ -112,6 +112,9 @@ store::ImageRecord get_or_pull(store::Store& store, Registries& registries, cons
   if (local && (!reference || local->id.hex().starts_with(text) || local->id.str() == text))
     return *std::move(local);
   if (!reference) missing(text, "no registry can be asked for it: it is not a name");
+  // Where no registry may be asked, one of another platform is better than none; builds warn of it.
+  if (policy == PullPolicy::kNever || is_local_name(*reference))
+    if (auto other = find_image(store, text)) return *std::move(other);
   if (policy == PullPolicy::kNever) missing(text, "it may not be pulled: the policy is never");
   oci::Digest id = pull_by_policy(store, registries, reference->with_default_tag(), platform, policy, options);
   auto image = store.find_image_by_id(id);

@@ -248,7 +248,8 @@ class Build {
     fetching.stop = interrupt_.token();
     fetching.events = events_.get();
     Registries registries(context_, arguments_, interrupt_.token(), events_.get());
-    StoreImages stored(*store_, registries, parse_pull_policy(arguments_.get("pull", "missing")), fetching);
+    StoreImages stored(*store_, registries, parse_pull_policy(arguments_.get("pull", "missing")),
+                       fetching);
     LayoutImages layouts(*store_, stored);
     LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
     std::vector<dockerfile::Diagnostic> planned;

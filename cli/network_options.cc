@@ -42,6 +42,9 @@ network::Request network_request(const Arguments& arguments, const std::string& 
   request.id = id;
   request.hostname = hostname;
   request.aliases = arguments.all("network-alias");
+  if (auto name = arguments.find("name");
+      name && *name != hostname && request.mode == network::Mode::kNamed)
+    request.aliases.push_back(*name);
   request.address = arguments.find("ip");
   request.mac = arguments.find("mac-address");
   for (const std::string& text : arguments.all("publish"))

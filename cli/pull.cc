@@ -20,17 +20,37 @@ std::string get_config(store::Store& store, registry::Repository& repository,
   });
 }
 
+struct Found {
+  registry::Repository repository;
+  registry::ResolvedImage image;
+};
+
+/// A mirror that fails in whatever way is passed over; only the registry's own word is final.
+Found resolve(Registries& registries, const oci::Reference& reference,
+              const oci::Platform& platform, const TransferOptions& options) {
+  std::vector<registry::Repository> sources = registries.sources(reference);
+  for (size_t i = 0;; ++i) {
+    try {
+      return {sources[i], sources[i].resolve(reference, platform)};
+    } catch (const base::Error& e) {
+      if (i + 1 == sources.size() || e.code() == base::Code::kCancelled) throw;
+      if (options.events != nullptr)
+        options.events->emit(base::event::Note{
+            base::str("mirror ", sources[i].name(), " is passed over: ", e.message())});
+    }
+  }
+}
+
 }  // namespace
 
 oci::Digest pull_image(store::Store& store, Registries& registries, const oci::Reference& reference,
                        const oci::Platform& platform, const TransferOptions& options) {
   return base::with_context("pull " + reference.familiar(), [&] {
     store::Lease lease = store.lease();
-    registry::Repository repository = registries.repository(reference);
-    registry::ResolvedImage found = repository.resolve(reference, platform);
+    auto [repository, found] = resolve(registries, reference, platform, options);
     IncomingImage image{.manifest = found.manifest};
     image.config = oci::ImageConfig::parse(get_config(store, repository, found.manifest.config));
-    image.open = [&](const oci::Descriptor& blob, uint64_t offset) {
+    image.open = [&repository](const oci::Descriptor& blob, uint64_t offset) {
       return repository.open_blob(blob, offset);
     };
     image.fetched = true;

@@ -43,6 +43,7 @@ Registries::Registries(const Context& context, const Arguments& arguments, std::
     : credentials_(registry::find_credential_files(chosen_file(arguments), context.getenv)),
       cert_dir_(arguments.get("cert-dir")), events_(events),
       link_(std::move(stop), [this] { stop_.request_stop(); }) {
+  read_configuration(context);
   if (arguments.has("tls-verify")) tls_verify_ = arguments.is_on("tls-verify");
   if (auto text = arguments.find("creds")) {
     size_t colon = text->find(':');
@@ -54,14 +55,26 @@ Registries::Registries(const Context& context, const Arguments& arguments, std::
 
 Registries::Registries(const Context& context, std::stop_token stop, base::EventSink* events)
     : credentials_(registry::find_credential_files({}, context.getenv)), events_(events),
-      link_(std::move(stop), [this] { stop_.request_stop(); }) {}
+      link_(std::move(stop), [this] { stop_.request_stop(); }) {
+  read_configuration(context);
+}
+
+void Registries::read_configuration(const Context& context) {
+  settings_ = registry::Settings::load(registry::find_settings_files(context.getenv));
+  std::filesystem::path home = context.environment("HOME").value_or("/");
+  std::filesystem::path config =
+      context.environment("XDG_CONFIG_HOME").value_or((home / ".config").string());
+  cert_dirs_ = {"/etc/containers/certs.d", "/etc/docker/certs.d", config / "containers/certs.d"};
+}
 
 registry::ClientOptions Registries::options_for(const std::string& host) const {
   registry::ClientOptions options;
   bool local = registry::is_loopback_host(host.substr(0, host.starts_with('[') ? host.find(']') + 1
                                                                                 : host.find(':')));
-  options.tls.verify = tls_verify_.value_or(true);
-  options.allow_http = tls_verify_ ? !*tls_verify_ : local;
+  bool insecure = settings_.is_insecure(host);
+  options.tls.verify = tls_verify_.value_or(!insecure);
+  options.allow_http = tls_verify_ ? !*tls_verify_ : local || insecure;
+  for (const std::filesystem::path& directory : cert_dirs_) read_cert_dir(directory / host, options.tls);
   if (!cert_dir_.empty()) read_cert_dir(cert_dir_, options.tls);
   options.stop = stop_.get_token();
   options.waiting = [events = events_](const std::string& why, std::chrono::milliseconds wait) {
@@ -80,7 +93,15 @@ registry::Client& Registries::client(const std::string& host) {
 }
 
 registry::Repository Registries::repository(const oci::Reference& reference) {
-  return {client(reference.domain()), reference.path()};
+  registry::Endpoint home = settings_.home(reference);
+  return {client(home.host), home.path};
+}
+
+std::vector<registry::Repository> Registries::sources(const oci::Reference& reference) {
+  std::vector<registry::Repository> repositories;
+  for (const registry::Endpoint& place : settings_.route(reference))
+    repositories.emplace_back(client(place.host), place.path);
+  return repositories;
 }
 
 }  // namespace cli

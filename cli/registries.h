@@ -14,6 +14,7 @@
 #include "store/registry/client.h"
 #include "store/registry/credentials.h"
 #include "store/registry/repository.h"
+#include "store/registry/settings.h"
 
 namespace cli {
 
@@ -33,15 +34,21 @@ class Registries {
   Registries(const Context& context, std::stop_token stop, base::EventSink* events);
 
   registry::Client& client(const std::string& host);
+  /// Where an image is pushed to, listed and deleted.
   registry::Repository repository(const oci::Reference& reference);
+  /// Where it may be pulled from, mirrors first. Throws Denied for a blocked one.
+  std::vector<registry::Repository> sources(const oci::Reference& reference);
   registry::Credentials& credentials() { return credentials_; }
   /// Breaks off whatever is on its way; nothing can be asked afterwards.
   void abort() { stop_.request_stop(); }
 
  private:
+  void read_configuration(const Context& context);
   registry::ClientOptions options_for(const std::string& host) const;
 
   registry::Credentials credentials_;
+  registry::Settings settings_;
+  std::vector<std::filesystem::path> cert_dirs_;  ///< of certs.d, each with a folder a host
   std::optional<bool> tls_verify_;
   std::string cert_dir_;
   base::EventSink* events_;

@@ -10,12 +10,14 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libssl-dev libsqlite3-dev zlib1g-dev libzstd-dev libisal-dev libbz2-dev liblzma-dev libseccomp-dev
-  libcurl4-openssl-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+  libcurl4-openssl-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev
   busybox-static uidmap
+  libnftables1 slirp4netns passt              # private networks: root's; ordinary users' (one of the two is enough)
 )
 test_packages=(
   skopeo umoci podman crun docker-registry apache2-utils  # read what we write, and the other way round
   python3 curl git openssh-client xz-utils  procps              # what test scripts call
+  iproute2 nftables util-linux               # namespaces that stand for hosts, and their rules
   clang                                      # the fuzz preset
   mmdebstrap                                 # Debian root file systems for samples/web and the machine
   qemu-system-x86 cpio kmod e2fsprogs        # the emulated machine (tests/vm)

@@ -7,9 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/sys/file.h"
-#include "base/sys/lock.h"
 #include "base/text.h"
 #include "builder/solve/agent_forwarder.h"
 #include "builder/solve/copier.h"
@@ -76,10 +74,27 @@ PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
   return prepared;
 }
 
-// Fills a cache directory that is not there yet. The sharing lock does not exclude others that would.
+std::string MountPreparer::cache_key(const plan::Mount& mount) const {
+  return CacheMounts::key(options_.cache_mount_namespace, mount.id,
+                          source_key_(mount.from).value_or(""));
+}
+
+// Always in the same order, so that no two steps wait for each other's.
+void MountPreparer::hold_caches(const std::vector<plan::Mount>& mounts) {
+  std::map<std::string, sys::FileLock::Mode> modes;
+  for (const plan::Mount& mount : mounts) {
+    if (mount.type != plan::Mount::Type::kCache || mount.sharing == plan::Mount::Sharing::kPrivate)
+      continue;
+    auto [mode, first] = modes.emplace(cache_key(mount), sys::FileLock::Mode::kShared);
+    if (mount.sharing == plan::Mount::Sharing::kLocked) mode->second = sys::FileLock::Mode::kExclusive;
+  }
+  for (const auto& [key, mode] : modes)
+    held_.emplace(key, std::make_shared<CacheMounts::Held>(
+                           caches_.hold(key, mode, options_.stop, waiting_)));
+}
+
 void MountPreparer::create_cache(const plan::Mount& mount, const std::filesystem::path& directory) {
-  sys::FileLock creating = sys::FileLock::acquire(store_.layout().cache_mounts() / "create.lock",
-                                                  sys::FileLock::Mode::kExclusive);
+  sys::FileLock creating = caches_.creating();
   struct stat st;
   if (::lstat((directory / "tree").c_str(), &st) == 0) return;
   sys::make_directories(directory);
@@ -99,35 +114,21 @@ void MountPreparer::create_cache(const plan::Mount& mount, const std::filesystem
     base::throw_errno("create cache mount");
 }
 
-PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount, const std::string& initial) {
+PreparedMount MountPreparer::prepare_cache(const plan::Mount& mount) {
   PreparedMount prepared;
   prepared.mount.kind = launch::Mount::Kind::kBind;
   prepared.mount.target = sys::RootedPath(mount.target);
   prepared.mount.read_only = mount.read_only;
-  // The id comes from the recipe: it names a directory only through its digest.
-  std::string key = base::sha256_hex(
-      base::as_bytes(base::str(options_.cache_mount_namespace, '\0', mount.id, '\0', initial)))
-                        .substr(0, 32);
-  std::filesystem::path all = store_.layout().cache_mounts();
-  std::filesystem::path directory = all / key;
-  sys::make_directories(all);
-  auto lock_mode = mount.sharing == plan::Mount::Sharing::kLocked ? sys::FileLock::Mode::kExclusive
-                                                                  : sys::FileLock::Mode::kShared;
-  std::optional<sys::FileLock> lock;
-  if (mount.sharing == plan::Mount::Sharing::kPrivate) {
-    for (int copy = 0; !lock; ++copy) {
-      directory = all / base::str(key, ".", copy);
-      lock = sys::FileLock::try_acquire(directory.string() + ".lock", sys::FileLock::Mode::kExclusive);
-    }
-  } else {
-    lock = sys::FileLock::acquire(directory.string() + ".lock", lock_mode);
-  }
-  create_cache(mount, directory);
-  prepared.mount.source = open_path(directory / "tree");
+  std::shared_ptr<CacheMounts::Held> held =
+      mount.sharing == plan::Mount::Sharing::kPrivate
+          ? std::make_shared<CacheMounts::Held>(caches_.hold_free_copy(cache_key(mount)))
+          : held_.at(cache_key(mount));
+  create_cache(mount, held->directory);
+  prepared.mount.source = open_path(held->directory / "tree");
   if (!mount.source.empty() && mount.source != "/" &&
       std::holds_alternative<plan::FromNothing>(mount.from))
     prepared.mount.source_path = sys::RootedPath(mount.source);
-  prepared.keep = std::make_shared<sys::FileLock>(std::move(*lock));
+  prepared.keep = std::move(held);
   return prepared;
 }
 
@@ -185,13 +186,18 @@ void MountPreparer::prepare_ssh(const plan::Mount& mount, RunEnvironment& enviro
     environment.secret_env.push_back("SSH_AUTH_SOCK=" + mount.target);
 }
 
-void MountPreparer::prepare(const plan::Mount& mount, RunEnvironment& environment) {
+void MountPreparer::prepare(const std::vector<plan::Mount>& mounts, RunEnvironment& environment) {
+  hold_caches(mounts);
+  for (const plan::Mount& mount : mounts) prepare_one(mount, environment);
+}
+
+void MountPreparer::prepare_one(const plan::Mount& mount, RunEnvironment& environment) {
   switch (mount.type) {
     case plan::Mount::Type::kBind:
       environment.mounts.push_back(prepare_bind(mount));
       return;
     case plan::Mount::Type::kCache:
-      environment.mounts.push_back(prepare_cache(mount, source_key_(mount.from).value_or("")));
+      environment.mounts.push_back(prepare_cache(mount));
       return;
     case plan::Mount::Type::kTmpfs: {
       PreparedMount prepared;

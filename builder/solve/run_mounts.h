@@ -1,9 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "builder/cache/definition.h"
 #include "builder/plan/plan.h"
+#include "builder/solve/cache_mounts.h"
 #include "builder/solve/run_step.h"
 #include "builder/solve/sources.h"
 
@@ -18,18 +23,22 @@ class MountPreparer {
  public:
   using OpenSource = std::function<SourceTree(const plan::FileSource&)>;
   using SourceKey = std::function<std::optional<std::string>(const plan::FileSource&)>;
+  /// `waiting` is called when a cache is held by another step.
   MountPreparer(const Options& options, store::Store& store, OpenSource open_source,
-                SourceKey source_key)
+                SourceKey source_key, std::function<void()> waiting)
       : options_(options), store_(store), open_source_(std::move(open_source)),
-        source_key_(std::move(source_key)) {}
+        source_key_(std::move(source_key)), waiting_(std::move(waiting)), caches_(store.layout()) {}
 
   /// Throws NotFound for a missing source or a required secret or SSH agent.
-  void prepare(const plan::Mount& mount, RunEnvironment& environment);
+  void prepare(const std::vector<plan::Mount>& mounts, RunEnvironment& environment);
 
  private:
+  void prepare_one(const plan::Mount& mount, RunEnvironment& environment);
+  std::string cache_key(const plan::Mount& mount) const;
+  void hold_caches(const std::vector<plan::Mount>& mounts);
   PreparedMount prepare_bind(const plan::Mount& mount);
-  /// `initial` stands for what a new cache directory is filled with: another stage, another cache.
-  PreparedMount prepare_cache(const plan::Mount& mount, const std::string& initial);
+  PreparedMount prepare_cache(const plan::Mount& mount);
+  /// Fills a cache directory that is not there yet. Holding it shared does not exclude others.
   void create_cache(const plan::Mount& mount, const std::filesystem::path& directory);
   void prepare_secret(const plan::Mount& mount, RunEnvironment& environment);
   void prepare_ssh(const plan::Mount& mount, RunEnvironment& environment);
@@ -38,6 +47,9 @@ class MountPreparer {
   store::Store& store_;
   OpenSource open_source_;
   SourceKey source_key_;
+  std::function<void()> waiting_;
+  CacheMounts caches_;
+  std::map<std::string, std::shared_ptr<CacheMounts::Held>> held_;  // by key
 };
 
 }  // namespace solve

@@ -316,8 +316,9 @@ class Solver {
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
-        [&](const plan::FileSource& from) { return inputs_.key_of(from); });
-    for (const plan::Mount& mount : step.mounts) preparer.prepare(mount, environment);
+        [&](const plan::FileSource& from) { return inputs_.key_of(from); },
+        [&] { events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"}); });
+    preparer.prepare(step.mounts, environment);
     if (execute_run(step, active, std::move(environment))) meddled_ = true;
     for (const std::string& id : printed.found())
       warn_leak(planned, base::str("the secret ", base::printable(id), " was printed, and is in the log"));

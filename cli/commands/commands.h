@@ -12,6 +12,8 @@ const Command& build_command();
 /// builds ls, show, logs, rm.
 const std::vector<const Command*>& builds_commands();
 const Command& run_command();
+/// cache ls, cache inspect, cache rm.
+const std::vector<const Command*>& cache_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 const Command& help_command();
@@ -25,11 +27,17 @@ const Command& info_command();
 const Command& inspect_command();
 const Command& lint_command();
 const Command& load_command();
+const Command& login_command();
+const Command& logout_command();
 const Command& mount_command();
+/// network create, ls, inspect, rm, prune, reload.
+const std::vector<const Command*>& network_commands();
 /// prune, image prune, cache prune.
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();
 const Command& push_command();
+/// copy, list-tags, digest, delete.
+const std::vector<const Command*>& remote_commands();
 const Command& rmi_command();
 const Command& save_command();
 const Command& system_check_command();

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/solve/cache_mounts.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/image_mounts.h"
@@ -56,17 +57,34 @@ std::string list_text(std::string_view kind, const std::vector<store::Removed>& 
   return out;
 }
 
+// Directories of RUN --mount=type=cache that no step uses now.
+std::vector<store::Removed> prune_mounts(store::Store& store, const store::PruneOptions& options) {
+  const solve::CacheMounts mounts(store.layout());
+  const auto now = std::chrono::system_clock::now();
+  std::vector<store::Removed> removed;
+  for (const solve::CacheMount& mount : mounts.list()) {
+    if (mount.in_use || (options.older_than && now - mount.last_used < *options.older_than)) continue;
+    if (options.dry_run || mounts.remove(mount, store))
+      removed.push_back({mount.key, mount.id, mount.size_bytes});
+  }
+  return removed;
+}
+
 int run_prune(Context& context, const Arguments& arguments) {
   const store::PruneOptions options = options_of(arguments);
   forget_ended_mounts(context.root);
   auto store = options.dry_run ? find_store(context) : open_store(context);
-  const store::PruneReport report = store ? store->prune(options) : store::PruneReport{};
+  store::PruneReport report = store ? store->prune(options) : store::PruneReport{};
+  std::vector<store::Removed> mounts;
+  if (store && arguments.is_on("mounts")) mounts = prune_mounts(*store, options);
+  for (const store::Removed& mount : mounts) report.freed_bytes += mount.size_bytes;
   if (const std::string format = arguments.get("format"); !format.empty() && format != "table") {
     const Json item = {{"dryRun", options.dry_run},
                        {"images", list_json(report.images)},
                        {"cache", list_json(report.cache)},
                        {"layers", list_json(report.layers)},
                        {"blobs", list_json(report.blobs)},
+                       {"mounts", list_json(mounts)},
                        {"freed", report.freed_bytes}};
     context.out(format == "json" ? item.dump(2) + "\n"
                                  : render_documents(Json::array({item}), format));
@@ -74,7 +92,8 @@ int run_prune(Context& context, const Arguments& arguments) {
   }
   if (!context.quiet)
     context.out(list_text("image", report.images) + list_text("cached step", report.cache) +
-                list_text("layer", report.layers) + list_text("blob", report.blobs));
+                list_text("layer", report.layers) + list_text("blob", report.blobs) +
+                list_text("cache mount", mounts));
   context.out(base::str(options.dry_run ? "would free " : "freed ",
                         base::format_size(report.freed_bytes), "\n"));
   return 0;
@@ -88,6 +107,7 @@ const std::vector<Flag>& prune_flags() {
       {.name = "keep-storage", .value = "SIZE", .help = "take cached steps, oldest first, only until layers need no more than this", .aliases = {"max-used", "max-storage"}, .common = true},
       {.name = "images", .help = "only images"},
       {.name = "cache", .help = "only cached steps"},
+      {.name = "mounts", .help = "also directories of RUN --mount=type=cache; otherwise they stay"},
       {.name = "blobs", .help = "also packed layers that can be packed or fetched again, byte for byte"},
       {.name = "filter", .value = "KEY=VALUE", .help = "until=DURATION", .repeatable = true},
       {.name = "format", .value = "FORMAT", .help = "json, or a template"},

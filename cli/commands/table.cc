@@ -15,6 +15,8 @@ const CommandTable& command_table() {
         &rmi_command(),
         &pull_command(),
         &push_command(),
+        &login_command(),
+        &logout_command(),
         &load_command(),
         &save_command(),
         &import_command(),
@@ -32,7 +34,10 @@ const CommandTable& command_table() {
         &version_command(),
     };
     table.insert(table.end(), builds_commands().begin(), builds_commands().end());
+    table.insert(table.end(), remote_commands().begin(), remote_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
+    table.insert(table.end(), cache_commands().begin(), cache_commands().end());
+    table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
   }();

@@ -182,7 +182,6 @@ void create_bridge(Netlink& route, const std::string& name, const Mac& mac, Ip4 
   create.header(link_up())
       .text(IFLA_IFNAME, name)
       .attribute(IFLA_ADDRESS, mac.data(), mac.size())
-      .number(IFLA_MTU, mtu)
       .open(IFLA_LINKINFO)
       .text(IFLA_INFO_KIND, "bridge")
       .open(IFLA_INFO_DATA)
@@ -194,7 +193,13 @@ void create_bridge(Netlink& route, const std::string& name, const Mac& mac, Ip4 
   route.perform(std::move(create));
   std::optional<Link> bridge = find_link(route, name);
   if (!bridge) throw base::SystemError("look up bridge " + name, ENODEV);
-  route.perform(add_address(bridge->index, address, subnet, name));
+  std::vector<Message> messages;
+  messages.push_back(add_address(bridge->index, address, subnet, name));
+  // Not at its creation: only a change counts as the owner's wish, else an empty bridge takes 1500.
+  messages.emplace_back(RTM_SETLINK, uint16_t{0}, "set the MTU of " + name)
+      .header(link_up(bridge->index))
+      .number(IFLA_MTU, mtu);
+  route.perform(messages);
 }
 
 void create_veth(Netlink& route, const Veth& veth) {
@@ -223,7 +228,7 @@ void create_veth(Netlink& route, const Veth& veth) {
       .close_nest()
       .close_nest();
   if (veth.hairpin) {
-    Message& change = messages.emplace_back(RTM_SETLINK, uint16_t{0},
+    Message& change = messages.emplace_back(RTM_NEWLINK, uint16_t{0},
                                             "set the bridge port of " + veth.host_name);
     change.header(ifinfomsg{})
         .text(IFLA_IFNAME, veth.host_name)

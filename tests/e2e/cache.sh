@@ -52,3 +52,33 @@ step "--explain says which input changed"
 echo again >"$work/context/second"
 ok torte build -t seven --explain "$work/context"
 says "not cached: changed input" "second"
+
+step "cache ls, inspect, rm: steps by the beginning of their key"
+recipe listed <<'R'
+FROM base
+RUN --mount=type=cache,id=my-cache,target=/c echo listed >/c/file
+R
+ok torte build -f "$work/context/listed" "$work/context"
+ok torte cache ls --steps --format '{{.key}} {{.text}}'
+key=$(grep -F "RUN echo listed" "$work/out" | cut -d' ' -f1)
+[ ${#key} = 64 ] || fail "no key"
+ok torte cache inspect "${key:0:12}"
+prints "argv echo listed >/c/file" '"type": "step"'
+ok torte cache rm "${key:0:12}"
+ok torte build --progress plain -f "$work/context/listed" "$work/context"
+says "2/2] done"
+status 1 torte cache rm nothing-like-it
+says "no cached step or cache mount nothing-like-it"
+
+step "cache mounts by their id; prune takes them only when asked"
+ok torte cache ls --mounts
+prints "my-cache"
+ok torte prune -a
+ok torte cache ls --mounts --format '{{.id}}'
+prints_line "my-cache"
+ok torte prune --mounts --dry-run
+prints "my-cache"
+ok torte cache rm my-cache
+ok torte cache ls --mounts --format json
+equal "$(cat "$work/out")" "[]"
+equal "$(ls "$store/cache-mounts" | grep -v create.lock)" "" "left in cache-mounts"

@@ -107,6 +107,7 @@ clean_up() {
   for pid in $(jobs -p); do kill -KILL "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   if [ "$(id -u)" = 0 ]; then
+    [ ! -d "$work/run/net" ] || torte network prune --all >/dev/null 2>&1 || true
     for point in $(awk -v below="$work/" 'index($5, below) == 1 {print $5}' /proc/self/mountinfo | sort -r); do
       umount -l "$point" 2>/dev/null || true
     done

@@ -124,3 +124,102 @@ status 1 torte push --cert-dir "$work/certs" --creds user:wrong "$plain/team/mad
 says "[registry-denied]"
 ok torte push --cert-dir "$work/certs" --creds user:pass:word "$plain/team/made:1" "$secure/made:1"
 ok torte push --tls-verify=false --creds user:pass:word "$plain/team/made:1" "$secure/made:2"
+
+step "login keeps what works, for us and for others; logout forgets it"
+status 1 torte login --cert-dir "$work/certs" -u user -p wrong "$secure"
+says "[registry-denied]"
+printf 'pass:word\n' >"$work/password"
+torte login --cert-dir "$work/certs" -u user --password-stdin "$secure" <"$work/password" >"$work/out" 2>"$work/err" ||
+  fail "login ended with status $?"
+prints "logged in to $secure"
+if grep -rq 'pass:word' "$work/config" "$work/out" "$work/err"; then fail "the password is readable as it is"; fi
+equal "$(stat -c %a "$work/config/containers/auth.json")" 600 "mode"
+ok torte login --get-login "$secure"
+prints_line user
+ok torte pull --cert-dir "$work/certs" "$secure/made:1"
+ok torte logout "$secure"
+status 1 torte pull --cert-dir "$work/certs" "$secure/made:1"
+says "[registry-denied]"
+status 1 torte logout "$secure"
+
+step "certs.d, registries.conf: authorities, mirrors and blocked registries where other tools have them"
+mkdir -p "$work/config/containers/certs.d/$secure"
+cp "$work/ca.crt" "$work/config/containers/certs.d/$secure/"
+ok torte list-tags --creds user:pass:word "$secure/made"
+prints_line 1
+prints_line 2
+cat >"$work/config/containers/registries.conf" <<C
+[[registry]]
+prefix = "registry.test"
+[[registry.mirror]]
+location = "127.0.0.1:1"
+[[registry.mirror]]
+location = "$plain/team"
+[[registry]]
+prefix = "registry.test/forbidden"
+blocked = true
+C
+ok torte pull registry.test/made:1
+says "mirror 127.0.0.1:1/made is passed over"
+ok torte run --rm registry.test/made:1 cat /file
+prints_line ours
+status 1 torte pull registry.test/forbidden/made:1
+says "is blocked" "registries.conf"
+rm "$work/config/containers/registries.conf"
+
+step "digest, list-tags, copy and delete"
+ok torte digest "$plain/team/made:1"
+prints_line "$digest"
+ok torte copy "docker://$plain/team/made:1" "docker://$plain/copy/made:9"
+prints_line "$digest"
+ok torte copy "docker://$plain/team/made:1" "oci:$work/layout:made"
+ok torte copy "docker://$plain/team/made:1" "oci-archive:$work/made.tar:made"
+ok torte copy "oci:$work/layout" "docker://$plain/from-layout:1"
+prints_line "$digest"
+ok torte copy "oci-archive:$work/made.tar" "store:from-archive"
+ok torte run --rm from-archive cat /file
+prints_line ours
+ok torte delete "$plain/copy/made:9"
+status 1 torte digest "$plain/copy/made:9"
+status 1 torte list-tags "$plain/team/nothing"
+
+step "a push that is cut off goes on; a pull that is killed keeps what it has"
+ok torte rmi -f "$plain/team/made:1" "$plain/team/made:2" registry.test/made:1 "$secure/made:1" from-archive
+ok torte prune -a -f
+for delay in 0.02 0.05 0.1 0.15 0.2; do
+  torte pull -q "$plain/team/made:1" >/dev/null 2>&1 & pid=$!
+  sleep "$delay"
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+done
+ok torte pull "$plain/team/made:1"
+ok torte fsck --deep
+ok torte run --rm "$plain/team/made:1" cat /file
+prints_line ours
+[ -z "$(ls -A "$store/partial" 2>/dev/null)" ] || fail "a partial blob stayed: $(ls "$store/partial")"
+
+step "skopeo and podman read what we pushed, we read what they pushed"
+need skopeo
+policy=$work/config/containers/policy.json
+echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$policy"
+skopeo_() { skopeo --policy "$policy" "$@"; }
+ok skopeo_ inspect --tls-verify=false "docker://$plain/team/made:1"
+prints '"from": "torte"'
+ok skopeo_ copy --src-tls-verify=false --dest-tls-verify=false --format v2s2 "docker://$plain/team/made:1" "docker://$plain/docker/made:1"
+ok torte pull "$plain/docker/made:1"
+ok torte run --rm "$plain/docker/made:1" cat /file
+prints_line ours
+ok torte push --compression zstd "$plain/team/made:1" "$plain/zstd/ours:1"
+ok torte rmi -f "$plain/docker/made:1" "$plain/team/made:1"
+ok torte prune -a -f
+ok torte pull "$plain/zstd/ours:1"
+ok torte run --rm "$plain/zstd/ours:1" cat /file
+prints_line ours
+[ "$(id -u)" = 0 ] || exit 0
+need podman
+podman_() { env -u DOCKER_CONFIG podman --root "$work/podman" --runroot "$work/podman-run" --storage-driver vfs "$@"; }
+ok podman_ pull --tls-verify=false "$plain/team/made:1"
+ok podman_ push --tls-verify=false "$plain/team/made:1" "$plain/podman/made:1"
+ok torte pull "$plain/podman/made:1"
+ok torte run --rm "$plain/podman/made:1" cat /file
+prints_line ours

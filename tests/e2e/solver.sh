@@ -104,20 +104,20 @@ ok torte build -f "$work/context/cutoff" -t cutoff2 "$work/context"
 equal "$(word cutoff2 /word)" "$(word cutoff1 /word)"
 
 step "unchanged files of a COPY are shared with the layer before"
-mkdir -p "$work/context/tree/sub"
-for i in 1 2 3; do echo "file $i" >"$work/context/tree/sub/$i"; done
-ln "$work/context/tree/sub/1" "$work/context/tree/sub/hard"
-echo alone >"$work/context/tree/top"
+mkdir -p "$work/context/outer/tree/sub"
+for i in 1 2 3; do echo "file $i" >"$work/context/outer/tree/sub/$i"; done
+ln "$work/context/outer/tree/sub/1" "$work/context/outer/tree/sub/hard"
+echo alone >"$work/context/outer/tree/top"
 recipe shared <<'R'
 FROM scratch
-COPY tree /tree
-COPY tree/top /renamed
+COPY outer /
+COPY outer/tree/top /renamed
 R
 ok torte build -f "$work/context/shared" -t shared1 "$work/context"
 sleep 0.1
-echo changed >"$work/context/tree/sub/2"
-rm "$work/context/tree/sub/hard"
-cp -p "$work/context/tree/sub/1" "$work/context/tree/sub/hard"
+echo changed >"$work/context/outer/tree/sub/2"
+rm "$work/context/outer/tree/sub/hard"
+cp -p "$work/context/outer/tree/sub/1" "$work/context/outer/tree/sub/hard"
 ok torte build -f "$work/context/shared" -t shared2 "$work/context"
 inodes() { find "$store/layers" -path "*/tree/tree/sub/$1" -printf '%i\n' | sort -u | wc -l; }
 equal "$(find "$store/layers" -path '*/tree/tree/sub/3' | wc -l)" 2 "layers"
@@ -132,3 +132,16 @@ ok torte rmi shared1
 ok torte prune
 ok torte fsck --deep
 ok torte save -o "$work/shared2.tar" shared2
+
+step "a locked cache twice in one step, and in another order in two stages, is no deadlock"
+recipe locked <<'R'
+FROM base AS a
+RUN --mount=type=cache,id=x,sharing=locked,target=/x --mount=type=cache,id=y,sharing=locked,target=/y sleep 0.1; touch /a
+FROM base AS b
+RUN --mount=type=cache,id=y,sharing=locked,target=/y --mount=type=cache,id=x,sharing=locked,target=/x \
+  --mount=type=cache,id=x,sharing=locked,target=/again sleep 0.1; touch /again/b /b; test -e /x/b
+FROM base
+COPY --from=a /a /
+COPY --from=b /b /
+R
+ok timeout 60 "$TORTE" --root "$store" build -f "$work/context/locked" "$work/context"

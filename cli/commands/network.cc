@@ -1,0 +1,203 @@
+// torte network ...: user-defined networks, and the default one.
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/commands/commands.h"
+#include "cli/context.h"
+#include "cli/network_options.h"
+#include "cli/table.h"
+#include "runner/network/network.h"
+#include "store/oci/timestamp.h"
+
+namespace cli {
+
+namespace {
+
+using Json = nlohmann::json;
+
+void need_root() {
+  if (::geteuid() != 0)
+    throw base::Error(base::Code::kUnsupported,
+                      "user-defined networks of ordinary users are not built yet",
+                      "network-unsupported")
+        .add_help("torte run without --network gives a container a network of its own");
+}
+
+network::Network get(const Context& context, const std::string& name) {
+  auto found = network::find_network(network_state(context), name);
+  if (found) return *found;
+  throw base::Error(base::Code::kNotFound, "there is no network " + base::printable(name),
+                    "network-missing");
+}
+
+Json ports_json(const std::vector<network::Port>& ports) {
+  Json list = Json::array();
+  for (const network::Port& port : ports)
+    list.push_back({{"hostAddress", port.host_address.empty() ? "0.0.0.0" : port.host_address},
+                    {"hostPort", port.host},
+                    {"containerPort", port.container},
+                    {"protocol", network::name_of(port.protocol)}});
+  return list;
+}
+
+Json describe(const Context& context, const network::Network& network) {
+  Json labels = Json::object();
+  for (const auto& [name, value] : network.labels) labels[name] = value;
+  Json members = Json::array();
+  for (const network::Member& member : network::list_members(network_state(context), network))
+    members.push_back({{"id", member.id},
+                       {"hostname", member.hostname},
+                       {"address", member.address},
+                       {"aliases", member.aliases},
+                       {"ports", ports_json(member.ports)}});
+  auto created = std::chrono::system_clock::from_time_t(network.created);
+  return {{"name", network.name},         {"driver", "bridge"},
+          {"interface", network.bridge},  {"subnet", network.subnet},
+          {"gateway", network.gateway},   {"internal", network.internal},
+          {"mtu", network.mtu},           {"default", network.implicit},
+          {"created", oci::format_timestamp(created)},
+          {"labels", labels},             {"containers", members}};
+}
+
+int run_create(Context& context, const Arguments& arguments) {
+  need_root();
+  network::Network wanted;
+  wanted.name = arguments.word(0);
+  wanted.subnet = arguments.get("subnet");
+  wanted.gateway = arguments.get("gateway");
+  wanted.internal = arguments.is_on("internal");
+  std::optional<uint64_t> mtu = arguments.number("mtu");
+  if (mtu && (*mtu < 68 || *mtu > 65535)) throw UsageError("--mtu must be between 68 and 65535");
+  wanted.mtu = static_cast<uint32_t>(mtu.value_or(0));
+  for (const std::string& label : arguments.all("label")) {
+    size_t equals = label.find('=');
+    wanted.labels.emplace_back(label.substr(0, equals),
+                               equals == std::string::npos ? "" : label.substr(equals + 1));
+  }
+  context.out(network::create_network(network_state(context), wanted).name + "\n");
+  return 0;
+}
+
+int run_list(Context& context, const Arguments& arguments) {
+  Json items = Json::array();
+  Table table({"NAME", "SUBNET", "GATEWAY", "INTERFACE", "CONTAINERS"});
+  for (const network::Network& network : network::list_networks(network_state(context))) {
+    Json item = describe(context, network);
+    table.add({network.name, network.subnet + (network.internal ? " (internal)" : ""),
+               network.gateway, network.bridge, std::to_string(item["containers"].size())});
+    items.push_back(std::move(item));
+  }
+  if (context.quiet) {
+    for (const Json& item : items) context.out(item["name"].get<std::string>() + "\n");
+    return 0;
+  }
+  print_listing(context, table, items, arguments.get("format"));
+  return 0;
+}
+
+int run_inspect(Context& context, const Arguments& arguments) {
+  Json items = Json::array();
+  for (const std::string& name : arguments.words())
+    items.push_back(describe(context, get(context, name)));
+  print_documents(context, items, arguments.get("format"));
+  return 0;
+}
+
+int run_remove(Context& context, const Arguments& arguments) {
+  for (const std::string& name : arguments.words()) {
+    network::remove_network(network_state(context), name);
+    context.out(name + "\n");
+  }
+  return 0;
+}
+
+int run_prune(Context& context, const Arguments& arguments) {
+  std::filesystem::path state = network_state(context);
+  network::sweep(state);
+  for (const network::Network& network : network::list_networks(state)) {
+    if (network.implicit && !arguments.is_on("all")) continue;
+    if (!network::list_members(state, network).empty()) continue;
+    network::remove_network(state, network.name);
+    context.out(network.name + "\n");
+  }
+  return 0;
+}
+
+int run_reload(Context& context, const Arguments&) {
+  network::reload_networks(network_state(context));
+  return 0;
+}
+
+Command command(std::string_view name, std::string_view summary, std::string_view usage,
+                Positionals positionals, int (*run)(Context&, const Arguments&)) {
+  Command result{.name = name, .summary = summary};
+  result.usage = usage;
+  result.group = "networks";
+  result.positionals = positionals;
+  result.run = run;
+  result.in_user_namespace = false;
+  return result;
+}
+
+Command create_command() {
+  Command create = command("network create", "make a network for containers", "[FLAGS] NAME",
+                           {1, 1}, run_create);
+  create.about =
+      "Containers started with --network NAME reach each other by name and alias, and nobody on "
+      "another network. Their way out is the host's, unless the network is internal.";
+  create.flags = {
+      {.name = "subnet", .value = "ADDRESS/PREFIX", .help = "addresses of its containers (default: a free /24)", .common = true},
+      {.name = "gateway", .value = "ADDRESS", .help = "the host's address on it (default: the first)"},
+      {.name = "internal", .help = "no way out", .common = true},
+      {.name = "mtu", .value = "BYTES", .help = "largest packet (default: that of the default route)"},
+      {.name = "label", .value = "KEY=VALUE", .help = "label of the network", .repeatable = true}};
+  create.examples = {{"torte network create back", "a network with an address range of its own"},
+                     {"torte run --rm --network back --name db app", "a container on it, found as db"}};
+  return create;
+}
+
+}  // namespace
+
+const std::vector<const Command*>& network_commands() {
+  static const Command kCreate = create_command();
+  static const Command kList = [] {
+    Command list = command("network ls", "list networks", "[FLAGS]", {0, 0}, run_list);
+    list.aliases = {"network list"};
+    list.flags = {{.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}};
+    return list;
+  }();
+  static const Command kInspect = [] {
+    Command inspect = command("network inspect", "show networks and the containers on them",
+                              "[FLAGS] NAME...", {1, Positionals::kAny}, run_inspect);
+    inspect.flags = {{.name = "format", .value = "FORMAT", .help = "json, or a template", .common = true}};
+    return inspect;
+  }();
+  static const Command kRemove = [] {
+    Command remove = command("network rm", "remove networks that no container uses", "NAME...",
+                             {1, Positionals::kAny}, run_remove);
+    remove.aliases = {"network remove"};
+    return remove;
+  }();
+  static const Command kPrune = [] {
+    Command prune = command("network prune", "remove every network that no container uses", "[FLAGS]",
+                            {0, 0}, run_prune);
+    prune.about = "What killed commands left (addresses, published ports) is taken back as well.";
+    prune.flags = {{.name = "all", .letter = 'a', .help = "also the default network, which comes back when it is needed", .common = true},
+                   {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}};
+    return prune;
+  }();
+  static const Command kReload = [] {
+    Command reload = command("network reload", "put bridges and firewall rules back", "", {0, 0}, run_reload);
+    reload.about = "After `nft flush ruleset` or the restart of a firewall: the table of torte, the "
+                   "networks in it and the published ports of running containers.";
+    return reload;
+  }();
+  static const std::vector<const Command*> kCommands = {&kCreate, &kList,  &kInspect,
+                                                        &kRemove, &kPrune, &kReload};
+  return kCommands;
+}
+
+}  // namespace cli

@@ -1,0 +1,146 @@
+// Commands about images where they are: copy, list-tags, digest, delete.
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/commands/commands.h"
+#include "cli/context.h"
+#include "cli/copy.h"
+#include "cli/interrupt.h"
+#include "cli/registries.h"
+
+namespace cli {
+
+namespace {
+
+oci::Reference remote_name(std::string text) {
+  constexpr std::string_view kTransport = "docker://";
+  if (text.starts_with(kTransport)) text.erase(0, kTransport.size());
+  return oci::Reference::parse(text);
+}
+
+int run_copy(Context& context, const Arguments& arguments) {
+  Interrupt interrupt;
+  auto events = context.make_progress(arguments.get("progress"));
+  CopyOptions options;
+  options.platform = oci::Platform::host();
+  if (auto text = arguments.find("platform")) options.platform = oci::Platform::parse(*text);
+  options.all = arguments.is_on("all");
+  options.transfer.stop = interrupt.token();
+  options.transfer.events = events.get();
+  Registries registries(context, arguments, interrupt.token(), events.get());
+  Place from = Place::parse(arguments.word(0));
+  Place to = Place::parse(arguments.word(1));
+  oci::Digest digest = base::with_context("copy " + arguments.word(0), [&] {
+    return copy_image(context, registries, from, to, options);
+  });
+  context.out(digest.str() + "\n");
+  return 0;
+}
+
+int run_list_tags(Context& context, const Arguments& arguments) {
+  Interrupt interrupt;
+  Registries registries(context, arguments, interrupt.token(), nullptr);
+  oci::Reference name = remote_name(arguments.word(0));
+  std::string out;
+  for (const std::string& tag : registries.repository(name).list_tags()) out += tag + "\n";
+  context.out(out);
+  return 0;
+}
+
+int run_digest(Context& context, const Arguments& arguments) {
+  Interrupt interrupt;
+  Registries registries(context, arguments, interrupt.token(), nullptr);
+  for (const std::string& word : arguments.words()) {
+    oci::Reference name = remote_name(word).with_default_tag();
+    auto digest = registries.repository(name).find_digest(name.digest() ? name.digest()->str() : name.tag());
+    if (!digest)
+      throw base::Error(base::Code::kNotFound, name.familiar() + " is not in the registry",
+                        "registry-not-found");
+    context.out(digest->str() + "\n");
+  }
+  return 0;
+}
+
+int run_delete(Context& context, const Arguments& arguments) {
+  Interrupt interrupt;
+  Registries registries(context, arguments, interrupt.token(), nullptr);
+  for (const std::string& word : arguments.words()) {
+    oci::Reference name = remote_name(word);
+    if (name.tag().empty() && !name.digest())
+      throw UsageError("delete needs a tag or a digest: " + base::printable(word));
+    registry::Repository repository = registries.repository(name);
+    if (name.digest()) {
+      repository.remove(name.digest()->str());
+    } else {
+      // Most registries delete manifests, by digest alone; all tags of one go with it.
+      auto digest = repository.find_digest(name.tag());
+      if (!digest)
+        throw base::Error(base::Code::kNotFound, name.familiar() + " is not in the registry",
+                          "registry-not-found");
+      repository.remove(digest->str());
+    }
+    if (!context.quiet) context.out("deleted " + name.familiar() + "\n");
+  }
+  return 0;
+}
+
+}  // namespace
+
+const std::vector<const Command*>& remote_commands() {
+  static const Command kCopy{
+      .name = "copy",
+      .summary = "copy an image between registries, files and the store",
+      .usage = "[FLAGS] SOURCE DESTINATION",
+      .about = "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] "
+               "and store:NAME. Digests stay what they are. Prints the digest at the destination.",
+      .group = "registries",
+      .flags = with_registry_flags(
+          {{.name = "all", .letter = 'a', .help = "every platform, from registry to registry", .aliases = {"multi-arch"}, .common = true},
+           {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)", .common = true},
+           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}}),
+      .examples = {{"torte copy --all docker://debian:12 docker://registry.example/debian:12", "with all platforms"},
+                   {"torte copy docker://debian:12 oci:layout:debian", "into a directory"}},
+      .positionals = {2, 2},
+      .run = run_copy,
+  };
+  static const Command kListTags{
+      .name = "list-tags",
+      .summary = "list the tags of a repository",
+      .usage = "[FLAGS] NAME",
+      .about = "One tag a line, in the registry's order.",
+      .group = "registries",
+      .flags = with_registry_flags({}),
+      .examples = {{"torte list-tags debian", "what there is of it on Docker Hub"}},
+      .positionals = {1, 1},
+      .run = run_list_tags,
+      .in_user_namespace = false,
+  };
+  static const Command kDigest{
+      .name = "digest",
+      .summary = "show what a name in a registry leads to",
+      .usage = "[FLAGS] NAME...",
+      .about = "Prints the digest of the manifest or index, without fetching it where the registry tells.",
+      .group = "registries",
+      .flags = with_registry_flags({}),
+      .examples = {{"torte digest debian:12", "for pinning it"}},
+      .positionals = {1, Positionals::kAny},
+      .run = run_digest,
+      .in_user_namespace = false,
+  };
+  static const Command kDelete{
+      .name = "delete",
+      .summary = "delete an image from a registry",
+      .usage = "[FLAGS] NAME...",
+      .about = "Deletes the manifest a tag leads to, and with it every other tag of the same manifest; or a "
+               "manifest by digest.",
+      .group = "registries",
+      .flags = with_registry_flags({}),
+      .examples = {{"torte delete registry.example/app:old", "no longer there"}},
+      .positionals = {1, Positionals::kAny},
+      .run = run_delete,
+      .in_user_namespace = false,
+  };
+  static const std::vector<const Command*> kCommands = {&kCopy, &kListTags, &kDigest, &kDelete};
+  return kCommands;
+}
+
+}  // namespace cli
