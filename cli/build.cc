@@ -22,7 +22,6 @@
 #include "cli/interrupt.h"
 #include "cli/introspection.h"
 #include "cli/lock_file.h"
-#include "cli/push.h"
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
@@ -110,10 +109,8 @@ class Build {
         recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
-    if (!arguments.is_on("push")) return;
-    if (arguments.all("tag").empty()) throw UsageError("--push needs a name to go to: --tag");
-    if (!wants_image()) throw UsageError("--push needs an image; this --output makes none");
-    if (platforms_.size() > 1) throw UsageError("--push of several platforms at once is not built yet");
+    if (arguments.is_on("push") && arguments.all("tag").empty())
+      throw UsageError("--push needs a name to go to: --tag");
   }
 
   int run() {
@@ -138,7 +135,6 @@ class Build {
         throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true", "check-failed");
       for (Planned& planned : plans_) solve_one(planned);
       write_outputs();
-      if (arguments_.is_on("push")) push();
       write_records(fetcher);
     } catch (base::Error& e) {
       if (e.code() == base::Code::kCancelled && interrupt_.signal() != 0)
@@ -363,11 +359,9 @@ class Build {
     options.names = arguments_.all("tag");
     options.source_date_epoch = times_.epoch;
     for (const std::string& entitlement : arguments_.all("allow")) options.allow_delete |= entitlement == "local.delete";
-    options.transfer.stop = interrupt_.token();
-    options.transfer.events = events_.get();
+    options.transfer = transfer_options();
+    options.registries = &registries_;
     if (is_plain()) return;
-    Registries registries(context_, arguments_, interrupt_.token(), events_.get());
-    options.registries = &registries;
     for (const OutputSpec& spec : outputs_) {
       WrittenImage written = write_output(context_, spec, images_, *store_, options);
       if (written.descriptor) descriptor_ = written.descriptor;
@@ -389,14 +383,6 @@ class Build {
     if (from.empty() && to.empty()) return;
     solving_.shared_cache =
         &shared_cache_.emplace(*store_, registries_, std::move(from), std::move(to), transfer_options());
-  }
-
-  void push() {
-    auto image = images_.front().id ? store_->find_image_by_id(*images_.front().id) : std::nullopt;
-    CHECK(image.has_value());
-    for (const std::string& name : arguments_.all("tag"))
-      push_image(*store_, registries_, *image, oci::Reference::parse(name).with_default_tag(), Packing::kAsIs,
-                 transfer_options());
   }
 
   event::BuildEnd summary() {
