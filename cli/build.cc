@@ -167,7 +167,9 @@ class Build {
   }
 
   void read_recipe(Fetcher& fetcher) {
-    file_ = find_recipe({.file = arguments_.find("file"),
+    std::vector<std::string> files = arguments_.all("file");
+    file_ = find_recipe({.file = files.empty() ? std::nullopt : std::optional(files.front()),
+                         .more_files = {files.begin() + (files.empty() ? 0 : 1), files.end()},
                          .context = arguments_.word(0).empty() ? "." : arguments_.word(0),
                          .ignore_file = arguments_.find("ignorefile"),
                          .keep_git_dir = keeps_git_directory(planning_),
