@@ -88,6 +88,7 @@ oci::Digest to_registry(Registries& registries, const Picture& picture, const Pl
                         const std::string& from) {
   oci::Reference reference = reference_of(to);
   registry::Repository repository = registries.repository(reference);
+  repository.prepare_to_write();
   for (const oci::Descriptor& layer : picture.manifest.layers) put_blob(repository, picture, layer, from);
   std::string config = picture.config.bytes();
   repository.put_blob(picture.manifest.config.digest, picture.manifest.config.size_bytes,
@@ -192,6 +193,7 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
   if (remote && options.all) {
     registry::Repository source = registries.repository(reference_of(from));
     registry::Repository target = registries.repository(reference_of(to));
+    target.prepare_to_write();
     oci::Reference name = reference_of(from);
     registry::Document document = source.get_document(name.digest() ? name.digest()->str() : name.tag());
     return copy_everything(source, target, document, reference_of(to).tag());

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/blob_places.h"
+#include "cli/reported_source.h"
 #include "store/oci/limits.h"
 
 namespace cli {
@@ -93,36 +94,6 @@ class GrowingSource : public base::Source {
   uint64_t position_;
 };
 
-/// A blob of the store, verified while it leaves, with what was sent told to the progress screens.
-class SentBlob : public base::Source {
- public:
-  SentBlob(std::unique_ptr<base::Source> source, base::event::Transfer state,
-           const TransferOptions& options)
-      : source_(std::move(source)), state_(std::move(state)), options_(options) {}
-  ~SentBlob() override {
-    state_.finished = true;
-    report();
-  }
-  size_t read(std::span<std::byte> buffer) override {
-    if (options_.stop.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted");
-    size_t n = source_->read(buffer);
-    state_.done_bytes += n;
-    if (state_.done_bytes - reported_ >= kStep) report();
-    return n;
-  }
-
- private:
-  static constexpr uint64_t kStep = 4 << 20;
-  void report() {
-    reported_ = state_.done_bytes;
-    if (options_.events != nullptr) options_.events->emit(state_);
-  }
-  std::unique_ptr<base::Source> source_;
-  base::event::Transfer state_;
-  const TransferOptions& options_;
-  uint64_t reported_ = 0;
-};
-
 void skip(base::Source& source, uint64_t bytes) {
   std::array<std::byte, 65536> scrap;
   while (bytes > 0) {
@@ -137,7 +108,9 @@ class Push {
   Push(store::Store& store, registry::Repository repository, Packing packing,
        const TransferOptions& options)
       : store_(store), repository_(std::move(repository)), packing_(packing), options_(options),
-        places_(find_blob_places(store, repository_.client().host())) {}
+        places_(find_blob_places(store, repository_.client().host())) {
+    repository_.prepare_to_write();
+  }
 
   /// A blob that lies in the store.
   void send_stored(const oci::Descriptor& blob, const std::string& from) {
@@ -184,7 +157,7 @@ class Push {
     state.what = base::str("push ", shown);
     state.done_bytes = offset;
     state.total_bytes = size_bytes;
-    return std::make_unique<SentBlob>(std::move(source), std::move(state), options_);
+    return std::make_unique<ReportedSource>(std::move(source), std::move(state), options_);
   }
 
   /// The repository of the same registry that this blob is known to be in, or "".

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "cli/reported_source.h"
 #include "cli/transfer.h"
 #include "overlay/snapshot.h"
 #include "overlay/unpack.h"
@@ -22,39 +23,13 @@ namespace cli {
 
 namespace {
 
-/// Passes bytes on and tells the progress screens, a few times a second at most disk speed.
-class ReportingSource : public base::Source {
- public:
-  ReportingSource(base::Source& source, const oci::Descriptor& blob, const TransferOptions& options)
-      : source_(source), options_(options) {
-    state_.id = blob.digest.str();
-    state_.what = base::str("layer ", blob.digest.short_hex());
-    state_.total_bytes = blob.size_bytes;
-  }
-  ~ReportingSource() override {
-    state_.finished = true;
-    report();
-  }
-  size_t read(std::span<std::byte> buffer) override {
-    if (options_.stop.stop_requested())
-      throw base::Error(base::Code::kCancelled, "interrupted");
-    size_t n = source_.read(buffer);
-    state_.done_bytes += n;
-    if (state_.done_bytes - reported_ >= kStep) report();
-    return n;
-  }
-
- private:
-  static constexpr uint64_t kStep = 4 << 20;
-  void report() {
-    reported_ = state_.done_bytes;
-    if (options_.events != nullptr) options_.events->emit(state_);
-  }
-  base::Source& source_;
-  const TransferOptions& options_;
-  base::event::Transfer state_;
-  uint64_t reported_ = 0;
-};
+base::event::Transfer transfer_of(const oci::Descriptor& blob) {
+  base::event::Transfer state;
+  state.id = blob.digest.str();
+  state.what = base::str("layer ", blob.digest.short_hex());
+  state.total_bytes = blob.size_bytes;
+  return state;
+}
 
 layer::Compression compression_of(const oci::Descriptor& blob) {
   oci::LayerType type;
@@ -271,8 +246,7 @@ class Import {
     // A layer of an archive that is there is still read and checked: whether an import succeeds must
     // not depend on what was imported before.
     if (proven && (seen || store_.find_blob(blob.digest))) {
-      auto opened = image_.open(blob, 0);
-      ReportingSource bytes(*opened, blob, options_);
+      ReportedSource bytes(image_.open(blob, 0), transfer_of(blob), options_);
       oci::Verifier verifier(blob.digest, blob.size_bytes, "layer");
       base::copy(bytes, verifier);
       verifier.finish();
@@ -304,8 +278,7 @@ class Import {
 
   void unpack(std::unique_ptr<store::BlobWriter> writer, size_t layer, Tree wanted) {
     const oci::Descriptor& blob = blob_of(layer);
-    auto opened = open_blob(*writer, blob);
-    ReportingSource bytes(*opened, blob, options_);
+    ReportedSource bytes(open_blob(*writer, blob), transfer_of(blob), options_);
     base::TeeSource stored(bytes, *writer);
     layer::Compression packed = compression_of(blob);
     auto plain = layer::decompress(stored, packed, options_.limits);

@@ -77,7 +77,7 @@ struct DiskUsage {
   Usage cache;       ///< layers that only cache records keep
   Usage blobs;       ///< compressed layers as pulled or pushed
   Usage containers;  ///< writable layers
-  Usage cache_mounts;  ///< of RUN --mount=type=cache; prune leaves them alone
+  Usage cache_mounts;  ///< of RUN --mount=type=cache; torte prune --mounts takes them
   Usage leftovers;   ///< staging and trash, layers and blobs nobody names
   uint64_t total_bytes = 0;
   std::vector<ImageUsage> by_image;
