@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <list>
 
 #include "base/error.h"
@@ -42,7 +43,11 @@ class StepCounter : public base::EventSink {
  public:
   explicit StepCounter(base::EventSink& next) : next_(next) {}
   void set_offset(int offset) { offset_ = offset; }
+  /// Which warnings of the work itself the recipe wants; set before the work starts.
+  void set_filter(std::function<bool(const event::Warning&)> wants) { wants_ = std::move(wants); }
   void emit(const base::Event& event) override {
+    const auto* warning = std::get_if<event::Warning>(&event);
+    if (warning != nullptr && wants_ && !wants_(*warning)) return;
     base::Event shifted = event;
     std::visit([&](auto& each) {
       if constexpr (requires { each.step; }) each.step += offset_;
@@ -51,7 +56,7 @@ class StepCounter : public base::EventSink {
       ++steps_;
       if (end->result == event::StepResult::kCached) ++cached_;
     }
-    if (std::holds_alternative<event::Warning>(event)) ++warnings_;
+    if (warning != nullptr) ++warnings_;
     next_.emit(shifted);
   }
   int steps() const { return steps_; }
@@ -61,6 +66,7 @@ class StepCounter : public base::EventSink {
 
  private:
   base::EventSink& next_;
+  std::function<bool(const event::Warning&)> wants_;
   std::atomic<int> offset_{0};
   std::atomic<int> steps_{0};
   std::atomic<int> cached_{0};
@@ -127,12 +133,16 @@ class Build {
     read_recipe(fetcher);
     dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
     set_times_before_planning();
-    if (std::optional<Call> call = call_of(arguments_))
-      return answer_call(context_, *call, recipe, planning_, store_.get());
     solving_ = solve_options(context_, arguments_, file_, interrupt_.token());
+    if (!times_.rewrite) solving_.created_mtime = times_.epoch;
+    if (std::optional<Call> call = call_of(arguments_))
+      return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_);
     solving_.secrets = std::move(secrets);
     solving_.ssh_agents = agents.sockets();
     plan_all(recipe, fetcher);
+    counter_.set_filter([&](const event::Warning& warning) {
+      return wants_warning(recipe, checks_, warning.id, warning.where);
+    });
     open_shared_cache();
     announce();
     try {
@@ -174,7 +184,9 @@ class Build {
   }
 
   void read_recipe(Fetcher& fetcher) {
-    file_ = find_recipe({.file = arguments_.find("file"),
+    std::vector<std::string> files = arguments_.all("file");
+    file_ = find_recipe({.file = files.empty() ? std::nullopt : std::optional(files.front()),
+                         .more_files = {files.begin() + (files.empty() ? 0 : 1), files.end()},
                          .context = arguments_.word(0).empty() ? "." : arguments_.word(0),
                          .ignore_file = arguments_.find("ignorefile"),
                          .keep_git_dir = keeps_git_directory(planning_),

@@ -4,12 +4,14 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/age.h"
 #include "cli/base_images.h"
 #include "cli/error_view.h"
 #include "cli/network_options.h"
 #include "cli/open_store.h"
+#include "runner/container/prepare.h"
 
 namespace cli {
 
@@ -82,6 +84,36 @@ OpenContainers open_containers(const Context& context) {
   auto store = open_store(context);
   store::Store* borrowed = store.get();
   return {std::move(store), container::Containers(borrowed->layout(), borrowed, network_state(context))};
+}
+
+void enter_user_namespace_for(const Context& context, const std::vector<std::string>& modes) {
+  const store::Layout layout(context.root);
+  const container::Containers containers(layout, nullptr, network_state(context));
+  for (const std::string& mode : modes) {
+    const std::string other = container::joined_container(mode);
+    if (other.empty()) continue;
+    const auto id = containers.find(other);
+    if (!id) continue;
+    if (const auto process = container::open_main_process(containers.read_state(*id))) {
+      sys::join_user_namespace(process->get());
+      return;
+    }
+  }
+  sys::enter_user_namespace();
+}
+
+std::vector<std::string> shared_namespaces(const Context& context, const std::vector<std::string>& names) {
+  const store::Layout layout(context.root);
+  const container::Containers containers(layout, nullptr, network_state(context));
+  std::vector<std::string> modes;
+  for (const std::string& name : names) {
+    const auto id = containers.find(name);
+    if (!id) continue;
+    const container::Config config = containers.read(*id).config;
+    for (const std::string& mode : {config.network_mode, config.pid_mode, config.ipc_mode, config.uts_mode})
+      modes.push_back(mode);
+  }
+  return modes;
 }
 
 std::string describe_status(const container::State& state, container::Time now) {

@@ -13,6 +13,8 @@
 #include "cli/network_options.h"
 #include "cli/run_options.h"
 #include "overlay/snapshot.h"
+#include "runner/container/ids.h"
+#include "runner/container/prepare.h"
 #include "runner/container/volumes.h"
 
 namespace cli {
@@ -115,20 +117,60 @@ void set_health(const Arguments& arguments, const oci::ContainerConfig& image, C
   if (auto retries = arguments.number("health-retries")) check.retries = static_cast<int64_t>(*retries);
 }
 
-std::string name_space_mode(const Arguments& arguments, const char* flag) {
-  const std::string mode = arguments.get(flag, "private");
-  return mode == "private" ? "" : mode;
+/// Kept by id, so that a renamed container is still meant.
+std::string resolve_container(container::Containers& containers, const std::string& mode) {
+  const std::string other = container::joined_container(mode);
+  return other.empty() ? mode : "container:" + containers.get(other);
 }
 
-void set_names(const Arguments& arguments, const oci::ContainerConfig& image, Config& config) {
+std::string name_space_mode(container::Containers& containers, const Arguments& arguments, const char* flag) {
+  const std::string mode = arguments.get(flag, "private");
+  if (mode == "private" || mode == "host") return mode == "host" ? mode : "";
+  if (!mode.starts_with("ns:/") && container::joined_container(mode).empty())
+    throw UsageError(base::str("--", flag, " ", base::printable(mode),
+                               ": expected private, host, container:NAME or ns:/PATH"));
+  return resolve_container(containers, mode);
+}
+
+/// INSIDE:OUTSIDE:COUNT
+std::vector<sys::IdRange> parse_id_map(const Arguments& arguments, const char* flag) {
+  std::vector<sys::IdRange> rows;
+  for (const std::string& text : arguments.all(flag)) {
+    std::vector<uint32_t> numbers;
+    for (const std::string& word : base::split(text, ':'))
+      if (const auto number = base::parse_decimal(word); number && *number < UINT32_MAX)
+        numbers.push_back(static_cast<uint32_t>(*number));
+    if (numbers.size() != 3 || numbers[2] == 0)
+      throw UsageError(base::str("--", flag, " ", base::printable(text), ": expected INSIDE:OUTSIDE:COUNT"));
+    rows.push_back({numbers[0], numbers[1], numbers[2]});
+  }
+  return rows;
+}
+
+void set_ids(container::Containers& containers, const Arguments& arguments, Config& config) {
+  config.userns = arguments.get("userns");
+  container::check_userns(config.userns);
+  if (config.userns == "host") config.userns.clear();
+  config.userns = resolve_container(containers, config.userns);
+  config.id_maps = {parse_id_map(arguments, "uidmap"), parse_id_map(arguments, "gidmap")};
+  if (config.id_maps.uids.empty()) config.id_maps.uids = config.id_maps.gids;
+  if (config.id_maps.gids.empty()) config.id_maps.gids = config.id_maps.uids;
+  if (!config.id_maps.uids.empty() && arguments.has("userns"))
+    throw UsageError("--userns and --uidmap or --gidmap say the same thing; use one of them");
+  if (config.privileged && container::has_own_ids(config))
+    throw UsageError("--privileged is over the machine, which a user namespace of its own has no say in");
+}
+
+void set_names(container::Containers& containers, const Arguments& arguments,
+               const oci::ContainerConfig& image, Config& config) {
   config.name = arguments.get("name");
   if (arguments.has("name") && !container::is_valid_name(config.name))
     throw UsageError("--name " + base::printable(config.name) +
                      ": letters, digits, _ . - only, a letter or digit first");
-  config.pid_mode = name_space_mode(arguments, "pid");
-  config.ipc_mode = name_space_mode(arguments, "ipc");
-  config.uts_mode = name_space_mode(arguments, "uts");
-  config.network_mode = arguments.get("network", "default");
+  config.pid_mode = name_space_mode(containers, arguments, "pid");
+  config.ipc_mode = name_space_mode(containers, arguments, "ipc");
+  config.uts_mode = name_space_mode(containers, arguments, "uts");
+  config.network_mode = resolve_container(containers, arguments.get("network", "default"));
   config.network = network_request(arguments, image.exposed_ports);
   config.no_hosts = arguments.is_on("no-hosts");
 }
@@ -275,12 +317,13 @@ NewContainer make_container(Context& context, const Arguments& arguments,
     first = 1;
   }
   set_command(arguments, image.config, first, config);
-  set_names(arguments, image.config, config);
+  set_names(containers, arguments, image.config, config);
   set_process(context, arguments, image.config, config);
   set_life(arguments, image.config, config);
   set_log(arguments, config);
   set_health(arguments, image.config, config);
   apply_container_flags(arguments, config);
+  set_ids(containers, arguments, config);
   add_volumes_from(arguments, containers, config);
   add_image_volumes(arguments, image.config, config);
   order_mounts(config);
@@ -320,9 +363,12 @@ std::vector<Flag> new_container_flags() {
       {.name = "cidfile", .value = "FILE", .help = "write the container's id to a new file"},
       {.name = "pidfile", .value = "FILE", .help = "write the number of its process 1 to a file"},
       {.name = "no-hosts", .help = "leave the image's /etc/hosts"},
-      {.name = "pid", .value = "MODE", .help = "process numbers: private or host", .group = "namespaces", .choices = {"private", "host"}},
-      {.name = "ipc", .value = "MODE", .help = "System V objects: private or host", .group = "namespaces", .choices = {"private", "host"}},
-      {.name = "uts", .value = "MODE", .help = "host name: private or host", .group = "namespaces", .choices = {"private", "host"}},
+      {.name = "pid", .value = "MODE", .help = "process numbers: private (default), host, container:NAME or ns:PATH", .group = "namespaces"},
+      {.name = "ipc", .value = "MODE", .help = "System V objects and message queues: the same", .group = "namespaces"},
+      {.name = "uts", .value = "MODE", .help = "host name: the same", .group = "namespaces"},
+      {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), auto[:size=N] (ids nobody else has), container:NAME", .group = "namespaces"},
+      {.name = "uidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "users of the container and what they are outside", .group = "namespaces", .repeatable = true},
+      {.name = "gidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "the same for groups (default: as the users)", .group = "namespaces", .repeatable = true},
       {.name = "restart", .value = "POLICY", .help = "no, on-failure[:TIMES], always or unless-stopped", .group = "life", .common = true},
       {.name = "stop-signal", .value = "SIGNAL", .help = "what asks it to end (default: the image's, or TERM)", .group = "life"},
       {.name = "stop-timeout", .value = "SECONDS", .help = "how long it may take then (default: 10)", .group = "life"},

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "runner/launch/seccomp_profile.h"
 
 namespace cli {
 
@@ -51,11 +52,12 @@ void apply_volume_option(const std::string& option, const std::string& text, Mou
   else if (option == "noexec") mount.executable = false;
   else if (option == "nocopy") mount.copy = false;
   else if (option == "bind") mount.recursive = false;
+  else if (option == "idmap") mount.map_ids = true;
   // Labels of a security module we do not set, and what is always so.
   else if (option != "rw" && option != "z" && option != "Z" && option != "exec" && option != "copy" &&
            option != "rbind" && option != "private" && option != "rprivate" && option != "nodev" &&
            option != "nosuid")
-    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind)");
+    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind, idmap)");
 }
 
 // [HOST|NAME:]CONTAINER[:OPTIONS]
@@ -131,7 +133,7 @@ MountConfig parse_mount(const std::string& text) {
     if (key == "ro") key = "readonly";
     if (key == "volume-subpath" || key == "image-subpath") key = "subpath";
     static const std::vector<std::string> kKnown = {
-        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy"};
+        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy", "idmap"};
     if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
       fail("mount", text, "unknown key " + base::printable(key));
     keys[key] = value;
@@ -141,6 +143,7 @@ MountConfig parse_mount(const std::string& text) {
   MountConfig mount = tmpfs(keys["target"], "mount");
   mount.read_only = keys.contains("readonly") && is_true(keys["readonly"]);
   mount.subpath = keys["subpath"];
+  mount.map_ids = keys.contains("idmap") && is_true(keys["idmap"]);
   if (type == "bind" || type == "image") {
     if (keys["source"].empty()) fail("mount", text, "source= is missing");
     mount.type = type == "bind" ? MountConfig::Type::kBind : MountConfig::Type::kImage;
@@ -197,8 +200,18 @@ launch::Ulimit parse_ulimit(const std::string& text) {
 }
 
 void apply_security_option(const std::string& text, Config& spec) {
-  if (text == "seccomp=unconfined") {
-    spec.seccomp = "unconfined";
+  constexpr std::string_view kSeccomp = "seccomp=";
+  if (text.starts_with(kSeccomp)) {
+    const std::string profile = text.substr(kSeccomp.size());
+    constexpr uint64_t kMostBytes = 1 << 20;
+    // The text is kept, not the name: the container stays what it is when the file changes.
+    spec.seccomp = profile == "unconfined" ? profile
+                   : profile == "default"  ? ""
+                                           : sys::read_user_file(profile, kMostBytes);
+  } else if (text == "label=disable" || text == "apparmor=unconfined") {
+    // What is always so: torte sets no labels and loads no profiles.
+  } else if (text == "systempaths=unconfined") {
+    spec.unmask.emplace_back("ALL");
   } else if (text == "no-new-privileges" || text == "no-new-privileges=true" ||
              text == "no-new-privileges:true") {
     spec.no_new_privileges = true;
@@ -209,7 +222,7 @@ void apply_security_option(const std::string& text, Config& spec) {
   } else if (text.starts_with("unmask=")) {
     for (std::string& path : base::split(text.substr(7), ':')) spec.unmask.push_back(std::move(path));
   } else {
-    fail("security-opt", text, "known are seccomp=unconfined, no-new-privileges[=BOOL], mask=PATHS, unmask=PATHS");
+    fail("security-opt", text, "known are seccomp=FILE|default|unconfined, no-new-privileges[=BOOL], mask=PATHS, unmask=PATHS, systempaths=unconfined, label=disable, apparmor=unconfined");
   }
 }
 
@@ -263,7 +276,7 @@ std::vector<Flag> container_flags() {
       {.name = "privileged", .help = "every capability, nothing hidden, no system call refused", .group = "security"},
       {.name = "cap-add", .value = "NAME", .help = "capability to give", .group = "security", .repeatable = true},
       {.name = "cap-drop", .value = "NAME", .help = "capability to take away; ALL is every one", .group = "security", .repeatable = true},
-      {.name = "security-opt", .value = "OPTION", .help = "seccomp=unconfined, no-new-privileges[=BOOL], mask=, unmask=", .group = "security", .repeatable = true},
+      {.name = "security-opt", .value = "OPTION", .help = "seccomp=FILE|default|unconfined, no-new-privileges[=BOOL], mask=PATHS, unmask=PATHS", .group = "security", .repeatable = true},
   };
 }
 
@@ -300,6 +313,9 @@ void apply_container_flags(const Arguments& arguments, Config& config) {
   }
   config.privileged = arguments.is_on("privileged");
   apply_capabilities(arguments, config);
+  // Mistakes in a profile are told now, not when it starts.
+  if (!config.seccomp.empty() && config.seccomp != "unconfined")
+    launch::compile_seccomp_profile(config.seccomp, config.capabilities);
   config.read_only = arguments.is_on("read-only");
   if (auto bytes = arguments.size_bytes("shm-size")) config.shm_bytes = *bytes;
   apply_limits(arguments, config.limits);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <set>
@@ -68,10 +69,11 @@ struct Batch::Content {
   /// True when it staged any.
   bool stage_layers(Core& core, StagedLayers& staged) const;
   void sync(const Core& core, bool has_trees) const;
+  bool is_known(Core& core) const;
   void require_complete(Core& core) const;
   void publish_blobs(const Core& core);
   static void publish_layers(const Core& core, StagedLayers& staged);
-  void write_records(Core& core) const;
+  void write_records(Database& records) const;
   void keep(Keeper& keeper) const;
 };
 
@@ -148,9 +150,32 @@ void Batch::Content::publish_layers(const Core& core, StagedLayers& staged) {
   if (core.durable && !staged.empty()) sys::sync_directory(core.layout.layers());
 }
 
-void Batch::Content::write_records(Core& core) const {
-  const int64_t now = to_milliseconds(std::chrono::system_clock::now());
+// Everything is there already, as the result of a build that found all of it in the cache: only times
+// of use are left to write, which nobody needs to wait for. Under the lock that keeps others from sweeping.
+bool Batch::Content::is_known(Core& core) const {
+  if (!layers.empty() || !layer_blobs.empty() || !cache.empty()) return false;
+  for (const StagedBlob& blob : blobs)
+    if (!blob.is_same_as(core.layout.blob(blob.digest()))) return false;
   Core::Records records = core.records();
+  for (const ImageRecord& image : images) {
+    const std::optional<ImageRecord> known = select_image(records, image.id.str());
+    if (!known || known->layers != image.layers || (image.manifest && known->manifest != image.manifest))
+      return false;
+    for (const oci::Digest& blob : image.blobs)
+      if (std::find(known->blobs.begin(), known->blobs.end(), blob) == known->blobs.end()) return false;
+  }
+  for (const auto& [name, image] : names) {
+    const std::optional<ImageRecord> known = select_image(records, image.str());
+    const auto is_ours = [&, wanted = normalised_name(name.name)](const Name& one) {
+      return one.name == wanted && one.digest == name.digest;
+    };
+    if (!known || std::none_of(known->names.begin(), known->names.end(), is_ours)) return false;
+  }
+  return true;
+}
+
+void Batch::Content::write_records(Database& records) const {
+  const int64_t now = to_milliseconds(std::chrono::system_clock::now());
   Transaction transaction(records);
   for (const NewLayer& layer : layers) insert_layer(records, layer.record, now);
   for (const LayerRecord& layer : known_layers)
@@ -196,9 +221,24 @@ bool Batch::empty() const {
          content.layer_blobs.empty() && content.cache.empty() && content.images.empty() && content.names.empty();
 }
 
+bool Batch::commit_known() {
+  Keeper keeper(*core_, true);
+  if (!content_->is_known(*core_)) return false;
+  content_->require_complete(*core_);
+  {
+    Core::Records records = core_->records();
+    Unsynced unsynced(records);
+    content_->write_records(records);
+  }
+  content_->keep(keeper);
+  content_ = std::make_unique<Content>();
+  return true;
+}
+
 void Batch::commit() {
   if (empty()) return;
   Core& core = *core_;
+  if (commit_known()) return;
   StagedLayers staged;
   content_->stage_layers(core, staged);
   content_->sync(core, !staged.empty());
@@ -213,7 +253,10 @@ void Batch::commit() {
     content_->require_complete(core);
     content_->publish_blobs(core);
     Content::publish_layers(core, staged);
-    content_->write_records(core);
+    {
+      Core::Records records = core.records();
+      content_->write_records(records);
+    }
     content_->keep(keeper);
     break;
   }

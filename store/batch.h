@@ -42,13 +42,15 @@ class Batch {
 
   bool empty() const;
 
-  /// Makes all of it durable, then visible: one syncfs, renames, one transaction. Throws NotFound
+  /// Makes all of it durable, then visible: one syncfs, renames, one transaction; no sync when all of
+  /// it is there already. Throws NotFound
   /// when an image or a cache record names something that is in neither the store nor the batch.
   /// Afterwards the batch is empty and may be used again.
   void commit();
 
  private:
   struct Content;
+  bool commit_known();
   Core* core_;
   std::unique_ptr<Content> content_;
 };

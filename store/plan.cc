@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -140,7 +141,7 @@ class Pruner {
     std::vector<const CacheRow*> candidates;
     for (const CacheRow& row : snapshot_.cache) {
       const bool shared = !options_.all && (!row.result || layer_users_[*row.result] > 0);
-      if (!options_.cache || is_recent(row.last_used) || (shared && !options_.keep_storage_bytes)) {
+      if (!options_.cache || is_recent(row.last_used) || (shared && !options_.has_cap())) {
         kept_.push_back(&row);
       } else {
         candidates.push_back(&row);
@@ -150,11 +151,23 @@ class Pruner {
       for (const CacheRow* row : rows)
         if (row->result) ++layer_users_[*row->result];
     uint64_t total = stored_bytes();
+    uint64_t freed = 0;
     for (const CacheRow* row : candidates) {
-      if (options_.keep_storage_bytes && total <= *options_.keep_storage_bytes) break;
+      if (is_enough(total, freed)) break;
       plan_.cache.push_back(row->key);
-      if (row->result && --layer_users_[*row->result] == 0) total -= size_of(*row->result);
+      if (!row->result || --layer_users_[*row->result] != 0) continue;
+      const uint64_t size = size_of(*row->result);
+      total -= size;
+      freed += size;
     }
+  }
+
+  bool is_enough(uint64_t total, uint64_t freed) const {
+    if (!options_.has_cap()) return false;
+    if (options_.reserved_bytes && total <= *options_.reserved_bytes) return true;
+    if (!options_.keep_storage_bytes && !options_.min_free_bytes) return false;
+    return (!options_.keep_storage_bytes || total <= *options_.keep_storage_bytes) &&
+           (!options_.min_free_bytes || snapshot_.free_bytes + freed >= *options_.min_free_bytes);
   }
 
   uint64_t size_of(const std::string& layer) const {
@@ -234,6 +247,9 @@ Snapshot take_snapshot(Core& core) {
     read_records(records, snapshot);
   }
   read_directories(core.layout, snapshot);
+  struct statvfs space;
+  if (::statvfs(core.layout.root().c_str(), &space) == 0)
+    snapshot.free_bytes = uint64_t{space.f_bavail} * space.f_frsize;
   return snapshot;
 }
 

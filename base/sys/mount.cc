@@ -90,6 +90,21 @@ void set_mount_attributes(int mount_fd, uint64_t attributes, bool recursive) {
     base::throw_errno("set mount attributes");
 }
 
+void map_mount_ids(int mount_fd, int user_namespace, const std::string& what) {
+  struct mount_attr attr = {};
+  attr.attr_set = MOUNT_ATTR_IDMAP;
+  attr.userns_fd = static_cast<uint64_t>(user_namespace);
+  if (::syscall(SYS_mount_setattr, mount_fd, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0) return;
+  const int error = errno;
+  if (error != EINVAL && error != EPERM && error != ENOSYS)
+    throw base::SystemError("map the ids of " + what, error);
+  throw base::Error(base::Code::kUnsupported,
+                    base::str("show ", what, " with the container's ids: ",
+                              base::SystemError("mount_setattr", error).what()),
+                    "no-id-mapping")
+      .add_fact("id-mapped mounts need root, Linux 5.19 for images, and a file system that knows them (ext4, xfs, btrfs)");
+}
+
 void unmount(const std::string& path, Unmount how) {
   const int flags = kNoFollow | (how == Unmount::kLazily ? kDetach : 0);
   if (::umount2(path.c_str(), flags) < 0) base::throw_errno("unmount " + base::printable(path));

@@ -37,6 +37,11 @@ void attach_mount(int mount_fd, int target_fd);
 void attach_mount(int mount_fd, const std::string& path);
 /// Adds MOUNT_ATTR_* bits to a mount (mount_setattr).
 void set_mount_attributes(int mount_fd, uint64_t attributes, bool recursive);
+/// Shows the files of a detached mount with the ids of a user namespace: what is owned by id 0 on
+/// disk is owned by that namespace's 0, and what its 0 writes is owned by 0 on disk
+/// (MOUNT_ATTR_IDMAP, Linux 5.12; file systems know it or not). Throws Unsupported (id
+/// "no-id-mapping") naming `what`.
+void map_mount_ids(int mount_fd, int user_namespace, const std::string& what);
 /// How a mount that is still in use is taken away.
 enum class Unmount {
   kLazily,     ///< out of sight now, gone with its last user

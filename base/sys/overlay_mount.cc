@@ -1,9 +1,12 @@
 #include "base/sys/overlay_mount.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -136,6 +139,67 @@ UniqueFd mount_in_private_namespace(const OverlayOptions& options, const std::ve
   });
 }
 
+/// The mounter of an overlay makes directories of its own in the work directory: as somebody whom
+/// the mapped layers know. For this thread, which keeps its rights. (A change of these ids takes
+/// rights over files away.)
+void become_owner(uint32_t uid, uint32_t gid) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct rights[2] = {};
+  if (::syscall(SYS_capget, &header, rights) < 0) base::throw_errno("read capabilities");
+  ::setfsgid(gid);
+  ::setfsuid(uid);
+  for (__user_cap_data_struct& half : rights) half.effective = half.permitted;
+  if (::syscall(SYS_capset, &header, rights) < 0) base::throw_errno("keep capabilities");
+}
+
+UniqueFd mapped_clone(int directory, const OverlayOptions& options, const char* what) {
+  UniqueFd mount = clone_mount(directory, "", false);
+  map_mount_ids(mount.get(), options.id_map, what);
+  return mount;
+}
+
+/// Every layer through a mount that maps ids. Such mounts must be attached somewhere (before Linux
+/// 6.15), so again in a mount namespace that nobody else sees.
+UniqueFd mount_mapped(const OverlayOptions& options) {
+  std::vector<UniqueFd> lowers;
+  for (int lower : options.lowers) lowers.push_back(mapped_clone(lower, options, "a layer"));
+  UniqueFd both;
+  std::string upper, work;
+  if (options.upper >= 0) {
+    // They must be reached through one mount.
+    UniqueFd parent(::openat(options.upper, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!parent) base::throw_errno("open the directory of the writable layer");
+    both = mapped_clone(parent.get(), options, "the writable layer");
+    upper = std::filesystem::path(path_of(options.upper)).filename();
+    work = std::filesystem::path(path_of(options.work)).filename();
+  }
+  return in_thread_of_its_own(CLONE_FS | CLONE_NEWNS, [&] {
+    constexpr const char* kPlace = "/proc";
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
+        ::mount("torte", kPlace, "tmpfs", 0, "mode=755") < 0 || ::chdir(kPlace) < 0 ||
+        ::mkdir("m", 0755) < 0 || ::mkdir("e", 0755) < 0 || ::mkdir("u", 0755) < 0)
+      base::throw_errno("prepare place for overlay");
+    std::string text = "index=off,metacopy=off,redirect_dir=nofollow,xino=auto,lowerdir=";
+    for (size_t i = 0; i < lowers.size(); ++i) {
+      const std::string name = std::to_string(i);
+      if (::mkdir(name.c_str(), 0755) < 0) base::throw_errno("prepare place for layer");
+      attach_mount(lowers[i].get(), name);
+      text += (i > 0 ? ":" : "") + name;
+    }
+    if (both) {
+      attach_mount(both.get(), "u");
+      text += base::str(",upperdir=u/", upper, ",workdir=u/", work);
+      if (options.is_volatile) text += ",volatile";
+    } else if (lowers.size() == 1) {
+      text += ":e";
+    }
+    if (options.userxattr) text += ",userxattr";
+    become_owner(options.id_map_uid, options.id_map_gid);
+    if (::mount("overlay", "m", "overlay", 0, text.c_str()) < 0) base::throw_errno("mount overlay");
+    return clone_mount(AT_FDCWD, "m", false);
+  });
+}
+
 UniqueFd mount_by_text(const OverlayOptions& options, const std::vector<int>& lowers) {
   size_t full = 0, shorter = 0;
   for (int lower : lowers) {
@@ -196,6 +260,7 @@ UniqueFd mount_by(const OverlayOptions& options, OverlayMethod method) {
     case OverlayMethod::kBest:
       break;
   }
+  if (options.id_map >= 0) return mount_mapped(options);
   if (options.upper < 0 && lowers.size() == 1) return mount_lone_lower(options);
   return mount_layers(options, lowers);
 }

@@ -2,14 +2,18 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/nsfs.h>
 #include <pwd.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -149,6 +153,86 @@ UsernsMode enter_user_namespace() {
     base::throw_errno("make mounts private");
   current_mode.store(mode);
   return mode;
+}
+
+namespace {
+
+std::string map_text(const std::vector<IdRange>& ranges) {
+  std::string text;
+  for (const IdRange& range : ranges)
+    text += base::str(range.inside, " ", range.outside, " ", range.count, "\n");
+  return text;
+}
+
+/// A child in namespaces of its own that waits for its end and does nothing else. A thread's copy of
+/// our memory is all it has, so it only makes system calls.
+class Holder {
+ public:
+  /// `flags`: CLONE_NEW* of the child. `entered`: a user namespace to make a network namespace in,
+  /// or -1.
+  Holder(unsigned long flags, int entered) : life_(make_pipe()), ready_(make_pipe()) {
+    const auto pid =
+        static_cast<pid_t>(::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0));
+    if (pid < 0) base::throw_errno("create user namespace");
+    if (pid == 0) live(entered);
+    process_ = Process(pid, UniqueFd());
+    ready_.write_end.reset();
+    char byte;
+    if (::read(ready_.read_end.get(), &byte, 1) != 1)
+      throw base::Error(base::Code::kUnsupported, "cannot make a network namespace in the user namespace");
+  }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+  // The process is killed with its owner.
+  ~Holder() = default;
+  pid_t pid() const { return process_.pid(); }
+
+ private:
+  [[noreturn]] void live(int entered) {
+    ::close(life_.write_end.get());
+    ::close(ready_.read_end.get());
+    char byte = 'x';
+    if (entered >= 0 && (::setns(entered, CLONE_NEWUSER) < 0 || ::unshare(CLONE_NEWNET) < 0)) ::_exit(1);
+    if (::write(ready_.write_end.get(), &byte, 1) != 1) ::_exit(1);
+    while (::read(life_.read_end.get(), &byte, 1) < 0 && errno == EINTR) {
+    }
+    ::_exit(0);
+  }
+
+  Pipe life_, ready_;
+  Process process_;
+};
+
+UniqueFd open_namespace(pid_t pid, const char* name) {
+  const std::string path = base::str("/proc/", pid, "/ns/", name);
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) base::throw_errno("open " + path);
+  return fd;
+}
+
+}  // namespace
+
+UserNamespace make_user_namespace(const IdMaps& maps, bool with_network) {
+  // A process must be in it when the maps are written.
+  const Holder holder(CLONE_NEWUSER | (with_network ? CLONE_NEWNET : 0), -1);
+  const pid_t pid = holder.pid();
+  write_proc(base::str("/proc/", pid, "/uid_map").c_str(), map_text(maps.uids));
+  write_proc(base::str("/proc/", pid, "/gid_map").c_str(), map_text(maps.gids));
+  UserNamespace made;
+  made.user = open_namespace(pid, "user");
+  if (with_network) made.network = open_namespace(pid, "net");
+  return made;
+}
+
+UniqueFd make_network_namespace_in(int user_namespace) {
+  const Holder holder(0, user_namespace);
+  return open_namespace(holder.pid(), "net");
+}
+
+UniqueFd parent_user_namespace(int fd) {
+  UniqueFd parent(::ioctl(fd, NS_GET_PARENT));
+  if (!parent) base::throw_errno("find the parent of a user namespace");
+  return parent;
 }
 
 UsernsMode join_user_namespace(int pidfd) {

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
+#include "base/sys/fd.h"
+
 namespace sys {
 
 /// How torte came to hold the rights it works with.
@@ -30,5 +35,31 @@ UsernsMode userns_mode();
 /// False when the ids we see are not the machine's own: device nodes cannot be made, some mounts
 /// are refused and overlay needs `userxattr`. Read once from /proc/self/uid_map.
 bool in_initial_user_namespace();
+
+/// One row of an id map: `count` ids from `inside` on are those from `outside` on, outside as the
+/// namespace of the one who writes the map sees them.
+struct IdRange {
+  uint32_t inside = 0, outside = 0, count = 0;
+};
+struct IdMaps {
+  std::vector<IdRange> uids, gids;
+};
+
+/// A user namespace that nobody lives in yet, and a network namespace that belongs to it.
+struct UserNamespace {
+  UniqueFd user;
+  UniqueFd network;  ///< its loopback interface is down
+};
+
+/// Makes a namespace below ours whose ids are `maps`: for containers with ids of their own. We must
+/// be root where we are. Throws SystemError, which for maps that overlap or name ids we do not have
+/// is EINVAL or EPERM. Any thread.
+UserNamespace make_user_namespace(const IdMaps& maps, bool with_network);
+
+/// A new network namespace that belongs to a user namespace below ours. Throws SystemError.
+UniqueFd make_network_namespace_in(int user_namespace);
+
+/// The user namespace that `fd` (of a user namespace) is in. Throws SystemError.
+UniqueFd parent_user_namespace(int fd);
 
 }  // namespace sys

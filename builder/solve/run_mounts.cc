@@ -93,10 +93,20 @@ void MountPreparer::hold_caches(const std::vector<plan::Mount>& mounts) {
                            caches_.hold(key, mode, options_.stop, waiting_)));
 }
 
+// Owner and mode count for a cache that is made. One that is there stays as it is.
+void MountPreparer::compare_cache(const plan::Mount& mount, const struct stat& st) const {
+  const bool asks_owner = mount.uid != 0 || mount.gid != 0;
+  const bool same_owner = !asks_owner || (st.st_uid == mount.uid && st.st_gid == mount.gid);
+  const bool same_mode = !mount.mode || *mount.mode == (st.st_mode & 07777);
+  if (same_owner && same_mode) return;
+  warn_(base::str("the cache mount ", base::printable(mount.id, 200), " is there already, with other owner or mode "
+                  "than this step asks for; torte cache rm makes room for a new one"));
+}
+
 void MountPreparer::create_cache(const plan::Mount& mount, const std::filesystem::path& directory) {
   sys::FileLock creating = caches_.creating();
   struct stat st;
-  if (::lstat((directory / "tree").c_str(), &st) == 0) return;
+  if (::lstat((directory / "tree").c_str(), &st) == 0) return compare_cache(mount, st);
   sys::make_directories(directory);
   std::shared_ptr<overlay::Active> content;
   if (!std::holds_alternative<plan::FromNothing>(mount.from)) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,11 +25,13 @@ class MountPreparer {
  public:
   using OpenSource = std::function<SourceTree(const plan::FileSource&)>;
   using SourceKey = std::function<std::optional<std::string>(const plan::FileSource&)>;
-  /// `waiting` is called when a cache is held by another step.
+  /// `waiting` is called when a cache is held by another step, `warn` when one is not as asked for.
   MountPreparer(const Options& options, store::Store& store, OpenSource open_source,
-                SourceKey source_key, std::function<void()> waiting)
+                SourceKey source_key, std::function<void()> waiting,
+                std::function<void(std::string text)> warn)
       : options_(options), store_(store), open_source_(std::move(open_source)),
-        source_key_(std::move(source_key)), waiting_(std::move(waiting)), caches_(store.layout()) {}
+        source_key_(std::move(source_key)), waiting_(std::move(waiting)), warn_(std::move(warn)),
+        caches_(store.layout()) {}
 
   /// Throws NotFound for a missing source or a required secret or SSH agent.
   void prepare(const std::vector<plan::Mount>& mounts, RunEnvironment& environment);
@@ -38,6 +42,7 @@ class MountPreparer {
   void hold_caches(const std::vector<plan::Mount>& mounts);
   PreparedMount prepare_bind(const plan::Mount& mount);
   PreparedMount prepare_cache(const plan::Mount& mount);
+  void compare_cache(const plan::Mount& mount, const struct stat& st) const;
   /// Fills a cache directory that is not there yet. Holding it shared does not exclude others.
   void create_cache(const plan::Mount& mount, const std::filesystem::path& directory);
   void prepare_secret(const plan::Mount& mount, RunEnvironment& environment);
@@ -48,6 +53,7 @@ class MountPreparer {
   OpenSource open_source_;
   SourceKey source_key_;
   std::function<void()> waiting_;
+  std::function<void(std::string text)> warn_;
   CacheMounts caches_;
   std::map<std::string, std::shared_ptr<CacheMounts::Held>> held_;  // by key
 };

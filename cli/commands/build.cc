@@ -18,7 +18,7 @@ const Command& build_command() {
                "standard input.",
       .group = "build and run",
       .flags = with_registry_flags(
-           {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile)", .common = true},
+           {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile); more of them are appended", .repeatable = true, .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last)", .common = true},
            {.name = "build-arg", .value = "NAME[=VALUE]", .help = "value of an ARG; without =VALUE from the environment", .repeatable = true, .common = true},

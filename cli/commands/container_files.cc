@@ -14,6 +14,7 @@
 #include "cli/image_changes.h"
 #include "overlay/copy_tree.h"
 #include "runner/container/life.h"
+#include "runner/container/ids.h"
 #include "runner/container/prepare.h"
 #include "store/layer/extract.h"
 #include "store/layer/writer.h"
@@ -29,6 +30,7 @@ using container::Config;
 /// The files of a container, running or not, for one command.
 struct OpenFiles {
   std::optional<container::Claim> claim;  ///< of one that does not run
+  bool foreign_ids = false;  ///< it runs with ids of its own, which are others for us
   sys::Root root;
 };
 
@@ -37,13 +39,13 @@ OpenFiles open_files(container::Containers& containers, const std::string& id) {
   if (record.state.is_live()) {
     if (const auto process = container::open_main_process(record.state)) {
       sys::join_user_namespace(process->get());
-      return {std::nullopt, container::open_running(record.state)};
+      return {std::nullopt, container::has_own_ids(record.config), container::open_running(record.state)};
     }
   }
   sys::enter_user_namespace();
   container::Claim claim = containers.claim(id);
   sys::Root root = container::mount_stopped(containers, claim, record.config);
-  return {std::move(claim), std::move(root)};
+  return {std::move(claim), false, std::move(root)};
 }
 
 /// One side of a copy.
@@ -202,6 +204,11 @@ int run_cp(Context& context, const Arguments& arguments) {
   Side& outside = from.container.empty() ? from : to;
   OpenFiles files = open_files(open.containers, open.containers.get(inside.container));
   inside.root = files.root.duplicate();
+  if (files.foreign_ids && (&inside == &to || outside.is_stream() || arguments.is_on("archive")))
+    throw base::Error(base::Code::kUnsupported,
+                      "copying with owners from or to a running container that has ids of its own is not built",
+                      "foreign-ids")
+        .add_help("tar -c FILES | torte exec -i NAME tar -x, or stop it first");
   const CopyOptions options{.keep_owner = arguments.is_on("archive"), .follow = arguments.is_on("follow-link")};
   if (outside.is_stream()) {
     if (&outside == &to) write_stream(context, *open.store, from, options);

@@ -50,6 +50,7 @@ int start_attached(Context& context, Containers& containers, const std::string& 
 }
 
 int run_start(Context& context, const Arguments& arguments) {
+  enter_user_namespace_for(context, shared_namespaces(context, arguments.words()));
   launch::ForwardedSignals signals;
   OpenContainers open = open_containers(context);
   Containers& containers = open.containers;
@@ -78,6 +79,7 @@ int run_stop(Context& context, const Arguments& arguments) {
 }
 
 int run_restart(Context& context, const Arguments& arguments) {
+  enter_user_namespace_for(context, shared_namespaces(context, arguments.words()));
   OpenContainers open = open_containers(context);
   return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
     container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
@@ -215,12 +217,12 @@ const std::vector<const Command*>& container_life_commands() {
        {.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
        {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed"},
        kAll, kFilter},
-      run_start, true);
+      run_start, false);
   static const Command kStop =
       life_command("stop", {"container stop"}, "ask containers to end, and end them after a while",
                    {kTime, kSignal, kAll, kFilter}, run_stop, false);
   static const Command kRestart = life_command("restart", {"container restart"}, "stop and start containers",
-                                               {kTime, kSignal, kAll, kFilter}, run_restart, true);
+                                               {kTime, kSignal, kAll, kFilter}, run_restart, false);
   static const Command kKill = life_command("kill", {"container kill"}, "send a signal to containers",
                                             {kSignal, kAll, kFilter}, run_kill, false);
   static const Command kPause = life_command("pause", {"container pause"}, "stop every process of containers for a while",

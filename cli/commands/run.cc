@@ -53,6 +53,8 @@ int run_beside(Context& context, NewContainer made, const Arguments& arguments,
 
 int run_run(Context& context, const Arguments& arguments) {
   if (arguments.has("detach-keys")) parse_detach_keys(arguments.get("detach-keys"));
+  enter_user_namespace_for(context, {arguments.get("network"), arguments.get("pid"), arguments.get("ipc"),
+                                     arguments.get("uts")});
   OpenContainers open = open_containers(context);
   container::Containers& containers = open.containers;
   // Before the image is looked up: a prune in between could take the layers.
@@ -115,6 +117,7 @@ const Command& run_command() {
         .positionals = {0, Positionals::kAny, 1},
         .run = run_run,
         .failure_status = 125,
+        .in_user_namespace = false,
     };
     std::vector<Flag> own = {
         {.name = "detach", .letter = 'd', .help = "leave it in the background and print its id", .common = true},

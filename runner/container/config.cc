@@ -33,6 +33,7 @@ Json mount_json(const MountConfig& mount) {
               {"noExec", !mount.executable},
               {"notRecursive", !mount.recursive},
               {"overlay", mount.overlay},
+              {"mapIds", mount.map_ids},
               {"anonymous", mount.anonymous},
               {"noCopy", !mount.copy},
               {"mode", mount.mode},
@@ -66,6 +67,7 @@ MountConfig read_mount(const nlohmann::json& object) {
   mount.executable = !fields.flag("noExec");
   mount.recursive = !fields.flag("notRecursive");
   mount.overlay = fields.flag("overlay");
+  mount.map_ids = fields.flag("mapIds");
   mount.anonymous = fields.flag("anonymous");
   mount.copy = !fields.flag("noCopy");
   mount.mode = static_cast<uint32_t>(number(fields, "mode"));
@@ -77,6 +79,25 @@ MountConfig read_mount(const nlohmann::json& object) {
 template <typename Number>
 void put(Json& out, const char* key, const std::optional<Number>& value) {
   if (value) out[key] = *value;
+}
+
+Json map_json(const std::vector<sys::IdRange>& rows) {
+  Json out = Json::array();
+  for (const sys::IdRange& row : rows) out.push_back({row.inside, row.outside, row.count});
+  return out;
+}
+
+std::vector<sys::IdRange> read_map(const Fields& fields, const char* key) {
+  std::vector<sys::IdRange> rows;
+  const nlohmann::json* list = fields.array(key);
+  if (list == nullptr) return rows;
+  for (const nlohmann::json& row : *list) {
+    if (!row.is_array() || row.size() != 3 || !row[0].is_number_unsigned() ||
+        !row[1].is_number_unsigned() || !row[2].is_number_unsigned())
+      fields.fail(key, "is not a list of three numbers each");
+    rows.push_back({row[0].get<uint32_t>(), row[1].get<uint32_t>(), row[2].get<uint32_t>()});
+  }
+  return rows;
 }
 
 Json limits_json(const launch::Limits& limits) {
@@ -263,6 +284,8 @@ std::string Config::to_json() const {
               {"ipc", ipc_mode},
               {"uts", uts_mode},
               {"userns", userns},
+              {"uidMap", map_json(id_maps.uids)},
+              {"gidMap", map_json(id_maps.gids)},
               {"privileged", privileged},
               {"mask", mask},
               {"unmask", unmask},
@@ -315,6 +338,7 @@ Config Config::parse(std::string_view json) {
   config.ipc_mode = fields.text("ipc");
   config.uts_mode = fields.text("uts");
   config.userns = fields.text("userns");
+  config.id_maps = {read_map(fields, "uidMap"), read_map(fields, "gidMap")};
   config.privileged = fields.flag("privileged");
   config.mask = fields.texts("mask");
   config.unmask = fields.texts("unmask");

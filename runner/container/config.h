@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/sys/userns.h"
 #include "runner/launch/launch.h"
 #include "runner/network/network.h"
 #include "store/oci/image_config.h"
@@ -29,6 +30,7 @@ struct MountConfig {
   bool recursive = true;   ///< kBind: with the mounts below it
   bool overlay = false;    ///< kBind, kVolume: writes go to a layer of the container
   bool anonymous = false;  ///< kVolume: goes with the container
+  bool map_ids = false;    ///< kBind: shown with the container's own ids
   bool copy = true;        ///< kVolume: an empty one takes what the image has at the target
   uint32_t mode = 0755;    ///< kTmpfs
   uint64_t size_bytes = 0;  ///< kTmpfs; 0: the kernel's default
@@ -94,7 +96,8 @@ struct Config {
   bool no_hosts = false;
   std::vector<std::string> ports;    ///< "80/tcp": those the image and --expose name
   std::string pid_mode, ipc_mode, uts_mode;  ///< empty: private; "host", "container:ID"
-  std::string userns;                ///< empty: torte's own; see --userns
+  std::string userns;                ///< empty: torte's own; see ids.h
+  sys::IdMaps id_maps;               ///< --uidmap, --gidmap; empty: as `userns` says
 
   launch::Capabilities capabilities = launch::run_capabilities();
   bool privileged = false;

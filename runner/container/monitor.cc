@@ -94,6 +94,8 @@ class Monitor {
     container_.emplace(launch::launch(std::move(spec)));
     network_ = std::move(prepared.network);
     network_->release_namespace();  // it ends with the container
+    ids_ = std::move(prepared.ids);
+    if (ids_) ids_->space = {};
     output_[0] = std::move(out.read_end);
     output_[1] = std::move(err.read_end);
     input_ = std::move(in.write_end);
@@ -402,6 +404,7 @@ class Monitor {
     const sys::ExitStatus status = container_->wait();
     container_.reset();
     network_.reset();
+    ids_.reset();
     for (sys::UniqueFd* fd : {&output_[0], &output_[1], &input_}) fd->reset();
     pending_input_.clear();
     input_ended_ = false;
@@ -473,6 +476,7 @@ class Monitor {
   Clients clients_;
   std::optional<LogWriter> log_;
   std::optional<network::Connection> network_;
+  std::optional<Ids> ids_;
   std::optional<launch::Container> container_;
   std::optional<HealthChecks> health_;
   sys::UniqueFd output_[2];

@@ -57,12 +57,19 @@ sys::UniqueFd new_work_directory(const Home& home) {
   return open_directory(home.work());
 }
 
+void set_seccomp(const Config& config, launch::Spec& spec) {
+  if (config.seccomp.empty()) return;
+  spec.seccomp = config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kProfile;
+  if (spec.seccomp == launch::Seccomp::kProfile) spec.seccomp_profile = config.seccomp;
+}
+
 class Preparation {
  public:
   Preparation(Containers& containers, const Config& config)
       : containers_(containers), config_(config), home_(containers.home(config.id)) {}
 
   Prepared run() {
+    if (has_own_ids(config_)) own_ids();
     root();
     process();
     network();
@@ -76,6 +83,18 @@ class Preparation {
   int borrow(sys::UniqueFd fd) {
     out_.borrowed.push_back(std::move(fd));
     return out_.borrowed.back().get();
+  }
+
+  void own_ids() {
+    const std::string other = joined_container(config_.userns);
+    const bool wired = config_.network_mode != "none" && config_.network_mode != "host" &&
+                       joined_container(config_.network_mode).empty() &&
+                       config_.network.mode != network::Mode::kJoin;
+    out_.ids = make_ids(config_, other.empty() ? 0 : process_of(other), wired);
+    launch::Spec& spec = out_.spec;
+    spec.user_namespace = spec.root.id_map = out_.ids->space.user.get();
+    spec.root.id_map_uid = out_.ids->root_uid;
+    spec.root.id_map_gid = out_.ids->root_gid;
   }
 
   void root() {
@@ -147,11 +166,11 @@ class Preparation {
     request.hostname = config_.hostname;
     if (request.mode == network::Mode::kNamed && config_.name != config_.hostname)
       request.aliases.push_back(config_.name);
-    constexpr std::string_view kContainer = "container:";
-    if (config_.network_mode.starts_with(kContainer)) {
+    if (const std::string other = joined_container(config_.network_mode); !other.empty()) {
       request.mode = network::Mode::kJoin;
-      request.path = network_of(config_.network_mode.substr(kContainer.size()));
+      request.path = base::str("/proc/", process_of(other), "/ns/net");
     }
+    if (out_.ids) request.namespace_fd = out_.ids->space.network.get();
     out_.network.emplace(network::connect(containers_.networks(), request));
     const network::Connection& net = *out_.network;
     spec.network = net.mode() == network::Mode::kHost   ? launch::Network::kHost
@@ -161,9 +180,21 @@ class Preparation {
     spec.resolv_conf = net.resolv_conf();
     spec.hostname_file = config_.hostname + "\n";
     if (!config_.no_hosts) hosts(net);
-    spec.host_pid = config_.pid_mode == "host";
-    spec.host_ipc = config_.ipc_mode == "host";
-    spec.host_uts = config_.uts_mode == "host";
+    name_space(config_.pid_mode, "pid", spec.host_pid, spec.pid_namespace);
+    name_space(config_.ipc_mode, "ipc", spec.host_ipc, spec.ipc_namespace);
+    name_space(config_.uts_mode, "uts", spec.host_uts, spec.uts_namespace);
+  }
+
+  /// "host", "container:NAME", "ns:PATH", or empty for a new one.
+  void name_space(const std::string& mode, const char* kind, bool& host, int& joined) {
+    host = mode == "host";
+    if (host || mode.empty()) return;
+    constexpr std::string_view kPath = "ns:";
+    const std::string other = joined_container(mode);
+    const std::string path = other.empty() ? mode.substr(kPath.size())
+                                           : base::str("/proc/", process_of(other), "/ns/", kind);
+    joined = borrow(sys::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+    if (joined < 0) base::throw_errno(base::str("open ", kind, " namespace ", base::printable(path)));
   }
 
   /// On a network of containers the file changes when they come and go, so it is bound.
@@ -181,14 +212,14 @@ class Preparation {
     out_.spec.mounts.push_back(std::move(mount));
   }
 
-  std::filesystem::path network_of(const std::string& other) {
+  pid_t process_of(const std::string& other) {
     const State state = containers_.read_state(containers_.get(other));
     if (!open_main_process(state))
       throw base::Error(base::Code::kUnavailable,
                         "container " + base::printable(other) +
-                            " is not running, so its network cannot be joined",
+                            " is not running, so its namespaces cannot be joined",
                         "container-not-running");
-    return base::str("/proc/", state.pid, "/ns/net");
+    return state.pid;
   }
 
   void rights() {
@@ -196,8 +227,7 @@ class Preparation {
     spec.capabilities = config_.capabilities;
     spec.privileged = config_.privileged;
     spec.no_new_privileges = config_.no_new_privileges;
-    spec.seccomp =
-        config_.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kDefault;
+    set_seccomp(config_, spec);
     spec.mask = config_.mask;
     spec.unmask = config_.unmask;
     spec.limits = config_.limits;
@@ -219,8 +249,7 @@ class Preparation {
       overlay::Stack stack;
       for (const oci::DiffId& layer : mount.layers)
         stack.push_back(overlay::open_stack(containers_.store(), {layer}).front());
-      const overlay::View view(containers_.store(), stack);
-      out.source = sys::UniqueFd(::fcntl(view.mount_fd(), F_DUPFD_CLOEXEC, 3));
+      out.source = image_mount(stack);
       out.source_is_detached = true;
       out.source_path = sys::RootedPath(mount.subpath);
       out.read_only = true;
@@ -228,6 +257,20 @@ class Preparation {
       add_source(mount, out);
     }
     out_.spec.mounts.push_back(std::move(out));
+  }
+
+  /// The files of an image, read-only.
+  sys::UniqueFd image_mount(const overlay::Stack& stack) {
+    if (!out_.ids) {
+      const overlay::View view(containers_.store(), stack);
+      return sys::UniqueFd(::fcntl(view.mount_fd(), F_DUPFD_CLOEXEC, 3));
+    }
+    sys::OverlayOptions options;
+    options.lowers = overlay::lower_fds(stack);
+    options.id_map = out_.ids->space.user.get();
+    options.id_map_uid = out_.ids->root_uid;
+    options.id_map_gid = out_.ids->root_gid;
+    return sys::mount_overlay(options);
   }
 
   void add_source(const MountConfig& mount, launch::Mount& out) {
@@ -242,6 +285,9 @@ class Preparation {
                         "mount-source-missing");
     if (!out.source) base::throw_errno("open " + base::printable(mount.source));
     out.recursive = mount.recursive && !volume;
+    // Volumes hold what containers wrote, with ids as containers have them.
+    out.map_ids = volume || mount.map_ids;
+    if (mount.map_ids) out.recursive = false;
     out.source_path = sys::RootedPath(mount.subpath);
     if (mount.overlay) cover(out);
   }
@@ -270,6 +316,9 @@ class Preparation {
     options.work = work.get();
     options.is_volatile = true;
     options.userxattr = overlay::uses_user_xattrs();
+    options.id_map = out_.spec.root.id_map;
+    options.id_map_uid = out_.spec.root.id_map_uid;
+    options.id_map_gid = out_.spec.root.id_map_gid;
     mount.source = sys::mount_overlay(options);
     mount.source_is_detached = true;
     mount.source_path = {};
@@ -294,6 +343,11 @@ class Preparation {
 };
 
 }  // namespace
+
+std::string joined_container(const std::string& mode) {
+  constexpr std::string_view kContainer = "container:";
+  return mode.starts_with(kContainer) ? mode.substr(kContainer.size()) : "";
+}
 
 overlay::Stack open_layers(const Containers& containers, const Config& config) {
   return overlay::open_stack(containers.store(), config.layers);
@@ -322,8 +376,8 @@ launch::Spec exec_spec(const Config& config, const sys::Root& merged, const std:
   spec.capabilities = config.capabilities;
   spec.privileged = config.privileged;
   spec.no_new_privileges = config.no_new_privileges;
-  spec.seccomp =
-      config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kDefault;
+  set_seccomp(config, spec);
+  spec.joins_user_namespace = has_own_ids(config);
   if (config.umask) spec.umask = *config.umask;
   spec.ulimits = config.ulimits;
   return spec;

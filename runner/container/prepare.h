@@ -7,6 +7,7 @@
 #include "base/sys/root.h"
 #include "overlay/snapshot.h"
 #include "runner/container/containers.h"
+#include "runner/container/ids.h"
 #include "runner/launch/launch.h"
 
 namespace container {
@@ -18,6 +19,7 @@ struct Prepared {
   overlay::Stack layers;
   /// To be kept as long as the container runs.
   std::optional<network::Connection> network;
+  std::optional<Ids> ids;  ///< its user namespace, where it has one of its own
 };
 
 /// Opens everything a container needs to start: its layers, volumes and sources, its user, a new work
@@ -34,6 +36,9 @@ launch::Spec exec_spec(const Config& config, const sys::Root& merged, const std:
 sys::Root mount_stopped(Containers& containers, const Claim& claim, const Config& config);
 /// The root of a running one, mounts included. An ordinary user must have joined its user namespace.
 sys::Root open_running(const State& state);
+
+/// NAME of "container:NAME", how --network, --pid and the like name another container; else empty.
+std::string joined_container(const std::string& mode);
 
 /// Its read-only layers, the bottom one first.
 overlay::Stack open_layers(const Containers& containers, const Config& config);

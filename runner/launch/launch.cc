@@ -18,6 +18,7 @@
 #include "base/sys/userns.h"
 #include "base/text.h"
 #include "runner/launch/cgroup.h"
+#include "runner/launch/leftovers.h"
 #include "runner/launch/plan.h"
 #include "runner/launch/rootfs.h"
 #include "runner/launch/sandbox.h"
@@ -46,34 +47,52 @@ Enforcement enforce(const Spec& spec) {
   Limits limits = spec.limits;
   bool is_default = !limits.pids;
   bool unlimited = limits.pids && *limits.pids == 0;
-  if (is_default && !spec.host_pid && pid_max_per_namespace.load() != Known::kNo) {
+  const bool own_pids = !spec.host_pid && spec.pid_namespace < 0;
+  if (is_default && own_pids && pid_max_per_namespace.load() != Known::kNo) {
     how.demands.pid_max = kDefaultPids;
     if (pid_max_per_namespace.load() == Known::kUnknown) {
       how.pid_max_file = sys::UniqueFd(::open(kPidMaxPath, O_PATH | O_CLOEXEC));
       how.demands.pid_max_file = how.pid_max_file.get();
     }
-  } else if (is_default && !sys::in_initial_user_namespace()) {
+  } else if (is_default && (!sys::in_initial_user_namespace() || spec.user_namespace >= 0)) {
     how.demands.process_rlimit = kDefaultPids;
   } else if (is_default) {
     limits.pids = kDefaultPids;
   }
   if (unlimited) limits.pids.reset();
-  if (!limits.any() && !spec.own_cgroup) return how;
-  how.cgroup = std::make_unique<Cgroup>(limits, spec.own_cgroup);
+  // Where its end does not end a pid namespace, the group says what was its.
+  const bool own_cgroup = spec.own_cgroup || (!own_pids && can_have_cgroup());
+  if (!limits.any() && !own_cgroup) {
+    // Else its mount namespace does, which must be looked at before the launcher goes on.
+    how.demands.wait_for_parent = !own_pids;
+    return how;
+  }
+  how.cgroup = std::make_unique<Cgroup>(limits, own_cgroup);
   how.demands.wait_for_parent = how.cgroup->clone_directory() < 0;
-  how.demands.unshare_namespace = true;
   return how;
 }
 
-uint64_t namespaces_of(const Spec& spec, const Enforcement& how) {
+/// Splits the new namespaces into those the process is born into and those it makes itself.
+uint64_t share_out_namespaces(const Spec& spec, Enforcement& how) {
   uint64_t flags = CLONE_NEWNS;
-  if (!spec.host_pid) flags |= CLONE_NEWPID;
-  if (!spec.host_ipc) flags |= CLONE_NEWIPC;
-  if (!spec.host_uts) flags |= CLONE_NEWUTS;
+  if (!spec.host_pid && spec.pid_namespace < 0) flags |= CLONE_NEWPID;
+  if (!spec.host_ipc && spec.ipc_namespace < 0) flags |= CLONE_NEWIPC;
+  if (!spec.host_uts && spec.uts_namespace < 0) flags |= CLONE_NEWUTS;
   if (spec.network == Network::kNone) flags |= CLONE_NEWNET;
-  // With a cgroup of its own the namespace is made once the process is in it.
-  if (!how.demands.unshare_namespace) flags |= CLONE_NEWCGROUP;
-  return flags;
+  CgroupDemands& demands = how.demands;
+  demands.split_off = spec.pid_namespace >= 0;
+  if (spec.user_namespace >= 0) {
+    // They belong to the user namespace they are made in.
+    demands.unshared = flags | CLONE_NEWCGROUP;
+    demands.split_off = demands.split_off || (flags & CLONE_NEWPID) != 0;
+    return 0;
+  }
+  // With a cgroup of its own that namespace is made once the process is in it.
+  if (how.cgroup) {
+    demands.unshared = CLONE_NEWCGROUP;
+    return flags;
+  }
+  return flags | CLONE_NEWCGROUP;
 }
 
 /// What the launcher said before it became the program.
@@ -127,35 +146,46 @@ bool receive(int socket, Report& report) {
   throw error;
 }
 
-/// cgroup v1: the launcher waits until it is where it should be.
-void admit(Cgroup& cgroup, const Spawned& spawned) {
-  cgroup.attach(spawned.process.pid());
+/// The launcher waits until it is where it should be (cgroup v1), or known.
+void admit(Cgroup* cgroup, const Spawned& spawned) {
+  if (cgroup != nullptr) cgroup->attach(spawned.process.pid());
   sys::write_all(spawned.status.get(), base::as_bytes("x"), "launcher");
+}
+
+sys::Process adopt(pid_t pid) {
+  int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) base::throw_errno("open process");
+  return sys::Process(pid, sys::UniqueFd(fd));
 }
 
 /// One try; nullopt when pid_max turned out to be the machine's and another limit must be used.
 struct Started {
   sys::Process process;
   sys::UniqueFd console;
+  std::unique_ptr<Leftovers> leftovers;
 };
-std::optional<Started> try_start(const Spec& spec, int root_fd, const Enforcement& how) {
+std::optional<Started> try_start(const Spec& spec, int root_fd, Enforcement& how) {
   Held held;
-  Plan plan = plan_sandbox(spec, root_fd, how.demands, held);
   SpawnOptions options;
-  options.namespaces = namespaces_of(spec, how);
+  options.namespaces = share_out_namespaces(spec, how);
+  Plan plan = plan_sandbox(spec, root_fd, how.demands, held);
   if (how.cgroup) options.cgroup = how.cgroup->clone_directory();
   const int wanted[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
   for (int i = 0; i < 3; ++i) options.stdio[i] = spec.tty ? -1 : wanted[i];
   Spawned spawned = spawn(plan, options);
-  if (how.demands.wait_for_parent) admit(*how.cgroup, spawned);
+  std::unique_ptr<Leftovers> leftovers;
+  if (!how.cgroup && how.demands.wait_for_parent)
+    leftovers = std::make_unique<Leftovers>(spawned.process.pid());
+  if (how.demands.wait_for_parent) admit(how.cgroup.get(), spawned);
   Report report;
   while (!report.failed && receive(spawned.status.get(), report)) {
+    if (report.status.type == wire::Status::kSplitOff) spawned.process = adopt(report.child);
   }
   if (report.failed) {
     if (plan.kind(report.status.operation) == wire::Kind::kExpectOther) return std::nullopt;
     throw_failure(plan, report.status, spec);
   }
-  return Started{std::move(spawned.process), std::move(report.console)};
+  return Started{std::move(spawned.process), std::move(report.console), std::move(leftovers)};
 }
 
 Spec with_privileges(Spec spec) {
@@ -176,6 +206,7 @@ Container::~Container() = default;
 
 sys::ExitStatus Container::wait() {
   sys::ExitStatus status = process_.wait();
+  leftovers_.reset();
   if (cgroup_) {
     cgroup_->kill_all();
     cgroup_.reset();
@@ -189,7 +220,10 @@ std::vector<std::string> Container::cgroups() const {
 
 uint64_t Container::memory_kills() const { return cgroup_ ? cgroup_->memory_kills() : 0; }
 
-void Container::leave() && { process_.release(); }
+void Container::leave() && {
+  process_.release();
+  if (leftovers_) leftovers_->release();
+}
 
 bool can_have_cgroup() { return Cgroup::available("freezer"); }
 
@@ -224,20 +258,12 @@ Container launch(Spec given) {
     } else if (asked) {
       pid_max_per_namespace.store(Known::kYes);
     }
-    return Container(std::move(started->process), std::move(started->console),
-                     std::move(how.cgroup));
+    Container container(std::move(started->process), std::move(started->console),
+                        std::move(how.cgroup));
+    container.leftovers_ = std::move(started->leftovers);
+    return container;
   });
 }
-
-namespace {
-
-sys::Process adopt(pid_t pid) {
-  int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  if (fd < 0) base::throw_errno("open process");
-  return sys::Process(pid, sys::UniqueFd(fd));
-}
-
-}  // namespace
 
 Container join(int pidfd, Spec given) {
   Spec spec = with_privileges(std::move(given));
@@ -251,7 +277,7 @@ Container join(int pidfd, Spec given) {
     const int wanted[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
     for (int i = 0; i < 3; ++i) options.stdio[i] = spec.tty ? -1 : wanted[i];
     Spawned spawned = spawn(plan, options);
-    if (demands.wait_for_parent) admit(*cgroup, spawned);
+    if (demands.wait_for_parent) admit(cgroup.get(), spawned);
     Report report;
     while (!report.failed && receive(spawned.status.get(), report)) {
       if (report.status.type == wire::Status::kSplitOff) spawned.process = adopt(report.child);

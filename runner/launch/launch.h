@@ -52,6 +52,11 @@ struct RootFs {
   bool userxattr = false;
 
   bool read_only = false;
+
+  /// A user namespace whose ids the layers, or the mount, are shown with, and its root's ids where
+  /// we are; -1: as they are. [sys::OverlayOptions]
+  int id_map = -1;
+  uint32_t id_map_uid = 0, id_map_gid = 0;
 };
 
 /// Creates the usual mount targets (/proc, /etc/hosts, ...) in an empty directory; done again, it
@@ -78,6 +83,7 @@ struct Mount {
   bool source_is_detached = false;
   bool recursive = false;  ///< kBind: with the mounts below it
   bool devices = false;    ///< kBind: device nodes work (--device)
+  bool map_ids = false;    ///< kBind: shown with the ids of RootFs::id_map, where there is one
 
   std::string content;      ///< kFile
   mode_t mode = 0755;       ///< kTmpfs, kFile
@@ -117,7 +123,7 @@ enum class Network {
   kJoin,  ///< the namespace `network_namespace`
 };
 
-enum class Seccomp { kDefault, kUnconfined };
+enum class Seccomp { kDefault, kUnconfined, kProfile };
 
 struct Spec {
   RootFs root;
@@ -130,6 +136,7 @@ struct Spec {
   Capabilities capabilities = run_capabilities();
   bool no_new_privileges = true;
   Seccomp seccomp = Seccomp::kDefault;
+  std::string seccomp_profile;  ///< with kProfile: its JSON text (seccomp_profile.h)
   std::optional<mode_t> umask;
 
   std::string hostname = "localhost";
@@ -143,6 +150,15 @@ struct Spec {
   bool host_pid = false;
   bool host_ipc = false;
   bool host_uts = false;
+  /// Namespaces of others, joined instead of new ones; borrowed, -1: a new one.
+  int pid_namespace = -1;
+  int ipc_namespace = -1;
+  int uts_namespace = -1;
+  /// A user namespace whose ids are mapped already (sys::make_user_namespace) and in which the
+  /// container is to live; -1: torte's own. Its other namespaces belong to it then.
+  int user_namespace = -1;
+  /// join(): the container has a user namespace of its own below torte's.
+  bool joins_user_namespace = false;
   /// Every capability, no masks, no seccomp, /sys and cgroups writable.
   bool privileged = false;
   /// Paths not to mask, and paths to mask besides the usual ones.
@@ -172,6 +188,7 @@ struct Spec {
 };
 
 class Cgroup;
+class Leftovers;
 
 /// A running container. Dropping it kills everything in it and waits for that. Move-only.
 class Container {
@@ -210,6 +227,7 @@ class Container {
   Container(sys::Process process, sys::UniqueFd console, std::unique_ptr<Cgroup> cgroup);
 
   std::unique_ptr<Cgroup> cgroup_;  // last to go: it can only be removed when empty
+  std::unique_ptr<Leftovers> leftovers_;
   sys::UniqueFd console_;
   sys::Process process_;
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/sys/mount.h"
 #include "base/sys/overlay_mount.h"
 #include "base/sys/root.h"
 #include "base/sys/tree.h"
@@ -103,7 +104,33 @@ sys::OverlayOptions overlay_options(const RootFs& root, bool with_init_layer) {
   options.work = root.work;
   options.is_volatile = root.is_volatile && root.upper >= 0;
   options.userxattr = root.userxattr;
+  options.id_map = root.id_map;
+  options.id_map_uid = root.id_map_uid;
+  options.id_map_gid = root.id_map_gid;
   return options;
+}
+
+/// The same tree to look at, with the ids on disk.
+sys::UniqueFd mount_view(const RootFs& root, bool with_init_layer) {
+  sys::OverlayOptions options = overlay_options(root, with_init_layer);
+  if (options.upper >= 0) options.lowers.insert(options.lowers.begin(), options.upper);
+  options.upper = options.work = options.id_map = -1;
+  options.is_volatile = false;
+  return sys::mount_overlay(options);
+}
+
+/// With mapped ids: targets are made by what is on disk, then it is mounted once.
+sys::UniqueFd make_mapped_root(const Spec& spec) {
+  const RootFs& root = spec.root;
+  bool with_init_layer = root.init_layer >= 0 && !sys::list_names(root.init_layer).empty();
+  if (root.init_layer >= 0) {
+    const sys::Root image(mount_view(root, with_init_layer));
+    for (const Target& target : missing_targets(spec, image)) {
+      add_stub(image, root.init_layer, target);
+      with_init_layer = true;
+    }
+  }
+  return sys::mount_overlay(overlay_options(root, with_init_layer));
 }
 
 bool is_empty(int directory) { return sys::list_names(directory).empty(); }
@@ -137,7 +164,11 @@ bool mount_is_directory(const Mount& mount) {
 
 sys::UniqueFd make_root(Spec& spec) {
   RootFs& root = spec.root;
-  if (root.mount) return std::move(root.mount);
+  if (root.mount) {
+    if (root.id_map >= 0) sys::map_mount_ids(root.mount.get(), root.id_map, "the root");
+    return std::move(root.mount);
+  }
+  if (root.id_map >= 0) return make_mapped_root(spec);
   bool used_before = root.init_layer >= 0 && !is_empty(root.init_layer);
   sys::UniqueFd mount = sys::mount_overlay(overlay_options(root, used_before));
   if (root.init_layer < 0) return mount;

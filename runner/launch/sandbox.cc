@@ -6,7 +6,6 @@
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -19,8 +18,8 @@
 #include "base/text.h"
 #include "runner/launch/cgroup.h"
 #include "runner/launch/rootfs.h"
+#include "runner/launch/sandbox_process.h"
 #include "runner/launch/sandbox_table.h"
-#include "runner/launch/seccomp.h"
 
 namespace launch {
 
@@ -33,15 +32,6 @@ constexpr uint64_t kInside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 constexpr uint64_t kNoSuidExecDev = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
 constexpr uint64_t kHidden = kNoSuidExecDev | MOUNT_ATTR_RDONLY;
 
-std::string strings(std::initializer_list<std::string_view> parts) {
-  std::string text;
-  for (std::string_view part : parts) {
-    text += part;
-    text += '\0';
-  }
-  return text;
-}
-
 /// Writes the plan; one method for each part of the table.
 class Composer {
  public:
@@ -49,18 +39,19 @@ class Composer {
       : spec_(spec),
         cgroup_(cgroup),
         held_(held),
-        real_devices_(sys::in_initial_user_namespace()) {}
+        real_devices_(sys::in_initial_user_namespace() && spec.user_namespace < 0) {}
 
   Plan compose_join(int target) {
     int slot = plan_.inherit(target);
     add(Kind::kResetSignals, "reset signals");
     if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
     add(Kind::kHideFromOthers, "hide from the container");
-    add(Kind::kSetNamespace, "join the container's namespaces",
-        {.a = slot,
-         .x = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
-              CLONE_NEWCGROUP});
+    uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+                          CLONE_NEWCGROUP;
+    if (spec_.joins_user_namespace) namespaces |= CLONE_NEWUSER;
+    add(Kind::kSetNamespace, "join the container's namespaces", {.a = slot, .x = namespaces});
     add(Kind::kClose, "close", {.a = slot});
+    if (spec_.joins_user_namespace) become_root();
     add(Kind::kSplitOff, "enter the container's pid namespace");
     // The join made the container's root our working directory.
     root_ = plan_.new_slot();
@@ -70,7 +61,7 @@ class Composer {
       pts_ = open("/dev/pts", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
       terminal();
     }
-    become();
+    plan_process(plan_, root_, spec_, cgroup_);
     return std::move(plan_);
   }
 
@@ -87,7 +78,7 @@ class Composer {
     console();
     hide();
     finish_root();
-    become();
+    plan_process(plan_, root_, spec_, cgroup_);
     return std::move(plan_);
   }
 
@@ -112,8 +103,19 @@ class Composer {
     // Only the owner of the network namespace may mount sysfs, which shows it.
     if (!real_devices_ && !owns_network())
       host_sys_ = inherit_one(held_.hold(sys::clone_mount(AT_FDCWD, "/sys", true)));
+    // Likewise proc and the pid namespace it shows.
+    if (!real_devices_ && spec_.host_pid)
+      host_proc_ = inherit_one(held_.hold(sys::clone_mount(AT_FDCWD, "/proc", true)));
     if (cgroup_.pid_max_file >= 0) pid_max_file_ = plan_.inherit(cgroup_.pid_max_file);
-    if (spec_.network == Network::kJoin) network_ = inherit_one(spec_.network_namespace);
+    for (const auto& [fd, type, what] :
+         {Joined{spec_.network == Network::kJoin ? spec_.network_namespace : -1, CLONE_NEWNET,
+                 "join network namespace"},
+          Joined{spec_.ipc_namespace, CLONE_NEWIPC, "join ipc namespace"},
+          Joined{spec_.uts_namespace, CLONE_NEWUTS, "join uts namespace"},
+          Joined{spec_.pid_namespace, CLONE_NEWPID, "join pid namespace"},
+          // Last: inside it we have no rights over the others any more.
+          Joined{spec_.user_namespace, CLONE_NEWUSER, "enter user namespace"}})
+      if (fd >= 0) joined_.push_back({inherit_one(fd), type, what});
   }
 
   /// Whether the container's network namespace belongs to our user namespace.
@@ -121,7 +123,9 @@ class Composer {
     if (spec_.network != Network::kJoin) return spec_.network == Network::kNone;
     sys::UniqueFd owner(::ioctl(spec_.network_namespace, NS_GET_USERNS));
     struct stat theirs, ours;
-    return owner && ::fstat(owner.get(), &theirs) == 0 && ::stat("/proc/self/ns/user", &ours) == 0 &&
+    const int is_ours = spec_.user_namespace >= 0 ? ::fstat(spec_.user_namespace, &ours)
+                                                  : ::stat("/proc/self/ns/user", &ours);
+    return owner && is_ours == 0 && ::fstat(owner.get(), &theirs) == 0 &&
            theirs.st_ino == ours.st_ino;
   }
 
@@ -137,10 +141,13 @@ class Composer {
     if (mount.source_is_detached) return mount.source.get();
     return base::with_context("mount " + mount.target.str(), [&] {
       sys::Root source(mount.source.duplicate());
-      if (mount.source_path.is_root())
-        return held_.hold(sys::clone_mount(source.fd(), "", mount.recursive));
-      sys::UniqueFd found = source.open_at(mount.source_path, O_PATH);
-      return held_.hold(sys::clone_mount(found.get(), "", mount.recursive));
+      sys::UniqueFd found;
+      if (!mount.source_path.is_root()) found = source.open_at(mount.source_path, O_PATH);
+      sys::UniqueFd clone =
+          sys::clone_mount(found ? found.get() : source.fd(), "", mount.recursive);
+      if (mount.map_ids && spec_.root.id_map >= 0)
+        sys::map_mount_ids(clone.get(), spec_.root.id_map, mount.target.str());
+      return held_.hold(std::move(clone));
     });
   }
 
@@ -151,18 +158,30 @@ class Composer {
     // Modes in this plan are meant as they are written; the program's own mask comes last.
     add(Kind::kUmask, "clear umask", {.c = 0});
     if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
-    if (pid_max_file_ >= 0) see_whose_pid_max();
-    if (cgroup_.unshare_namespace)
-      add(Kind::kUnshare, "create cgroup namespace", {.x = CLONE_NEWCGROUP});
-    if (network_ >= 0)
-      add(Kind::kSetNamespace, "join network namespace", {.a = network_, .x = CLONE_NEWNET});
-    if (!spec_.host_uts) {
+    if (pid_max_file_ >= 0 && !cgroup_.split_off) see_whose_pid_max();
+    for (const Joined& joined : joined_) {
+      add(Kind::kSetNamespace, joined.what, {.a = joined.fd, .x = joined.type});
+      add(Kind::kClose, "close", {.a = joined.fd});
+    }
+    if (spec_.user_namespace >= 0) become_root();
+    if (cgroup_.unshared != 0) add(Kind::kUnshare, "create namespaces", {.x = cgroup_.unshared});
+    if (cgroup_.split_off) {
+      add(Kind::kSplitOff, "enter the pid namespace");
+      if (pid_max_file_ >= 0) see_whose_pid_max();
+    }
+    if (!spec_.host_uts && spec_.uts_namespace < 0) {
       add(Kind::kHostname, "set host name " + base::printable(spec_.hostname), {},
           strings({spec_.hostname}));
       add(Kind::kDomainname, "set domain name", {}, strings({""}));
     }
     if (spec_.network == Network::kNone) add(Kind::kLoopbackUp, "bring up the loopback interface");
     add(Kind::kPrivateMounts, "make mounts private");
+  }
+
+  /// Whoever enters a user namespace has every right in it, but is nobody it knows.
+  void become_root() {
+    add(Kind::kGroups, "set groups");
+    add(Kind::kIdentity, "become root of the user namespace", {.c = 0, .d = 0, .x = ~uint64_t{0}});
   }
 
   /// Parts of a mount can only be cloned once it is attached somewhere. A directory of the old root
@@ -239,6 +258,14 @@ class Composer {
     return mount;
   }
 
+  /// A file system of the host's at the same place.
+  void attach_host(int mount, const char* path, uint64_t attributes) {
+    make_target(path, true);
+    int target = open(path, O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
+    set_attributes(mount, attributes, path, true);
+    attach(mount, target, path);
+  }
+
   void attach(int mount, int target, const std::string& what) {
     add(Kind::kAttach, "attach mount at " + what, {.a = mount, .b = target});
     add(Kind::kClose, "close", {.a = target});
@@ -252,7 +279,10 @@ class Composer {
   // --- the file systems every container has ---
 
   void mount_proc() {
-    proc_ = mount_on("/proc", "proc", kNoSuidExecDev, "");
+    if (host_proc_ >= 0)
+      attach_host(proc_ = host_proc_, "/proc", kNoSuidExecDev);
+    else
+      proc_ = mount_on("/proc", "proc", kNoSuidExecDev, "");
     for (const auto& [name, value] : spec_.sysctls) {
       std::string path = "sys/" + name;
       std::replace(path.begin() + 4, path.end(), '.', '/');
@@ -289,7 +319,7 @@ class Composer {
     if (!is_user_target("/dev/shm"))
       mount_on("/dev/shm", "tmpfs", kNoSuidExecDev,
                strings({"mode", "1777", "size", std::to_string(spec_.shm_bytes)}));
-    if (!spec_.host_ipc) mount_on("/dev/mqueue", "mqueue", kNoSuidExecDev, "");
+    if (!spec_.host_ipc && spec_.ipc_namespace < 0) mount_on("/dev/mqueue", "mqueue", kNoSuidExecDev, "");
   }
 
   /// mknod where we may, else the host's node bound to a file; checked to be the device it should
@@ -327,10 +357,7 @@ class Composer {
   void mount_sys() {
     uint64_t attributes = spec_.privileged ? kNoSuidExecDev : kHidden;
     if (host_sys_ >= 0) {
-      make_target("/sys", true);
-      int target = open("/sys", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
-      set_attributes(host_sys_, attributes, "/sys", true);
-      attach(host_sys_, target, "/sys");
+      attach_host(host_sys_, "/sys", attributes);
       return;
     }
     mount_on("/sys", "sysfs", attributes, "");
@@ -503,95 +530,20 @@ class Composer {
     return mount;
   }
 
-  // --- the process ---
-
-  void become() {
-    add(Kind::kSessionKeyring, "join a session keyring");
-    plan_.last().on_error = OnError::kSkip;  // kernels without keyrings
-    limits();
-    if (!spec_.tty) add(Kind::kNewSession, "start a session");
-    int cwd = open(sys::RootedPath(spec_.cwd).str(), O_PATH | O_DIRECTORY);
-    add(Kind::kChangeDirectory, "change to working directory " + base::printable(spec_.cwd),
-        {.a = cwd});
-    add(Kind::kUmask, "set umask", {.c = static_cast<int>(spec_.umask.value_or(022))});
-    add(Kind::kBoundingSet, "drop capabilities", {.x = spec_.capabilities});
-    // Without no_new_privs only the privileged may load a filter, so it comes before they are given
-    // up; everything after it is allowed by every policy.
-    bool filter = spec_.seccomp == Seccomp::kDefault && !spec_.privileged;
-    if (filter && !spec_.no_new_privileges) load_filter();
-    identity();
-    if (spec_.no_new_privileges) add(Kind::kNoNewPrivileges, "set no_new_privs");
-    if (filter && spec_.no_new_privileges) load_filter();
-    if (spec_.die_with_caller) add(Kind::kDieWithParent, "tie to torte");
-    execute();
-  }
-
-  void limits() {
-    auto limit = [&](int resource, uint64_t soft, uint64_t hard, bool clamp) {
-      add(Kind::kLimit, base::str("set resource limit ", resource),
-          {.c = resource, .d = clamp ? 1 : 0, .x = soft, .y = hard});
-    };
-    constexpr uint64_t kFiles = 1048576;
-    limit(RLIMIT_NOFILE, kFiles, kFiles, true);
-    limit(RLIMIT_CORE, 0, 0, true);
-    if (cgroup_.process_rlimit > 0)
-      limit(RLIMIT_NPROC, cgroup_.process_rlimit, cgroup_.process_rlimit, true);
-    for (const Ulimit& ulimit : spec_.ulimits)
-      limit(ulimit.resource, ulimit.soft, ulimit.hard, false);
-  }
-
-  void load_filter() {
-    std::string program = seccomp_program(spec_.capabilities);
-    add(Kind::kSeccomp, "load seccomp filter", {}, program);
-  }
-
-  void identity() {
-    const std::vector<gid_t>& groups = spec_.identity.groups;
-    bool single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
-    if (single_id && (spec_.identity.uid != 0 || spec_.identity.gid != 0))
-      throw base::Error(base::Code::kDenied,
-                        base::str("cannot become user ", spec_.identity.uid, ":", spec_.identity.gid,
-                                  ": you have one id only, which is root in the container"),
-                        "ids-missing")
-          .add_help("give yourself a range: usermod --add-subuids 100000-165535 --add-subgids "
-                    "100000-165535 NAME")
-          .add_help("the range also needs newuidmap (Debian package uidmap)");
-    // With one mapped id the kernel forbids setgroups.
-    if (!single_id)
-      add(Kind::kGroups, "set groups", {},
-          {reinterpret_cast<const char*>(groups.data()), groups.size() * sizeof(gid_t)});
-    add(Kind::kIdentity, base::str("become user ", spec_.identity.uid, ":", spec_.identity.gid),
-        {.c = static_cast<int>(spec_.identity.uid),
-         .d = static_cast<int>(spec_.identity.gid),
-         .x = spec_.capabilities});
-  }
-
-  void execute() {
-    if (spec_.argv.empty()) throw base::Error(base::Code::kInvalid, "no command to run");
-    std::string text;
-    for (const auto* list : {&spec_.argv, &spec_.env}) {
-      for (const std::string& entry : *list) {
-        if (entry.find('\0') != std::string::npos)
-          throw base::Error(base::Code::kInvalid,
-                            "an argument or variable holds a NUL byte: " + base::printable(entry));
-        text += entry;
-        text += '\0';
-      }
-    }
-    add(Kind::kExecute, "execute " + base::printable(spec_.argv[0]),
-        {.c = static_cast<int>(spec_.argv.size()),
-         .d = static_cast<int>(spec_.env.size()),
-         .x = spec_.init ? 1u : 0u},
-        text);
-  }
-
   const Spec& spec_;
   const CgroupDemands& cgroup_;
   Held& held_;
   bool real_devices_;
   Plan plan_;
   int root_ = -1, proc_ = -1, dev_ = -1, pts_ = -1, null_ = -1, files_ = -1;
-  int host_sys_ = -1, network_ = -1, pid_max_file_ = -1;
+  int host_sys_ = -1, host_proc_ = -1, pid_max_file_ = -1;
+  /// Namespaces that are there already: the slot, once it is one.
+  struct Joined {
+    int fd;
+    uint64_t type;
+    const char* what;
+  };
+  std::vector<Joined> joined_;
   int file_count_ = 0;
   std::vector<int> sources_;
   std::vector<int> device_mounts_;

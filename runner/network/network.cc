@@ -42,8 +42,17 @@ void write_plain_names(State& state, const Request& request, bool own_namespace)
 
 std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
 
+NewNamespace new_namespace(const Request& request) {
+  if (request.namespace_fd < 0) return create_namespace();
+  NewNamespace given;
+  given.fd = sys::UniqueFd(::fcntl(request.namespace_fd, F_DUPFD_CLOEXEC, 3));
+  if (!given.fd) base::throw_errno("keep network namespace");
+  given.route.emplace(open_inside(request.namespace_fd));
+  return given;
+}
+
 void connect_bridge(State& state, const std::filesystem::path& directory, const Request& request) {
-  NewNamespace inside = create_namespace();
+  NewNamespace inside = new_namespace(request);
   state.attachment.emplace(attach(directory, request, inside));
   const Attachment& attachment = *state.attachment;
   state.interface = "eth0";
@@ -66,7 +75,7 @@ void connect_forwarder(State& state, const std::filesystem::path& directory,
                        const Request& given) {
   Request request = given;
   request.ports = choose_host_ports(given.ports);
-  NewNamespace inside = create_namespace();
+  NewNamespace inside = new_namespace(request);
   bring_up_loopback(*inside.route);
   state.forwarder.emplace(Forwarder::start(request, inside, directory));
   const Forwarder& forwarder = *state.forwarder;

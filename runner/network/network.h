@@ -57,6 +57,9 @@ struct Request {
   std::optional<std::string> mac;      ///< --mac-address: "02:00:0a:59:00:02"
   std::vector<Port> ports;
 
+  /// A new network namespace to be wired, borrowed; -1: one is made. For containers with a user
+  /// namespace of their own, to which it must belong.
+  int namespace_fd = -1;
   /// name -> address; "host-gateway" is the host as the container sees it.
   std::vector<std::pair<std::string, std::string>> extra_hosts;
   std::vector<std::string> dns;  ///< name servers instead of the host's

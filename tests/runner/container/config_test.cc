@@ -46,6 +46,8 @@ Config full() {
   config.sysctls = {{"net.ipv4.ip_forward", "1"}};
   config.stop_timeout_seconds = 3;
   config.restart = *container::RestartPolicy::parse("on-failure:3");
+  config.id_maps = {{{0, 2000000, 1000}, {1000, 4000000000, 1}}, {{0, 5, 6}}};
+  config.pid_mode = "container:" + std::string(64, 'a');
   config.healthcheck = oci::Healthcheck{.test = {"CMD-SHELL", "true"}, .interval = std::chrono::seconds(1)};
   return config;
 }
