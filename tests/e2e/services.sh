@@ -83,5 +83,5 @@ wait_for 60 asked
 prints_line torte
 ok torte rm -f again cache front
 ok torte network rm back
-kill "$lab"
 ok torte fsck
+kill "$lab"
