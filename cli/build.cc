@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <list>
 
 #include "base/error.h"
@@ -19,8 +20,10 @@
 #include "cli/build_record.h"
 #include "cli/build_sources.h"
 #include "cli/debug_shell.h"
+#include "cli/early_push.h"
 #include "cli/interrupt.h"
 #include "cli/introspection.h"
+#include "cli/known_layers.h"
 #include "cli/lock_file.h"
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
@@ -40,7 +43,11 @@ class StepCounter : public base::EventSink {
  public:
   explicit StepCounter(base::EventSink& next) : next_(next) {}
   void set_offset(int offset) { offset_ = offset; }
+  /// Which warnings of the work itself the recipe wants; set before the work starts.
+  void set_filter(std::function<bool(const event::Warning&)> wants) { wants_ = std::move(wants); }
   void emit(const base::Event& event) override {
+    const auto* warning = std::get_if<event::Warning>(&event);
+    if (warning != nullptr && wants_ && !wants_(*warning)) return;
     base::Event shifted = event;
     std::visit([&](auto& each) {
       if constexpr (requires { each.step; }) each.step += offset_;
@@ -49,7 +56,7 @@ class StepCounter : public base::EventSink {
       ++steps_;
       if (end->result == event::StepResult::kCached) ++cached_;
     }
-    if (std::holds_alternative<event::Warning>(event)) ++warnings_;
+    if (warning != nullptr) ++warnings_;
     next_.emit(shifted);
   }
   int steps() const { return steps_; }
@@ -59,6 +66,7 @@ class StepCounter : public base::EventSink {
 
  private:
   base::EventSink& next_;
+  std::function<bool(const event::Warning&)> wants_;
   std::atomic<int> offset_{0};
   std::atomic<int> steps_{0};
   std::atomic<int> cached_{0};
@@ -108,6 +116,9 @@ class Build {
         store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
+    store_->set_layer_provider([this](const std::vector<oci::DiffId>& stack) {
+      fetch_known_layers(*store_, registries_, stack, transfer_options());
+    });
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
@@ -122,18 +133,24 @@ class Build {
     read_recipe(fetcher);
     dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
     set_times_before_planning();
-    if (std::optional<Call> call = call_of(arguments_))
-      return answer_call(context_, *call, recipe, planning_, store_.get());
     solving_ = solve_options(context_, arguments_, file_, interrupt_.token());
+    if (!times_.rewrite) solving_.created_mtime = times_.epoch;
+    if (std::optional<Call> call = call_of(arguments_))
+      return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_);
     solving_.secrets = std::move(secrets);
     solving_.ssh_agents = agents.sockets();
     plan_all(recipe, fetcher);
+    counter_.set_filter([&](const event::Warning& warning) {
+      return wants_warning(recipe, checks_, warning.id, warning.where);
+    });
     open_shared_cache();
     announce();
     try {
       if (checks_.error && !warnings_.empty())
         throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true", "check-failed");
+      begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
+      if (early_push_) early_push_->finish();
       write_outputs();
       write_records(fetcher);
     } catch (base::Error& e) {
@@ -167,7 +184,9 @@ class Build {
   }
 
   void read_recipe(Fetcher& fetcher) {
-    file_ = find_recipe({.file = arguments_.find("file"),
+    std::vector<std::string> files = arguments_.all("file");
+    file_ = find_recipe({.file = files.empty() ? std::nullopt : std::optional(files.front()),
+                         .more_files = {files.begin() + (files.empty() ? 0 : 1), files.end()},
                          .context = arguments_.word(0).empty() ? "." : arguments_.word(0),
                          .ignore_file = arguments_.find("ignorefile"),
                          .keep_git_dir = keeps_git_directory(planning_),
@@ -320,6 +339,19 @@ class Build {
     return finishing;
   }
 
+  // Layers of a build that is pushed go ahead of their image, unless its form is decided at the end.
+  void begin_early_push() {
+    auto pushes = [](const OutputSpec& spec) { return spec.type == OutputSpec::Type::kRegistry; };
+    auto pushed = std::find_if(outputs_.begin(), outputs_.end(), pushes);
+    if (pushed == outputs_.end() || plans_.size() > 1 || form_.is_special() || finish_options().wants_anything())
+      return;
+    std::vector<oci::Reference> names;
+    for (const std::vector<std::string>& some : {arguments_.all("tag"), pushed->names})
+      for (const std::string& name : some) names.push_back(oci::Reference::parse(name).with_default_tag());
+    early_push_.emplace(*store_, registries_, std::move(names), form_.packing, transfer_options());
+    solving_.published = [this](const oci::DiffId& layer) { early_push_->add(layer); };
+  }
+
   void solve_one(Planned& planned) {
     solve::Options options = solving_;
     options.named_contexts = planned.trees;
@@ -455,6 +487,7 @@ class Build {
   StepCounter counter_;
   Registries registries_;
   std::optional<RegistryCache> shared_cache_;
+  std::optional<EarlyPush> early_push_;
   std::optional<DebugShell> debug_;
   LockFile lock_;
   RecipeFile file_;

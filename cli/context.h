@@ -20,7 +20,6 @@ struct Context {
   const CommandTable* table = nullptr;
   std::filesystem::path root;                        ///< durable store (--root)
   std::filesystem::path run_root;                    ///< volatile state (--run-root)
-  std::optional<std::filesystem::path> config_file;  ///< --config
   LogLevel log_level = LogLevel::kWarn;
   bool quiet = false;
   ColorMode color = ColorMode::kAuto;

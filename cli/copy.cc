@@ -32,15 +32,6 @@ struct Picture {
   std::shared_ptr<void> owner;  ///< what `open` borrows from
 };
 
-void skip(base::Source& source, uint64_t bytes) {
-  std::array<std::byte, 65536> scrap;
-  while (bytes > 0) {
-    size_t n = source.read(std::span(scrap).first(std::min<uint64_t>(bytes, scrap.size())));
-    if (n == 0) return;
-    bytes -= n;
-  }
-}
-
 Picture from_registry(Registries& registries, const Place& from, const oci::Platform& platform) {
   auto repository = std::make_shared<registry::Repository>(registries.repository(reference_of(from)));
   registry::ResolvedImage found = repository->resolve(reference_of(from), platform);
@@ -88,6 +79,7 @@ oci::Digest to_registry(Registries& registries, const Picture& picture, const Pl
                         const std::string& from) {
   oci::Reference reference = reference_of(to);
   registry::Repository repository = registries.repository(reference);
+  repository.prepare_to_write();
   for (const oci::Descriptor& layer : picture.manifest.layers) put_blob(repository, picture, layer, from);
   std::string config = picture.config.bytes();
   repository.put_blob(picture.manifest.config.digest, picture.manifest.config.size_bytes,
@@ -192,6 +184,7 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
   if (remote && options.all) {
     registry::Repository source = registries.repository(reference_of(from));
     registry::Repository target = registries.repository(reference_of(to));
+    target.prepare_to_write();
     oci::Reference name = reference_of(from);
     registry::Document document = source.get_document(name.digest() ? name.digest()->str() : name.tag());
     return copy_everything(source, target, document, reference_of(to).tag());

@@ -3,12 +3,15 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <sstream>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "builder/solve/context_use.h"
+#include "builder/solve/forecast.h"
 #include "cli/base_images.h"
 #include "cli/debug_language.h"
 #include "cli/recipe_problems.h"
@@ -116,7 +119,31 @@ void answer_targets(Context& context, const plan::Plan& plan, bool json) {
   context.out(json ? dump({{"targets", list}}) : columns(rows));
 }
 
-void answer_plan(Context& context, const plan::Plan& plan, bool json) {
+// Local directories can be looked at; what must be fetched is left to the build.
+solve::Options with_local_contexts(const solve::Options& solving, const plan::Plan& plan) {
+  solve::Options options = solving;
+  for (const auto& [name, value] : plan.contexts) {
+    std::error_code ignored;
+    if (value.find("://") == std::string::npos && std::filesystem::is_directory(value, ignored))
+      options.named_contexts[name] = {value, "context " + name, true, false};
+  }
+  return options;
+}
+
+const char* word_for(solve::Prediction prediction) {
+  switch (prediction) {
+    case solve::Prediction::kCached: return "cached";
+    case solve::Prediction::kRuns: return "runs";
+    case solve::Prediction::kUnknown: return "unknown";
+  }
+  return "";
+}
+
+void answer_plan(Context& context, const plan::Plan& plan, bool json, store::Store* store,
+                 const solve::Options* solving) {
+  std::map<int, solve::Prediction> predictions;
+  if (store != nullptr && solving != nullptr)
+    predictions = solve::forecast(plan, with_local_contexts(*solving, plan), *store);
   Json stages = Json::array();
   std::string text;
   for (size_t index : plan.order) {
@@ -125,8 +152,13 @@ void answer_plan(Context& context, const plan::Plan& plan, bool json) {
     text += base::str("stage ", stage.label(), "  ", stage.platform.str(), index == plan.target ? "  (target)" : "", "\n");
     text += base::str("  ", stage.from_step, "  ", stage.from_text, "\n");
     for (const plan::Step& step : stage.steps) {
-      text += base::str("  ", step.number, "  ", step.text, "\n");
-      steps.push_back({{"step", step.number}, {"text", step.text}, {"location", place(step.where)}});
+      Json one = {{"step", step.number}, {"text", step.text}, {"location", place(step.where)}};
+      auto prediction = predictions.find(step.number);
+      const char* word = prediction == predictions.end() ? "" : word_for(prediction->second);
+      if (*word != '\0') one["prediction"] = word;
+      text += base::str("  ", step.number, "  ", step.text, *word != '\0' ? "  [" : "", word,
+                        *word != '\0' ? "]\n" : "\n");
+      steps.push_back(std::move(one));
     }
     Json one = {{"name", stage.name}, {"index", stage.index}, {"platform", stage.platform.str()},
                 {"target", index == plan.target}, {"from", stage.from_text}, {"step", stage.from_step}, {"steps", steps}};
@@ -134,6 +166,26 @@ void answer_plan(Context& context, const plan::Plan& plan, bool json) {
     stages.push_back(std::move(one));
   }
   context.out(json ? dump({{"stages", stages}}) : text);
+}
+
+// Others send the whole context before anything else; torte reads what the steps name.
+void check_context(const plan::Plan& plan, const solve::Options& solving, store::Store& store,
+                   const dockerfile::Recipe& recipe, const dockerfile::CheckConfig& checks,
+                   std::vector<dockerfile::Diagnostic>& warnings) {
+  constexpr uint64_t kLarge = 100 << 20;
+  const char* const kId = "LargeContextUnused";
+  if (!checks.wants(kId) || solving.context.empty() || solving.context_is_temporary) return;
+  solve::ContextUse use = solve::measure_context(plan, solving, store);
+  uint64_t unused = use.bytes - use.used_bytes;
+  if (unused < kLarge || unused < use.used_bytes) return;
+  std::string text = base::str("no step uses ", base::format_size(unused), " of the ", base::format_size(use.bytes),
+                               " in the context");
+  constexpr size_t kMostNamed = 3;
+  for (size_t i = 0; i < std::min(use.unused.size(), kMostNamed); ++i)
+    text += base::str(i == 0 ? ": " : ", ", base::printable(use.unused[i].path, 100), " (",
+                      base::format_size(use.unused[i].bytes), ")");
+  warnings.push_back({kId, std::move(text), {recipe.file, 0, 0, 0, 0},
+                      {"leave it out in .dockerignore: builders that send the context first send all of it"}, true});
 }
 
 int answer_check(Context& context, const std::vector<dockerfile::Diagnostic>& warnings,
@@ -187,8 +239,7 @@ std::vector<dockerfile::Diagnostic> all_warnings(const dockerfile::Recipe& recip
   std::vector<dockerfile::Diagnostic> warnings = dockerfile::run_checks(recipe, checks);
   std::set<std::tuple<std::string, int, int, std::string>> seen;
   for (const dockerfile::Diagnostic& warning : planned) {
-    const dockerfile::Instruction* instruction = instruction_at(recipe, warning.where.first_line);
-    bool wanted = instruction != nullptr ? checks.wants(warning.id, *instruction) : checks.wants(warning.id);
+    bool wanted = wants_warning(recipe, checks, warning.id, warning.where);
     // A stage planned for two platforms says everything twice.
     if (wanted && seen.emplace(warning.id, warning.where.first_line, warning.where.column, warning.message).second)
       warnings.push_back(warning);
@@ -197,8 +248,14 @@ std::vector<dockerfile::Diagnostic> all_warnings(const dockerfile::Recipe& recip
   return warnings;
 }
 
+bool wants_warning(const dockerfile::Recipe& recipe, const dockerfile::CheckConfig& checks,
+                   const std::string& id, const base::SourceRange& where) {
+  const dockerfile::Instruction* instruction = instruction_at(recipe, where.first_line);
+  return instruction != nullptr ? checks.wants(id, *instruction) : checks.wants(id);
+}
+
 int answer_call(Context& context, const Call& call, const dockerfile::Recipe& recipe,
-                const plan::Options& options, store::Store* store) {
+                const plan::Options& options, store::Store* store, const solve::Options* solving) {
   if (call.kind == CallKind::kAst) {
     std::ostringstream out;
     print_recipe(recipe, out);
@@ -216,9 +273,12 @@ int answer_call(Context& context, const Call& call, const dockerfile::Recipe& re
   switch (call.kind) {
     case CallKind::kOutline: answer_outline(context, plan, call.json); return 0;
     case CallKind::kTargets: answer_targets(context, plan, call.json); return 0;
-    case CallKind::kPlan: answer_plan(context, plan, call.json); return 0;
-    default: return answer_check(context, all_warnings(recipe, checks, plan.warnings), recipe, call.json);
+    case CallKind::kPlan: answer_plan(context, plan, call.json, store, solving); return 0;
+    default: break;
   }
+  std::vector<dockerfile::Diagnostic> warnings = all_warnings(recipe, checks, plan.warnings);
+  if (solving != nullptr && store != nullptr) check_context(plan, *solving, *store, recipe, checks, warnings);
+  return answer_check(context, warnings, recipe, call.json);
 }
 
 }  // namespace cli

@@ -7,6 +7,7 @@
 #include "builder/dockerfile/checks.h"
 #include "builder/dockerfile/parser.h"
 #include "builder/plan/plan.h"
+#include "builder/solve/solver.h"
 #include "cli/context.h"
 #include "store/store.h"
 
@@ -39,8 +40,15 @@ std::vector<dockerfile::Diagnostic> all_warnings(const dockerfile::Recipe& recip
                                                  const dockerfile::CheckConfig& checks,
                                                  const std::vector<dockerfile::Diagnostic>& planned);
 
+/// Whether the recipe wants to hear of warnings `id` at that place.
+bool wants_warning(const dockerfile::Recipe& recipe, const dockerfile::CheckConfig& checks,
+                   const std::string& id, const base::SourceRange& where);
+
 /// Answers a call on standard output; returns the exit status: 1 for a check that found something.
+/// With `solving`, what a build would do, a plan tells which steps are cached, and a check looks at the
+/// context too.
 int answer_call(Context& context, const Call& call, const dockerfile::Recipe& recipe,
-                const plan::Options& options, store::Store* store);
+                const plan::Options& options, store::Store* store,
+                const solve::Options* solving = nullptr);
 
 }  // namespace cli

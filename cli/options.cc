@@ -19,7 +19,6 @@ std::span<const Flag> global_flags() {
        .value = "DIR",
        .help = "where state lives that ends with the machine",
        .environment = "TORTE_RUN_ROOT"},
-      {.name = "config", .value = "FILE", .help = "configuration file to read last"},
       {.name = "log-level",
        .value = "LEVEL",
        .help = "how much torte says about itself",

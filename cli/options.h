@@ -133,7 +133,7 @@ class Arguments {
   std::vector<std::string> words_;
 };
 
-/// --root, --run-root, --log-level, --quiet, --config, --color, --help, --version: before or after
+/// --root, --run-root, --log-level, --quiet, --color, --help, --version: before or after
 /// the command.
 std::span<const Flag> global_flags();
 

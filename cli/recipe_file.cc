@@ -79,6 +79,7 @@ class Finder {
       out_.identity = std::filesystem::canonical(request_.context).string();
     }
     if (out_.name.empty()) read_recipe();
+    for (const std::string& file : request_.more_files) append(file);
     if (request_.ignore_file) {
       out_.ignore_text = sys::read_user_file(*request_.ignore_file, kMostIgnoreBytes);
       out_.ignore_name = *request_.ignore_file;
@@ -166,16 +167,40 @@ class Finder {
     }
   }
 
-  void read_named(const std::string& file) {
-    std::filesystem::path path = locate_named(file, out_.context);
+  static std::string read_file(const std::filesystem::path& path) {
     try {
-      out_.text = sys::read_user_file(path, dockerfile::kMaxRecipeSize);
+      return sys::read_user_file(path, dockerfile::kMaxRecipeSize);
     } catch (base::SystemError& e) {
       if (e.error_number() != ENOENT) throw;
       throw base::Error(base::Code::kNotFound, "recipe " + path.string() + " does not exist",
                         "recipe-missing");
     }
+  }
+
+  void read_named(const std::string& file) {
+    std::filesystem::path path = locate_named(file, out_.context);
+    out_.text = read_file(path);
     set_path(path);
+  }
+
+  // Lines go on counting: places are those of the whole, and say which files it is made of.
+  void append(const std::string& file) {
+    if (file == "-")
+      throw base::Error(base::Code::kInvalid, "only the first --file can be standard input", "usage");
+    std::string text;
+    std::string name = file;
+    if (is_url(file)) {
+      text = fetcher_.as_text(fetcher_.download(file), dockerfile::kMaxRecipeSize);
+      name = dockerfile::without_userinfo(file);
+    } else if (out_.is_temporary) {
+      text = inside(file);
+    } else {
+      text = read_file(locate_named(file, out_.context));
+    }
+    if (!out_.text.ends_with('\n')) out_.text += '\n';
+    out_.text += text;
+    out_.name += " + " + base::printable(name, 200);
+    out_.identity += " + " + file;
   }
 
   // A recipe found in the context came with it, so a link must not lead it out of there.
@@ -186,12 +211,16 @@ class Finder {
     });
   }
 
-  void read_inside(const std::string& name) {
+  std::string inside(const std::string& name) {
     std::optional<std::string> text = find_inside(name);
     if (!text)
       throw base::Error(base::Code::kNotFound, "recipe " + base::printable(name) + " is not in " + out_.context_name,
                         "recipe-missing");
-    out_.text = std::move(*text);
+    return std::move(*text);
+  }
+
+  void read_inside(const std::string& name) {
+    out_.text = inside(name);
     out_.name = name;
     out_.identity += "/" + name;
   }

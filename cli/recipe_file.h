@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/remote/fetcher.h"
 
@@ -26,6 +27,7 @@ struct RecipeFile {
 /// What the command line says of recipe and context.
 struct RecipeRequest {
   std::optional<std::string> file;         ///< path, URL, or "-"
+  std::vector<std::string> more_files;     ///< appended to it: paths or URLs
   std::string context;                     ///< directory, "-", URL, or git reference
   std::optional<std::string> ignore_file;  ///< --ignorefile
   bool keep_git_dir = false;               ///< of a git context

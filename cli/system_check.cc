@@ -154,9 +154,17 @@ void try_overlay(const store::StagingDir& staging) {
 }
 
 void try_layer_by_layer(const store::StagingDir& staging) {
+  // An old kernel takes any option, and complains only when it mounts.
   sys::FsContext context("overlay");
-  if (!context.try_set_string("lowerdir+", (staging / "low").string()))
-    refuse("Linux before 6.8: images of many layers mount through a slower call");
+  bool works = context.try_set_string("lowerdir+", (staging / "low").string()) &&
+               context.try_set_string("lowerdir+", (staging / "lower").string());
+  try {
+    if (works) context.mount(0);
+  } catch (const base::SystemError& e) {
+    if (e.error_number() != EINVAL) throw;
+    works = false;
+  }
+  if (!works) refuse("Linux before 6.8: images of many layers mount through a slower call");
 }
 
 void try_attributes(const store::StagingDir& staging) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/sys/copy_content.h"
 #include "base/sys/root.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
@@ -28,21 +29,6 @@ std::optional<struct stat> find(int directory, const char* name) {
   if (::fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0) return st;
   if (errno != ENOENT) base::throw_errno(base::str("look at ", base::printable(name)));
   return std::nullopt;
-}
-
-void copy_content(int from, int to, const std::string& name) {
-  for (;;) {
-    constexpr size_t kPiece = size_t{1} << 30;
-    ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, kPiece, 0);
-    if (n == 0) return;
-    if (n > 0 || errno == EINTR) continue;
-    if (errno != EXDEV && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS)
-      base::throw_errno("copy " + name);
-    sys::FdSource source(from, name);
-    sys::FdSink sink(to, name);
-    base::copy(source, sink);
-    return;
-  }
 }
 
 class Merge {
@@ -148,7 +134,8 @@ class Merge {
                  const struct stat& st) {
     sys::UniqueFd from = sys::open_nofollow_at(source, name.c_str(), O_RDONLY | O_NONBLOCK);
     sys::UniqueFd to = sys::open_nofollow_at(target, name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
-    copy_content(from.get(), to.get(), base::printable(path));
+    base::with_context("copy " + base::printable(path),
+                       [&] { sys::copy_content(from.get(), to.get(), st); });
     timespec times[2];
     times_of(st, times);
     if (::fchown(to.get(), st.st_uid, st.st_gid) < 0 || ::fchmod(to.get(), st.st_mode & 07777) < 0)

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <set>
@@ -59,6 +60,7 @@ using StagedLayers = std::map<oci::DiffId, StagedLayer>;
 struct Batch::Content {
   std::vector<StagedBlob> blobs;
   std::vector<NewLayer> layers;
+  std::vector<LayerRecord> known_layers;
   std::vector<std::pair<oci::DiffId, LayerBlob>> layer_blobs;
   std::vector<CacheRecord> cache;
   std::vector<ImageRecord> images;
@@ -67,10 +69,11 @@ struct Batch::Content {
   /// True when it staged any.
   bool stage_layers(Core& core, StagedLayers& staged) const;
   void sync(const Core& core, bool has_trees) const;
+  bool is_known(Core& core) const;
   void require_complete(Core& core) const;
   void publish_blobs(const Core& core);
   static void publish_layers(const Core& core, StagedLayers& staged);
-  void write_records(Core& core) const;
+  void write_records(Database& records) const;
   void keep(Keeper& keeper) const;
 };
 
@@ -103,14 +106,14 @@ void Batch::Content::sync(const Core& core, bool has_trees) const {
 void Batch::Content::require_complete(Core& core) const {
   std::set<oci::DiffId> good_layers;
   for (const NewLayer& layer : layers) good_layers.insert(layer.record.diff_id);
+  for (const LayerRecord& layer : known_layers) good_layers.insert(layer.diff_id);
   std::set<oci::Digest> good_blobs;
   for (const StagedBlob& blob : blobs) good_blobs.insert(blob.digest());
   const auto require_layer = [&](const oci::DiffId& id, std::string_view user) {
     if (!good_layers.insert(id).second) return;
     Core::Records records = core.records();
-    Query query(records, "SELECT 1 FROM layers WHERE diff_id = ?");
-    query.bind(id.str());
-    if (!query.step() || !is_there(core.layout.layer_tree(id)))
+    std::optional<LayerRecord> layer = select_layer(records, id.str());
+    if (!layer || (layer->origin != Origin::kKnown && !is_there(core.layout.layer_tree(id))))
       throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"));
   };
   const auto require_blob = [&](const oci::Digest& digest, std::string_view user) {
@@ -147,11 +150,36 @@ void Batch::Content::publish_layers(const Core& core, StagedLayers& staged) {
   if (core.durable && !staged.empty()) sys::sync_directory(core.layout.layers());
 }
 
-void Batch::Content::write_records(Core& core) const {
-  const int64_t now = to_milliseconds(std::chrono::system_clock::now());
+// Everything is there already, as the result of a build that found all of it in the cache: only times
+// of use are left to write, which nobody needs to wait for. Under the lock that keeps others from sweeping.
+bool Batch::Content::is_known(Core& core) const {
+  if (!layers.empty() || !known_layers.empty() || !layer_blobs.empty() || !cache.empty()) return false;
+  for (const StagedBlob& blob : blobs)
+    if (!blob.is_same_as(core.layout.blob(blob.digest()))) return false;
   Core::Records records = core.records();
+  for (const ImageRecord& image : images) {
+    const std::optional<ImageRecord> known = select_image(records, image.id.str());
+    if (!known || known->layers != image.layers || (image.manifest && known->manifest != image.manifest))
+      return false;
+    for (const oci::Digest& blob : image.blobs)
+      if (std::find(known->blobs.begin(), known->blobs.end(), blob) == known->blobs.end()) return false;
+  }
+  for (const auto& [name, image] : names) {
+    const std::optional<ImageRecord> known = select_image(records, image.str());
+    const auto is_ours = [&, wanted = normalised_name(name.name)](const Name& one) {
+      return one.name == wanted && one.digest == name.digest;
+    };
+    if (!known || std::none_of(known->names.begin(), known->names.end(), is_ours)) return false;
+  }
+  return true;
+}
+
+void Batch::Content::write_records(Database& records) const {
+  const int64_t now = to_milliseconds(std::chrono::system_clock::now());
   Transaction transaction(records);
   for (const NewLayer& layer : layers) insert_layer(records, layer.record, now);
+  for (const LayerRecord& layer : known_layers)
+    if (!select_layer(records, layer.diff_id.str())) insert_layer(records, layer, now);
   for (const auto& [diff_id, blob] : layer_blobs) insert_layer_blob(records, diff_id.str(), blob);
   for (const CacheRecord& record : cache) insert_cache(records, record, now);
   for (const ImageRecord& image : images) insert_image(records, image, now);
@@ -161,6 +189,7 @@ void Batch::Content::write_records(Core& core) const {
 
 void Batch::Content::keep(Keeper& keeper) const {
   for (const NewLayer& layer : layers) keeper.layer(layer.record.diff_id);
+  for (const LayerRecord& layer : known_layers) keeper.layer(layer.diff_id);
   for (const ImageRecord& image : images) keeper.image(image);
   for (const StagedBlob& blob : blobs) keeper.blob(blob.digest());
 }
@@ -173,6 +202,10 @@ Batch::~Batch() = default;
 
 void Batch::add_blob(StagedBlob blob) { content_->blobs.push_back(std::move(blob)); }
 void Batch::add_layer(NewLayer layer) { content_->layers.push_back(std::move(layer)); }
+void Batch::add_known_layer(LayerRecord record) {
+  record.origin = Origin::kKnown;
+  content_->known_layers.push_back(std::move(record));
+}
 void Batch::add_layer_blob(const oci::DiffId& diff_id, LayerBlob blob) {
   content_->layer_blobs.emplace_back(diff_id, std::move(blob));
 }
@@ -184,13 +217,28 @@ void Batch::set_name(Name name, const oci::Digest& image) {
 
 bool Batch::empty() const {
   const Content& content = *content_;
-  return content.blobs.empty() && content.layers.empty() && content.layer_blobs.empty() &&
-         content.cache.empty() && content.images.empty() && content.names.empty();
+  return content.blobs.empty() && content.layers.empty() && content.known_layers.empty() &&
+         content.layer_blobs.empty() && content.cache.empty() && content.images.empty() && content.names.empty();
+}
+
+bool Batch::commit_known() {
+  Keeper keeper(*core_, true);
+  if (!content_->is_known(*core_)) return false;
+  content_->require_complete(*core_);
+  {
+    Core::Records records = core_->records();
+    Unsynced unsynced(records);
+    content_->write_records(records);
+  }
+  content_->keep(keeper);
+  content_ = std::make_unique<Content>();
+  return true;
 }
 
 void Batch::commit() {
   if (empty()) return;
   Core& core = *core_;
+  if (commit_known()) return;
   StagedLayers staged;
   content_->stage_layers(core, staged);
   content_->sync(core, !staged.empty());
@@ -205,7 +253,10 @@ void Batch::commit() {
     content_->require_complete(core);
     content_->publish_blobs(core);
     Content::publish_layers(core, staged);
-    content_->write_records(core);
+    {
+      Core::Records records = core.records();
+      content_->write_records(records);
+    }
     content_->keep(keeper);
     break;
   }

@@ -34,6 +34,13 @@ void StagedBlob::sync() const {
   if (!fd || ::fsync(fd.get()) < 0) base::throw_errno(base::str("sync blob ", digest_.str()));
 }
 
+bool StagedBlob::is_same_as(const std::filesystem::path& there) const {
+  constexpr uint64_t kMost = 64 * 1024;
+  if (size_bytes_ > kMost || !is_there(there)) return false;
+  const std::optional<std::string> known = sys::find_user_file(there, kMost);
+  return known && *known == sys::read_user_file(path_, kMost);
+}
+
 void StagedBlob::publish(const std::filesystem::path& target) {
   if (::rename(path_.c_str(), target.c_str()) < 0)
     base::throw_errno(base::str("publish blob ", digest_.str()));

@@ -35,6 +35,8 @@ class StagedBlob {
   /// Renames to `target`, replacing what is there: the same bytes, or a damaged copy of them.
   void publish(const std::filesystem::path& target);
   void sync() const;
+  /// True when the file `there` holds the same bytes. Says no to what is too large to compare.
+  bool is_same_as(const std::filesystem::path& there) const;
 
   std::filesystem::path path_;  // empty: published or moved from
   oci::Digest digest_;

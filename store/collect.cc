@@ -1,8 +1,11 @@
 #include "store/collect.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <set>
 
 #include "base/error.h"
+#include "base/sys/tree.h"
 #include "base/text.h"
 #include "store/plan.h"
 #include "store/store.h"
@@ -93,16 +96,34 @@ uint64_t bytes_of(Core& core, const Plan& plan) {
   return total;
 }
 
-/// Partial blobs nobody is fetching.
-void discard_partials(Core& core) {
+/// What lies about without a meaning, and partial blobs that nobody is fetching. A dry run lists them,
+/// a real one takes them away.
+std::vector<Removed> take_leftovers(Core& core, const Snapshot& snapshot, bool dry_run) {
+  std::vector<Removed> taken;
+  const auto take = [&](const std::filesystem::path& path) {
+    std::error_code failed;
+    const bool is_directory = std::filesystem::is_directory(std::filesystem::symlink_status(path, failed));
+    uint64_t size = is_directory ? sys::disk_usage(path) : std::filesystem::file_size(path, failed);
+    if (failed) size = 0;
+    taken.push_back({path.string(), {}, size});
+    if (!dry_run) core.trash.discard(path);
+  };
+  for (const std::string& path : snapshot.strange) take(path);
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(core.layout.partials(), ignored)) {
-    std::filesystem::path lock = core.layout.locks() / ("fetch-" + entry.path().filename().string());
-    auto claim = sys::FileLock::try_acquire(lock, sys::FileLock::Mode::kExclusive);
-    if (!claim) continue;
-    core.trash.discard(entry.path());
-    std::filesystem::remove(lock, ignored);
+  std::set<std::filesystem::path> partials;
+  for (const auto& entry : std::filesystem::directory_iterator(core.layout.partials(), ignored))
+    partials.insert(entry.path());
+  for (const std::filesystem::path& partial : partials) {
+    const std::filesystem::path lock = core.layout.locks() / ("fetch-" + partial.filename().string());
+    std::optional<sys::FileLock> claim;
+    if (core.writable && (!dry_run || std::filesystem::exists(lock, ignored))) {
+      claim = sys::FileLock::try_acquire(lock, sys::FileLock::Mode::kExclusive);
+      if (!claim) continue;
+    }
+    take(partial);
+    if (!dry_run) std::filesystem::remove(lock, ignored);
   }
+  return taken;
 }
 
 }  // namespace
@@ -118,10 +139,10 @@ PruneReport Store::prune(const PruneOptions& options) {
   const int64_t now = to_milliseconds(std::chrono::system_clock::now());
   const Plan plan = plan_prune(snapshot, options, now);
   PruneReport report = report_of(*core_, snapshot, plan);
+  if (!options.dry_run) carry_out(*core_, plan);
+  report.leftovers = take_leftovers(*core_, snapshot, options.dry_run);
+  for (const Removed& each : report.leftovers) report.freed_bytes += each.size_bytes;
   if (options.dry_run) return report;
-  carry_out(*core_, plan);
-  for (const std::string& path : snapshot.strange) core_->trash.discard(path);
-  discard_partials(*core_);
   lock.reset();
   core_->trash.flush();
   return report;

@@ -19,6 +19,11 @@ struct PruneOptions {
   std::optional<std::chrono::milliseconds> older_than = {};
   /// Only as many cache records, oldest first, as bring the store down to this many bytes.
   std::optional<uint64_t> keep_storage_bytes = {};
+  /// Only as many cache records, oldest first, as leave this much free on the file system.
+  std::optional<uint64_t> min_free_bytes = {};
+  /// Cache records may always need this much, whatever else is asked.
+  std::optional<uint64_t> reserved_bytes = {};
+  bool has_cap() const { return keep_storage_bytes || min_free_bytes || reserved_bytes; }
   bool dry_run = false;
 };
 
@@ -34,9 +39,10 @@ struct PruneReport {
   std::vector<Removed> cache;
   std::vector<Removed> layers;
   std::vector<Removed> blobs;
+  std::vector<Removed> leftovers;  ///< paths below the store: unfinished downloads, files that have no meaning
   uint64_t freed_bytes = 0;
   bool empty() const {
-    return images.empty() && cache.empty() && layers.empty() && blobs.empty();
+    return images.empty() && cache.empty() && layers.empty() && blobs.empty() && leftovers.empty();
   }
 };
 
@@ -71,7 +77,7 @@ struct DiskUsage {
   Usage cache;       ///< layers that only cache records keep
   Usage blobs;       ///< compressed layers as pulled or pushed
   Usage containers;  ///< writable layers
-  Usage cache_mounts;  ///< of RUN --mount=type=cache; prune leaves them alone
+  Usage cache_mounts;  ///< of RUN --mount=type=cache; torte prune --mounts takes them
   Usage leftovers;   ///< staging and trash, layers and blobs nobody names
   uint64_t total_bytes = 0;
   std::vector<ImageUsage> by_image;

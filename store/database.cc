@@ -44,8 +44,8 @@ using base::Code;
   }
 }
 
-constexpr int kCheckpointPages = 100;
-constexpr off_t kLargeLogBytes = 1 << 20;
+constexpr int kCheckpointPages = 1000;  // in the middle of a long command
+constexpr off_t kLargeLogBytes = 512 * 1024;  // at the end of a short one
 
 // A URI, because "immutable" has no flag of its own.
 std::string uri_of(const std::filesystem::path& path, Database::Mode mode) {
@@ -83,8 +83,8 @@ void Database::configure() {
   if (mode_ != Mode::kReadWrite) return;
   execute(durable_ ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
   // The log survives the close of its last user: no checkpoint, no sync, no unlink at the end of
-  // every command. It is moved into the database when it has grown to a few pages: the next first
-  // user reads the whole log once.
+  // every command. Who finds it large at its end empties it: the next first user would have to read
+  // all of it. Moving its pages without emptying it helps nobody: that user takes none for moved.
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_wal_autocheckpoint(handle_, kCheckpointPages);
 }
@@ -94,7 +94,7 @@ Database::~Database() {
   struct stat log;
   if (mode_ == Mode::kReadWrite && sqlite3_total_changes64(handle_) > 0 &&
       ::stat(log_path_.c_str(), &log) == 0 && log.st_size > kLargeLogBytes) {
-    // Whoever opens the store next would have to read all of it. Not now if others are reading.
+    // Not now if others are reading.
     sqlite3_busy_timeout(handle_, 0);
     sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -52,7 +53,7 @@ void read_records(Database& database, Snapshot& snapshot) {
     LayerRow& row = snapshot.layers[layers.text(0)];
     row.tar_size = static_cast<uint64_t>(layers.number(1));
     row.tree_size = static_cast<uint64_t>(layers.number(2));
-    row.origin = layers.number(3) == 0 ? Origin::kBuilt : Origin::kPulled;
+    row.origin = origin_of(layers.number(3));
   }
   Query blobs(database,
               "SELECT b.diff_id, b.digest, b.media_type, b.size, b.compression, b.remakeable, "
@@ -140,7 +141,7 @@ class Pruner {
     std::vector<const CacheRow*> candidates;
     for (const CacheRow& row : snapshot_.cache) {
       const bool shared = !options_.all && (!row.result || layer_users_[*row.result] > 0);
-      if (!options_.cache || is_recent(row.last_used) || (shared && !options_.keep_storage_bytes)) {
+      if (!options_.cache || is_recent(row.last_used) || (shared && !options_.has_cap())) {
         kept_.push_back(&row);
       } else {
         candidates.push_back(&row);
@@ -150,11 +151,23 @@ class Pruner {
       for (const CacheRow* row : rows)
         if (row->result) ++layer_users_[*row->result];
     uint64_t total = stored_bytes();
+    uint64_t freed = 0;
     for (const CacheRow* row : candidates) {
-      if (options_.keep_storage_bytes && total <= *options_.keep_storage_bytes) break;
+      if (is_enough(total, freed)) break;
       plan_.cache.push_back(row->key);
-      if (row->result && --layer_users_[*row->result] == 0) total -= size_of(*row->result);
+      if (!row->result || --layer_users_[*row->result] != 0) continue;
+      const uint64_t size = size_of(*row->result);
+      total -= size;
+      freed += size;
     }
+  }
+
+  bool is_enough(uint64_t total, uint64_t freed) const {
+    if (!options_.has_cap()) return false;
+    if (options_.reserved_bytes && total <= *options_.reserved_bytes) return true;
+    if (!options_.keep_storage_bytes && !options_.min_free_bytes) return false;
+    return (!options_.keep_storage_bytes || total <= *options_.keep_storage_bytes) &&
+           (!options_.min_free_bytes || snapshot_.free_bytes + freed >= *options_.min_free_bytes);
   }
 
   uint64_t size_of(const std::string& layer) const {
@@ -162,6 +175,7 @@ class Pruner {
     if (position == snapshot_.layers.end()) return 0;
     const LayerRow& row = position->second;
     uint64_t size = row.tree_size != 0 ? row.tree_size : row.tar_size;
+    if (row.origin == Origin::kKnown) size = 0;
     for (const LayerBlob& blob : row.blobs)
       if (snapshot_.blob_sizes.contains(blob.digest.str())) size += blob.size_bytes;
     return size;
@@ -233,6 +247,9 @@ Snapshot take_snapshot(Core& core) {
     read_records(records, snapshot);
   }
   read_directories(core.layout, snapshot);
+  struct statvfs space;
+  if (::statvfs(core.layout.root().c_str(), &space) == 0)
+    snapshot.free_bytes = uint64_t{space.f_bavail} * space.f_frsize;
   return snapshot;
 }
 

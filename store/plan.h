@@ -46,6 +46,7 @@ struct Snapshot {
   std::vector<std::string> strange;             ///< paths in layers/ and blobs/ that are neither
   Uses uses;                                    ///< of live leases and of containers
   std::map<std::string, size_t> container_uses; ///< image → containers
+  uint64_t free_bytes = 0;                      ///< of the store's file system
 };
 
 /// The caller holds gc.lock, or does not mind a torn view.

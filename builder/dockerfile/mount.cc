@@ -170,8 +170,8 @@ class Resolver {
       if (mount_.id.empty()) mount_.id = "default";
       return;
     }
-    if (mount_.target.empty()) fail(base::str("a ", name(), " mount needs a target"));
-    if (clean_path(mount_.target) == "/") fail("a mount cannot have / as its target");
+    // Without a target it is the working directory, which only the stage knows.
+    if (!mount_.target.empty() && clean_path(mount_.target) == "/") fail("a mount cannot have / as its target");
     if (is(MountType::kBind) && mount_.source.empty()) mount_.source = "/";
   }
 

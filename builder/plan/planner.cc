@@ -273,6 +273,27 @@ void Planner::check_build_args() {
   }
 }
 
+// A cache belongs to its id alone: whoever fills it first gives it owner, mode and content.
+void Planner::check_cache_mounts() {
+  std::map<std::string, std::pair<const Mount*, int>> first;
+  for (size_t index : plan_.order)
+    for (const Step& step : plan_.stages[index].steps) {
+      const auto* run = std::get_if<RunStep>(&step.action);
+      if (run == nullptr) continue;
+      for (const Mount& mount : run->mounts) {
+        if (mount.type != Mount::Type::kCache || !std::holds_alternative<FromNothing>(mount.from)) continue;
+        auto [known, is_new] = first.try_emplace(mount.id, &mount, step.where.first_line);
+        const Mount& other = *known->second.first;
+        if (is_new || (mount.uid == other.uid && mount.gid == other.gid &&
+                       mount.mode.value_or(0755) == other.mode.value_or(0755)))
+          continue;
+        warn(step.where, "CacheMountOwnerMismatch",
+             base::str("the cache mount ", base::printable(mount.id, 200), " has another owner or mode in line ",
+                       known->second.second, "; only the step that fills it first has a say"));
+      }
+    }
+}
+
 // What the command line says of the image, whatever the recipe says.
 void Planner::edit_result(oci::ContainerConfig& config) const {
   for (const std::string& name : options_.unset_labels) config.labels.erase(name);
@@ -311,6 +332,7 @@ Plan Planner::run() {
   edit_result(plan_.stages[plan_.target].config.config);
   number_steps();
   check_build_args();
+  check_cache_mounts();
   return std::move(plan_);
 }
 

@@ -78,6 +78,7 @@ class Planner {
   size_t find_target() const;
   void number_steps();
   void check_build_args();
+  void check_cache_mounts();
   void list_targets();
   void edit_result(oci::ContainerConfig& config) const;
   size_t get_image(const std::string& reference, const oci::Platform& platform,

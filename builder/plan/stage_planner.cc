@@ -248,7 +248,9 @@ Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
   Mount mount;
   mount.type = static_cast<Mount::Type>(given.type);
   sys::RootedPath cwd(config().working_dir);
-  if (!given.target.empty()) mount.target = cwd.join(given.target).str();
+  const bool is_directory = mount.type == Mount::Type::kBind || mount.type == Mount::Type::kCache ||
+                            mount.type == Mount::Type::kTmpfs;
+  if (!given.target.empty() || is_directory) mount.target = cwd.join(given.target).str();
   if (mount.type == Mount::Type::kSsh && given.target.empty()) mount.target = kAgentTarget;
   if (mount.target == "/")
     Planner::fail(options.where, "mount-target-root", "a mount cannot be at /");
@@ -445,8 +447,7 @@ void StagePlanner::plan(const dockerfile::Arg& arg) {
 }
 
 void StagePlanner::plan(const dockerfile::Workdir& workdir) {
-  std::string path = expand(workdir.path);
-  if (path.empty()) fail("workdir-empty", "WORKDIR is empty after expansion");
+  std::string path = expand(workdir.path);  // empty: stays where it is
   config().working_dir = sys::RootedPath(config().working_dir).join(path).str();
   std::string created_by = "WORKDIR " + config().working_dir;
   if (config().working_dir == "/")

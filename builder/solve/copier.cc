@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/sys/copy_content.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
 #include "builder/solve/layer_reuse.h"
@@ -165,7 +166,7 @@ void Copier::copy_regular(const Node& node, const Target& target, const std::str
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!to) base::throw_errno("create " + shown(target, name));
   base::with_context("copy to " + shown(target, name),
-                     [&] { copy_bytes(from.get(), to.get(), node); });
+                     [&] { sys::copy_content(from.get(), to.get(), node.st); });
   copy_xattrs(from.get(), to.get());
   set_attributes(to.get(), attributes, target.path().below(name).str());
 }
@@ -180,64 +181,6 @@ void Copier::copy_special(const Node& node, const Target& target, const std::str
     base::throw_errno("create " + shown(target, name));
   }
   set_attributes_at(target.fd(), name, node.is_link(), attributes_of(node));
-}
-
-namespace {
-
-// Copies [offset, end) inside the kernel; false when these two file systems cannot.
-bool copy_range(int from, int to, off_t offset, off_t end) {
-  off_t out = offset;
-  while (offset < end) {
-    ssize_t n = ::copy_file_range(from, &offset, to, &out, static_cast<size_t>(end - offset), 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
-      return false;
-    if (n < 0) base::throw_errno("copy");
-    if (n == 0) break;
-  }
-  return true;
-}
-
-void copy_by_hand(int from, int to, off_t offset, off_t end) {
-  static thread_local std::vector<std::byte> buffer(256 * 1024);
-  while (offset < end) {
-    size_t want = std::min<size_t>(buffer.size(), static_cast<size_t>(end - offset));
-    ssize_t n = ::pread(from, buffer.data(), want, offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) base::throw_errno("read");
-    if (n == 0) return;
-    for (ssize_t done = 0; done < n;) {
-      ssize_t written = ::pwrite(to, buffer.data() + done, static_cast<size_t>(n - done),
-                                 offset + done);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) base::throw_errno("write");
-      done += written;
-    }
-    offset += n;
-  }
-}
-
-}  // namespace
-
-void Copier::copy_bytes(int from, int to, const Node& node) const {
-  off_t size = node.st.st_size;
-  constexpr off_t kSmall = 64 * 1024;
-  if (size <= kSmall) return copy_by_hand(from, to, 0, size);
-  bool sparse = node.st.st_blocks * 512 < size;
-  if (!sparse) {
-    if (!copy_range(from, to, 0, size)) copy_by_hand(from, to, 0, size);
-    return;
-  }
-  if (::ftruncate(to, size) < 0) base::throw_errno("set size");
-  for (off_t at = 0; at < size;) {
-    off_t data = ::lseek(from, at, SEEK_DATA);
-    if (data < 0 && errno == ENXIO) return;
-    if (data < 0) return copy_by_hand(from, to, at, size);
-    off_t hole = ::lseek(from, data, SEEK_HOLE);
-    if (hole < 0) hole = size;
-    if (!copy_range(from, to, data, hole)) copy_by_hand(from, to, data, hole);
-    at = hole;
-  }
 }
 
 void Copier::copy_xattrs(int from, int to) const {

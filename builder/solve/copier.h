@@ -63,7 +63,6 @@ class Copier {
   void remember_link(const context::Node& node, const overlay::Target& target,
                      const std::string& name);
   void make_room(const overlay::Target& target, const std::string& name);
-  void copy_bytes(int from, int to, const context::Node& node) const;
   void copy_xattrs(int from, int to) const;
   overlay::Attributes attributes_of(const context::Node& node) const;
   int source_directory(const context::Node& node);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <ctime>
 #include <future>
 #include <mutex>
@@ -17,6 +18,7 @@
 #include "base/text.h"
 #include "builder/cache/definition.h"
 #include "builder/solve/copy_step.h"
+#include "builder/solve/layer_duplicates.h"
 #include "builder/solve/owner.h"
 #include "builder/solve/results.h"
 #include "builder/solve/run_mounts.h"
@@ -60,11 +62,12 @@ class Solver {
         slots_(std::clamp(options.jobs > 0 ? options.jobs : default_jobs(), 1, kMostJobs)),
         stages_(plan.stages.size()) {
     options_.stop = stop_.get_token();
+    results_.on_publish(options.published);
   }
 
   Result run() {
     try {
-      build_stages();
+      build_and_publish();
       publish_image();
     } catch (...) {
       keep_what_is_done();
@@ -86,6 +89,33 @@ class Solver {
   // Steps mostly wait for a network, a disk or one core: more of them than cores pay.
   static int default_jobs() {
     return std::max(8, 4 * static_cast<int>(std::thread::hardware_concurrency()));
+  }
+
+  void build_and_publish() {
+    if (!options_.published) return build_stages();
+    std::exception_ptr problem;
+    {
+      std::jthread publisher([&](const std::stop_token& stop) {
+        try {
+          publish_meanwhile(stop);
+        } catch (...) {
+          problem = std::current_exception();
+        }
+      });
+      build_stages();
+    }
+    if (problem) std::rethrow_exception(problem);
+  }
+
+  // A layer is hashed in the background: nobody else is there to see when that is done.
+  void publish_meanwhile(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      never.wait_for(lock, stop, std::chrono::milliseconds(250), [] { return false; });
+      results_.publish_ready();
+    }
   }
 
   // Every stage has a thread that does one step after another and waits where it needs another stage.
@@ -140,18 +170,8 @@ class Solver {
   }
 
   void begin_stage(const plan::Stage& stage, StageState& state) {
-    cache::Definition definition("base");
-    if (const auto* from = std::get_if<plan::FromStage>(&stage.base)) {
-      state = built(from->stage);
-    } else if (const auto* image = std::get_if<plan::FromImage>(&stage.base)) {
-      const plan::BaseImage& base = plan_.images[image->image];
-      for (const oci::DiffId& id : base.layers) state.layers.push_back(LayerHandle::remembered(id));
-      definition.add("image", base.identity);
-      state.key = definition.key();
-    } else {
-      definition.add("image", "scratch");
-      state.key = definition.key();
-    }
+    const auto* from = std::get_if<plan::FromStage>(&stage.base);
+    state = from != nullptr ? built(from->stage) : inputs_.base_of(stage);
     events_.emit(event::StepStart{stage.from_step});
     events_.emit(event::StepEnd{stage.from_step, event::StepResult::kCached, 0, ""});
     count(true);
@@ -224,15 +244,7 @@ class Solver {
       std::lock_guard lock(mutex_);
       finished_.push_back({key, definition.text(), step.text, state.layers});
     }
-    if (!is_link(step)) {
-      state.key = key;
-    } else {
-      // A linked layer does not read what is below it, but what is above reads both.
-      cache::Definition both("stacked");
-      both.add("parent", state.key);
-      both.add("layer", key);
-      state.key = both.key();
-    }
+    state.key = key_above(step, state.key, key);
     return answer.cached;
   }
 
@@ -327,14 +339,30 @@ class Solver {
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
-        [&](const plan::FileSource& from) { return inputs_.key_of(from); },
-        [&] { events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"}); });
+        [&](const plan::FileSource& from) { return inputs_.key_of(from); }, snapshots_, snapshots_mutex_,
+        [&] { events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"}); },
+        [&](std::string text) {
+          events_.emit(event::Warning{"CacheMountOwnerMismatch", std::move(text), planned.where, false});
+        });
     preparer.prepare(step.mounts, environment);
     if (execute_run(step, active, std::move(environment))) meddled_ = true;
     for (const std::string& id : printed.found())
       warn_leak(planned, base::str("the secret ", base::printable(id), " was printed, and is in the log"));
     for (const std::string& place : find_secrets(active.upper(), secrets))
       warn_leak(planned, base::str("the layer of this step holds the secret ", place));
+    warn_of_duplicates(planned, active);
+  }
+
+  void warn_of_duplicates(const plan::Step& step, const overlay::Active& active) {
+    constexpr uint64_t kWorthAWord = 1 << 20;
+    const Duplicates found = find_duplicates(store_, active, kWorthAWord);
+    if (found.files == 0) return;
+    events_.emit(event::Warning{
+        "LayerDuplicatesContent",
+        base::str("the layer of this step stores ", base::format_size(found.bytes), " in ", found.files,
+                  " unchanged file(s) once more, among them ", base::printable(found.largest, 200),
+                  ": set owner and mode where the files are made, for example with COPY --chown"),
+        step.where, false});
   }
 
   void note_log(StepLog& log, std::string_view bytes) {
@@ -541,6 +569,8 @@ class Solver {
     std::string instruction;
     std::vector<LayerPtr> layers;
   };
+  Snapshots snapshots_;
+  std::mutex snapshots_mutex_;
   std::atomic<bool> meddled_{false};  // somebody helped a failing step along
   std::mutex failed_mutex_;
   std::vector<LayerPtr> failed_layers_;  // of the first step that failed

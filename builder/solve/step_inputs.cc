@@ -32,18 +32,6 @@ std::vector<const plan::CopyStep*> parts_of(const plan::CopyStep& step) {
   return parts;
 }
 
-// What a step takes files from, in a fixed order.
-std::vector<const plan::FileSource*> sources_of(const plan::Step& step) {
-  std::vector<const plan::FileSource*> all;
-  if (const auto* copy = std::get_if<plan::CopyStep>(&step.action)) {
-    for (const plan::CopyStep* part : parts_of(*copy)) all.push_back(&part->from);
-  } else if (const auto* run = std::get_if<plan::RunStep>(&step.action)) {
-    for (const plan::Mount& mount : run->mounts)
-      if (mount.type == plan::Mount::Type::kBind) all.push_back(&mount.from);
-  }
-  return all;
-}
-
 std::string join_ids(const std::vector<LayerPtr>& layers) {
   std::string ids;
   for (const LayerPtr& layer : layers) ids += base::str(ids.empty() ? "" : " ", layer->diff_id().str());
@@ -59,6 +47,40 @@ std::string digest_of(const std::vector<LayerPtr>& layers) {
 bool is_link(const plan::Step& step) {
   const auto* copy = std::get_if<plan::CopyStep>(&step.action);
   return copy != nullptr && copy->link;
+}
+
+std::vector<const plan::FileSource*> sources_of(const plan::Step& step) {
+  std::vector<const plan::FileSource*> all;
+  if (const auto* copy = std::get_if<plan::CopyStep>(&step.action)) {
+    for (const plan::CopyStep* part : parts_of(*copy)) all.push_back(&part->from);
+  } else if (const auto* run = std::get_if<plan::RunStep>(&step.action)) {
+    for (const plan::Mount& mount : run->mounts)
+      if (mount.type == plan::Mount::Type::kBind) all.push_back(&mount.from);
+  }
+  return all;
+}
+
+// A linked layer does not read what is below it, but what is above reads both.
+std::string key_above(const plan::Step& step, const std::string& parent, const std::string& key) {
+  if (!is_link(step)) return key;
+  cache::Definition both("stacked");
+  both.add("parent", parent);
+  both.add("layer", key);
+  return both.key();
+}
+
+StageState StepInputs::base_of(const plan::Stage& stage) const {
+  StageState state;
+  cache::Definition definition("base");
+  if (const auto* image = std::get_if<plan::FromImage>(&stage.base)) {
+    const plan::BaseImage& base = plan_.images[image->image];
+    for (const oci::DiffId& id : base.layers) state.layers.push_back(LayerHandle::remembered(id));
+    definition.add("image", base.identity);
+  } else {
+    definition.add("image", "scratch");
+  }
+  state.key = definition.key();
+  return state;
 }
 
 cache::Definition StepInputs::define(const plan::Stage& stage, const plan::Step& step,

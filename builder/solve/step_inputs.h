@@ -32,6 +32,9 @@ class StepInputs {
       : plan_(plan), options_(options), store_(store), sources_(sources),
         built_stage_(std::move(built_stage)) {}
 
+  /// The state that a stage which is not FROM another one starts with.
+  StageState base_of(const plan::Stage& stage) const;
+
   /// Waits for the stages that the step takes files from.
   cache::Definition define(const plan::Stage& stage, const plan::Step& step,
                            const StageState& below) const;
@@ -70,5 +73,9 @@ class StepInputs {
 
 /// A linked COPY does not read what is below it.
 bool is_link(const plan::Step& step);
+/// The key of the state after a step whose own key is `key`.
+std::string key_above(const plan::Step& step, const std::string& parent, const std::string& key);
+/// What a step takes files from, in a fixed order.
+std::vector<const plan::FileSource*> sources_of(const plan::Step& step);
 
 }  // namespace solve

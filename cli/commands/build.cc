@@ -18,7 +18,7 @@ const Command& build_command() {
                "standard input.",
       .group = "build and run",
       .flags = with_registry_flags(
-           {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile)", .common = true},
+           {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile); more of them are appended", .repeatable = true, .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last)", .common = true},
            {.name = "build-arg", .value = "NAME[=VALUE]", .help = "value of an ARG; without =VALUE from the environment", .repeatable = true, .common = true},
@@ -62,7 +62,6 @@ const Command& build_command() {
            {.name = "locked", .help = "fail where something is not as the --lock file says", .group = "reproducible builds"},
            {.name = "cache-from", .value = "type=registry,ref=NAME", .help = "look for results of steps in a registry", .group = "cache", .repeatable = true},
            {.name = "cache-to", .value = "type=registry,ref=NAME[,mode=max]", .help = "put results of steps there, of failed builds too", .group = "cache", .repeatable = true},
-           {.name = "push", .help = "push the result under its names", .group = "output"},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}}),

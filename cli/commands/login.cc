@@ -84,12 +84,16 @@ registry::Credential read_credential(const Context& context, const Arguments& ar
   return out;
 }
 
-/// Asks the registry whether it takes these.
-void try_credential(Registries& registries, const std::string& host, const registry::Credential& credential) {
+/// Asks the registry whether it takes these. Where its token server gives a token to come back with, that
+/// takes the place of the password.
+void try_credential(Registries& registries, const std::string& host, registry::Credential& credential) {
+  credential.wants_identity_token = true;
   registries.credentials().use_only(credential);
   registry::Client& client = registries.client(host);
   auto exchange = client.ask({.path = "/v2/"});
   if (exchange->status() != 200) client.fail(*exchange, "log in to " + host);
+  credential.identity_token = client.authenticator("").identity_token();
+  if (!credential.identity_token.empty()) credential.password.clear();
 }
 
 int run_login(Context& context, const Arguments& arguments) {

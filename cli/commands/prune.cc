@@ -31,6 +31,8 @@ store::PruneOptions options_of(const Arguments& arguments) {
   options.blobs = arguments.is_on("blobs");
   options.dry_run = arguments.is_on("dry-run");
   options.keep_storage_bytes = arguments.size_bytes("keep-storage");
+  options.min_free_bytes = arguments.size_bytes("min-free");
+  options.reserved_bytes = arguments.size_bytes("reserved");
   if (const auto age = arguments.find("older-than")) options.older_than = age_of(*age);
   for (const std::string& filter : arguments.all("filter")) {
     if (!filter.starts_with("until="))
@@ -54,6 +56,13 @@ std::string list_text(std::string_view kind, const std::vector<store::Removed>& 
     out += base::str(kind, " ", id, each.what.empty() ? "" : "  " + base::printable(each.what, 120),
                      each.size_bytes > 0 ? "  " + base::format_size(each.size_bytes) : "", "\n");
   }
+  return out;
+}
+
+std::string leftovers_text(const std::vector<store::Removed>& list) {
+  std::string out;
+  for (const store::Removed& each : list)
+    out += base::str("leftover ", base::printable(each.id, 300), "  ", base::format_size(each.size_bytes), "\n");
   return out;
 }
 
@@ -85,6 +94,7 @@ int run_prune(Context& context, const Arguments& arguments) {
                        {"layers", list_json(report.layers)},
                        {"blobs", list_json(report.blobs)},
                        {"mounts", list_json(mounts)},
+                       {"leftovers", list_json(report.leftovers)},
                        {"freed", report.freed_bytes}};
     context.out(format == "json" ? item.dump(2) + "\n"
                                  : render_documents(Json::array({item}), format));
@@ -93,7 +103,7 @@ int run_prune(Context& context, const Arguments& arguments) {
   if (!context.quiet)
     context.out(list_text("image", report.images) + list_text("cached step", report.cache) +
                 list_text("layer", report.layers) + list_text("blob", report.blobs) +
-                list_text("cache mount", mounts));
+                list_text("cache mount", mounts) + leftovers_text(report.leftovers));
   context.out(base::str(options.dry_run ? "would free " : "freed ",
                         base::format_size(report.freed_bytes), "\n"));
   return 0;
@@ -105,6 +115,8 @@ const std::vector<Flag>& prune_flags() {
       {.name = "dry-run", .help = "only say exactly what would go", .common = true},
       {.name = "older-than", .value = "DURATION", .help = "only what was last used longer ago", .common = true},
       {.name = "keep-storage", .value = "SIZE", .help = "take cached steps, oldest first, only until layers need no more than this", .aliases = {"max-used", "max-storage"}, .common = true},
+      {.name = "min-free", .value = "SIZE", .help = "take cached steps, oldest first, only until this much of the disk is free", .aliases = {"min-free-space"}},
+      {.name = "reserved", .value = "SIZE", .help = "cached steps may need this much in any case", .aliases = {"reserved-space"}},
       {.name = "images", .help = "only images"},
       {.name = "cache", .help = "only cached steps"},
       {.name = "mounts", .help = "also directories of RUN --mount=type=cache; otherwise they stay"},

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/sys/copy_content.h"
 #include "base/sys/file.h"
 #include "base/sys/root.h"
 #include "base/text.h"
@@ -265,25 +266,6 @@ bool FileMaker::make_link(int from_dir, const char* from, int dir, const char* n
   base::throw_errno("create hard link");
 }
 
-void FileMaker::copy_content(int from, int to, uint64_t size) {
-  uint64_t done = 0;
-  while (done < size) {
-    check_stop();
-    size_t wanted = static_cast<size_t>(std::min<uint64_t>(size - done, 64 << 20));
-    ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, wanted, 0);
-    if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
-      sys::FdSource source(from, "lower file");
-      sys::FdSink sink(to, "copy");
-      base::copy(source, sink);
-      return;
-    }
-    if (n < 0) base::throw_errno("copy");
-    if (n == 0) return;
-    done += static_cast<uint64_t>(n);
-    count_written(static_cast<uint64_t>(n));
-  }
-}
-
 bool FileMaker::copy(int from_dir, const char* name, int dir) {
   struct stat st;
   if (::fstatat(from_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) base::throw_errno("stat lower file");
@@ -300,7 +282,10 @@ bool FileMaker::copy(int from_dir, const char* name, int dir) {
     if (errno == EEXIST) return false;
     base::throw_errno("create file");
   }
-  copy_content(from.get(), to.get(), static_cast<uint64_t>(st.st_size));
+  sys::copy_content(from.get(), to.get(), st, [&](uint64_t bytes) {
+    check_stop();
+    count_written(bytes);
+  });
   if (!options_.single_id) set_owner(to.get(), attributes);
   for (const auto& [key, value] : sys::list_xattrs(from.get())) {
     // Torte's own stay: they say what the lower file stands for.

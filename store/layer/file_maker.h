@@ -68,7 +68,6 @@ class FileMaker {
  private:
   void write_content(int fd, uint64_t size, TarReader& reader);
   void write_piece(int fd, base::Bytes piece, uint64_t offset, bool find_holes);
-  void copy_content(int from, int to, uint64_t size);
   void count_written(uint64_t bytes);
   void set_owner(int fd, const Attributes& attributes);
   void set_owner_at(int dir, const char* name, const Attributes& attributes);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -25,13 +26,24 @@ bool is_same_domain(const std::string& one, const std::string& other) {
   return std::string_view(registrable_domain(one.c_str())) == registrable_domain(other.c_str());
 }
 
-/// Words of a scope parameter and our own, each once.
+/// What we need and what the challenge asks for: each resource once, with all actions.
 std::vector<std::string> scopes_of(const Challenge& challenge, const std::string& scope) {
-  std::vector<std::string> scopes;
+  std::vector<std::string> resources;
+  std::map<std::string, std::set<std::string>> actions;
   for (const std::string& text : {scope, challenge.get("scope")})
-    for (const std::string& word : base::split(text, ' '))
-      if (!word.empty() && std::find(scopes.begin(), scopes.end(), word) == scopes.end())
-        scopes.push_back(word);
+    for (const std::string& word : base::split(text, ' ')) {
+      if (word.empty()) continue;
+      size_t colon = std::min(word.rfind(':'), word.size());
+      std::string resource = word.substr(0, colon);
+      if (!actions.contains(resource)) resources.push_back(resource);
+      for (const std::string& action : base::split(word.substr(std::min(colon + 1, word.size())), ','))
+        actions[resource].insert(action);
+    }
+  std::vector<std::string> scopes;
+  for (const std::string& resource : resources) {
+    const std::set<std::string>& names = actions[resource];
+    scopes.push_back(resource + ":" + base::join({names.begin(), names.end()}, ","));
+  }
   return scopes;
 }
 
@@ -93,7 +105,7 @@ std::string Authenticator::authorization(const std::string& scope) {
   return token->second.header;
 }
 
-std::string Authenticator::answer(const Exchange& refused, const std::string& scope,
+Authenticator::Answer Authenticator::answer(const Exchange& refused, const std::string& scope,
                                   const std::string& used) {
   std::vector<Challenge> challenges;
   for (const std::string& header : refused.headers().all("www-authenticate"))
@@ -103,11 +115,11 @@ std::string Authenticator::answer(const Exchange& refused, const std::string& sc
     if (challenge.scheme == "bearer") {
       auto token = tokens_.find(scope);
       // Another thread may have renewed it meanwhile.
-      if (token != tokens_.end() && token->second.header != used) return token->second.header;
+      if (token != tokens_.end() && token->second.header != used) return {token->second.header, false};
       bearer_ = challenge;
       use_basic_ = false;
       Token fresh = fetch(challenge, scope);
-      return tokens_.insert_or_assign(scope, std::move(fresh)).first->second.header;
+      return {tokens_.insert_or_assign(scope, std::move(fresh)).first->second.header};
     }
   for (const Challenge& challenge : challenges)
     if (challenge.scheme == "basic") {
@@ -115,7 +127,7 @@ std::string Authenticator::answer(const Exchange& refused, const std::string& sc
         deny(origin_.authority() + (credential_ ? " refuses the user name and password"
                                                 : " asks for a user name and password"));
       use_basic_ = true;
-      return basic();
+      return {basic()};
     }
   deny(origin_.authority() + " answers 401 and does not say how to log in");
 }
@@ -125,6 +137,8 @@ std::unique_ptr<Exchange> Authenticator::ask_by_get(const Url& realm, const std:
   Url url = realm;
   if (!service.empty()) url = url.with_query("service", service);
   for (const std::string& scope : scopes) url = url.with_query("scope", scope);
+  if (credential_ && credential_->wants_identity_token)
+    url = url.with_query("offline_token", "true").with_query("client_id", "torte");
   Request request{.url = url};
   if (credential_ && !credential_->user.empty()) {
     request.url = url.with_query("account", credential_->user);

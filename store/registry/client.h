@@ -12,6 +12,7 @@
 #include "store/registry/credentials.h"
 #include "store/registry/http.h"
 #include "store/registry/patience.h"
+#include "store/registry/range_tickets.h"
 
 namespace registry {
 
@@ -60,6 +61,8 @@ class Client {
   const Origin& origin();
   const std::string& host() const { return host_; }
   Authenticator& authenticator(const std::string& repository);
+  /// For ranges of blobs that come at the same time.
+  RangeTickets& range_tickets() { return range_tickets_; }
   /// Throws the error that an answer stands for: "what: who said what", with facts and helps.
   [[noreturn]] void fail(Exchange& exchange, const std::string& what);
 
@@ -74,6 +77,7 @@ class Client {
   Credentials* const credentials_;
   const ClientOptions options_;
   HttpClient http_;
+  RangeTickets range_tickets_{6};
   std::mutex mutex_;
   std::optional<Origin> origin_;
   std::map<std::string, std::unique_ptr<Authenticator>> authenticators_;  ///< by repository

@@ -18,6 +18,7 @@ struct Credential {
   std::string password;
   std::string identity_token;  ///< instead of a password: exchanged for tokens by OAuth2
   std::string source;          ///< where it was found, for messages
+  bool wants_identity_token = false;  ///< the token server is asked for one, to be kept: `login`
 };
 
 /// The files credentials are read from, the first one first, and the one `login` writes to.

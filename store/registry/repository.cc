@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "store/oci/limits.h"
 #include "store/oci/media_types.h"
+#include "store/registry/blob_source.h"
 #include "store/registry/header_fields.h"
 
 namespace registry {
@@ -31,101 +32,6 @@ void require_plain(const Exchange& exchange, const std::string& what) {
                 "registry-protocol");
 }
 
-/// One blob as a stream: opens the connection when first read, and again where one broke off.
-class BlobSource : public base::Source {
- public:
-  BlobSource(Client& client, Client::Ask ask, oci::Descriptor blob, uint64_t offset)
-      : client_(client), ask_(std::move(ask)), blob_(std::move(blob)), position_(offset),
-        patience_(client.patience()) {}
-
-  size_t read(std::span<std::byte> buffer) override {
-    while (!finished_) {
-      if (!exchange_ && position_ == blob_.size_bytes) break;
-      try {
-        if (!exchange_) open();
-        size_t n = exchange_->read(buffer);
-        if (n == 0) {
-          if (position_ == blob_.size_bytes) break;
-          throw TransportError(Fault::kReset, base::str("blob ", blob_.digest.str(), " ends after ",
-                                                        position_, " of ", blob_.size_bytes, " bytes"));
-        }
-        if (n > blob_.size_bytes - position_) too_long();
-        position_ += n;
-        patience_.progress(n);
-        return n;
-      } catch (const TransportError& e) {
-        exchange_.reset();
-        if (!patience_.after(e)) throw;
-      }
-    }
-    finished_ = true;
-    exchange_.reset();
-    return 0;
-  }
-
- private:
-  [[noreturn]] void too_long() const {
-    throw Error(Code::kCorrupt,
-                base::str("blob ", blob_.digest.str(), " is longer than the announced ",
-                          blob_.size_bytes, " bytes"),
-                "blob-size");
-  }
-
-  void open() {
-    Client::Ask ask = ask_;
-    bool ranged = position_ > 0 && !ignores_ranges_;
-    if (ranged) ask.headers.push_back(base::str("Range: bytes=", position_, "-"));
-    auto exchange = client_.ask(ask, patience_);
-    require_plain(*exchange, "blob " + blob_.digest.str());
-    int status = exchange->status();
-    if (status == 206 && ranged && continues_here(*exchange)) {
-      exchange_ = std::move(exchange);
-      return;
-    }
-    if (ranged && (status == 206 || status == 416)) {
-      ignores_ranges_ = true;
-      return open();
-    }
-    if (status != 200) client_.fail(*exchange, "get blob " + blob_.digest.str());
-    if (auto length = exchange->length(); length && *length != blob_.size_bytes)
-      throw Error(Code::kCorrupt,
-                  base::str("blob ", blob_.digest.str(), " has ", *length,
-                            " bytes, the manifest announces ", blob_.size_bytes),
-                  "blob-size");
-    exchange_ = std::move(exchange);
-    skip(position_);
-  }
-
-  /// Whether a partial answer is the rest that was asked for.
-  bool continues_here(const Exchange& exchange) const {
-    auto header = exchange.headers().find("content-range");
-    auto range = header ? parse_content_range(*header) : std::nullopt;
-    return range && range->first == position_ && range->last + 1 <= blob_.size_bytes &&
-           range->total.value_or(blob_.size_bytes) == blob_.size_bytes;
-  }
-
-  // The registry began anew: what we have already is passed over. The digest of the whole tells
-  // whether it was the same.
-  void skip(uint64_t bytes) {
-    std::array<std::byte, 65536> scrap;
-    while (bytes > 0) {
-      size_t n = exchange_->read(std::span(scrap).first(std::min<uint64_t>(bytes, scrap.size())));
-      if (n == 0)
-        throw TransportError(Fault::kReset, "blob " + blob_.digest.str() + " ends too early");
-      bytes -= n;
-    }
-  }
-
-  Client& client_;
-  const Client::Ask ask_;
-  const oci::Descriptor blob_;
-  uint64_t position_;
-  Patience patience_;
-  std::unique_ptr<Exchange> exchange_;
-  bool ignores_ranges_ = false;
-  bool finished_ = false;
-};
-
 std::string platforms_of(const oci::Index& index) {
   std::vector<std::string> names;
   for (const oci::Descriptor& entry : index.manifests)
@@ -140,7 +46,7 @@ Client::Ask Repository::ask(std::string method, const std::string& below) const 
   ask.method = std::move(method);
   ask.path = base::str("/v2/", path_, "/", below);
   ask.repository = path_;
-  if (ask.method != "GET" && ask.method != "HEAD") ask.actions = "pull,push";
+  ask.actions = ask.method == "GET" || ask.method == "HEAD" ? reading_ : "pull,push";
   return ask;
 }
 
@@ -244,7 +150,7 @@ ResolvedImage Repository::resolve(const oci::Reference& reference, const oci::Pl
 }
 
 std::unique_ptr<base::Source> Repository::open_blob(const oci::Descriptor& blob, uint64_t offset) {
-  return std::make_unique<BlobSource>(client_, ask("GET", "blobs/" + blob.digest.str()), blob, offset);
+  return open_blob_source(client_, ask("GET", "blobs/" + blob.digest.str()), blob, offset);
 }
 
 std::string Repository::read_blob(const oci::Descriptor& blob, uint64_t limit) {

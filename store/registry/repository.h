@@ -44,6 +44,8 @@ class Repository {
 
   Client& client() const { return client_; }
   const std::string& path() const { return path_; }
+  /// From now on questions are asked with the rights that writing needs: one token does for all.
+  void prepare_to_write() { reading_ = "pull,push"; }
   /// "registry.example/app": for messages.
   std::string name() const { return client_.host() + "/" + path_; }
 
@@ -93,6 +95,7 @@ class Repository {
 
   Client& client_;
   std::string path_;
+  std::string reading_ = "pull";  ///< actions of requests that only read
 };
 
 }  // namespace registry

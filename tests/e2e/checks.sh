@@ -124,3 +124,72 @@ says_not "InvalidBaseImagePlatform"
 printf 'FROM base\n' >"$work/context/Recipe"
 ok torte build --pull=never --platform linux/arm64 "$work/context"
 says "InvalidBaseImagePlatform"
+
+mkdir -p "$work/more"
+
+step "LayerDuplicatesContent: an owner changed after the fact stores the files once more (M5)"
+cat >"$work/more/Recipe" <<'R'
+FROM base
+RUN head -c 3000000 /dev/urandom >/big
+RUN chmod 600 /big
+R
+ok torte build --network none "$work/more"
+says "LayerDuplicatesContent" "/big" "Recipe:3"
+sed -i 's/^RUN chmod/# check=skip=LayerDuplicatesContent\nRUN  chmod/' "$work/more/Recipe"
+ok torte build --network none --no-cache "$work/more"
+says_not "LayerDuplicatesContent"
+
+step "CacheMountOwnerMismatch: one cache, two owners"
+cat >"$work/more/Recipe" <<'R'
+FROM base
+RUN --mount=type=cache,target=/c,id=shared true
+RUN --mount=type=cache,target=/c,id=shared,mode=0700 true
+R
+status 1 torte lint "$work/more/Recipe"
+prints "CacheMountOwnerMismatch" "Recipe:3"
+sed -i 2d "$work/more/Recipe"
+ok torte lint "$work/more/Recipe"
+printf 'FROM base\nRUN --mount=type=cache,target=/c,id=shared true\n' >"$work/more/First"
+ok torte build --network none -f "$work/more/First" "$work/more"
+ok torte build --network none --no-cache "$work/more"
+says "CacheMountOwnerMismatch"
+
+step "LargeContextUnused: asked for with --check, since it reads the whole context"
+truncate -s 200M "$work/more/dump.bin"
+printf 'FROM scratch\nCOPY Recipe /\n' >"$work/more/Recipe"
+status 1 torte build --check "$work/more"
+prints "LargeContextUnused" "dump.bin"
+echo dump.bin >"$work/more/.dockerignore"
+ok torte build --check "$work/more"
+rm "$work/more/dump.bin" "$work/more/.dockerignore"
+
+step "--call plan says which steps are cached"
+cat >"$work/more/Recipe" <<'R'
+FROM base AS tools
+COPY First /tools/
+FROM base
+COPY --from=tools /tools /t
+RUN echo last >/last
+R
+ok torte build --network none "$work/more"
+ok torte build --network none --call plan "$work/more"
+prints "COPY First /tools/  [cached]" "RUN echo last >/last  [cached]"
+echo "# changed" >>"$work/more/First"
+sed -i 's/echo last/echo least/' "$work/more/Recipe"
+ok torte build --network none --call plan,format=json "$work/more"
+python3 - "$work/out" <<'PY'
+import json, sys
+steps = {s["text"]: s["prediction"] for stage in json.load(open(sys.argv[1]))["stages"] for s in stage["steps"]}
+assert steps["COPY First /tools/"] == "runs" and steps["RUN echo least >/last"] == "runs", steps
+PY
+ok torte build --network none --call plan --build-context tools=docker-image://nowhere "$work/more"
+prints "COPY --from=tools /tools /t  [unknown]"
+
+step "--file again: recipes in a row are one"
+printf 'FROM base AS one\nRUN echo 1 >/one' >"$work/more/a"
+printf 'RUN echo 2 >/two\nWORKDIR relative\n' >"$work/more/b"
+ok torte build --network none -f "$work/more/a" -f "$work/more/b" -t both "$work/more"
+says "/a + " "/b"
+ok torte run --rm --network none both cat /one /two
+equal "$(tr -d '\n' <"$work/out")" 12
+status 1 torte build -f "$work/more/a" -f "$work/more/missing" "$work/more"

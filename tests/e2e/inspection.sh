@@ -49,6 +49,24 @@ ok torte prune -a
 [ "$(du -s "$store" | cut -f1)" -lt $((before - 4000)) ] || fail "nothing was freed: $before KiB before"
 ok torte fsck
 
+step "caps of prune: --keep-storage, --min-free, --reserved; the dry run says what the real one does"
+base_image
+mkdir -p "$work/caps"
+for n in 1 2 3; do
+  printf 'FROM base\nRUN head -c 3000000 /dev/urandom >/random%s\n' "$n" >"$work/caps/Recipe"
+  ok torte build -q --network none -t cap "$work/caps"
+done
+ok torte rmi cap
+ok torte prune -a --images
+ok torte cache prune --min-free 1
+prints "freed 0"
+ok torte cache prune -a --dry-run --reserved 4m
+cp "$work/out" "$work/planned"
+ok torte cache prune -a --reserved 4m
+sed 's/would free/freed/' "$work/planned" | cmp -s - "$work/out" || fail "the dry run said: $(cat "$work/planned")"
+prints "cached step" "layer "
+status 2 torte cache prune --min-free lots
+
 step "the machine and the program describe themselves"
 ok torte info
 ok torte version

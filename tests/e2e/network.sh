@@ -73,6 +73,7 @@ base_image
 start() {
   local word=$1
   shift
+  rm -f "$work/address.$word"  # of its last life: the port is published before the new one is written
   # Not by way of the function: a kill must meet the program, not a shell around it.
   "$TORTE" --root "$store" --run-root "$work/run" run --rm --name "$word" "$@" base sh -c "ip -4 -o addr show eth0 | sed 's/.*inet \\([0-9.]*\\).*/\\1/'
     for port in 80 81; do while :; do echo $word | nc -l -p \$port >/dev/null; done & done

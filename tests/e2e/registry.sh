@@ -1,31 +1,9 @@
 # Images move between torte and a registry, and what others pushed or pull is the same. The registry is Debian's, on
 # ports of its own: one plain, one with TLS from a CA made here and passwords.
 . "$(dirname "$0")/lib.sh"
-need docker-registry curl openssl htpasswd python3
-# The registry takes every variable that begins with REGISTRY_ for configuration of its own.
-export HOME=$work DOCKER_CONFIG=$work/docker XDG_CONFIG_HOME=$work/config XDG_RUNTIME_DIR=$work/run-user
-unset REGISTRY_AUTH_FILE
-unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-
-# start_registry NAME PORT [more configuration on standard input]: its log is $work/NAME.log.
-start_registry() {
-  local name=$1 port=$2
-  mkdir -p "$work/$name"
-  {
-    printf 'version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\n' "$work/$name"
-    cat
-  } >"$work/$name.yml"
-  docker-registry serve "$work/$name.yml" >"$work/$name.log" 2>&1 &
-  wait_for 20 curl -sko /dev/null "$3://127.0.0.1:$port/v2/"
-}
-
-port=$(free_port)
-start_registry plain "$port" http <<C
-http: {addr: "127.0.0.1:$port"}
-C
-plain=127.0.0.1:$port
+. "$(dirname "$0")/registry_lib.sh"
+need openssl htpasswd
+plain_registry
 
 base_image
 recipe <<'R'
@@ -88,26 +66,23 @@ says "is not in the registry" "[registry-not-found]"
 status 1 torte pull "127.0.0.1:$(free_port)/none:1"
 says "[registry-unreachable]"
 
-step "several processes that want the same image fetch it once"
+step "eight processes that want the same image fetch each layer once"
+size=$(layers_of "$plain/team/made:1" | awk '{ n += $2 } END { print n }')
 ok torte rmi -f "$plain/team/made:1"
 ok torte prune -a -f
 : >"$work/plain.log"
 pids=()
-for i in 1 2 3 4; do torte pull -q "$plain/team/made:1" >"$work/pull.$i" 2>&1 & pids+=($!); done
+for i in 1 2 3 4 5 6 7 8; do torte pull -q "$plain/team/made:1" >"$work/pull.$i" 2>&1 & pids+=($!); done
 for pid in "${pids[@]}"; do wait "$pid" || fail "a pull failed: $(cat "$work"/pull.*)"; done
-layers=$(torte inspect --raw "$plain/team/made:1" | python3 -c 'import json,sys; print(len({l["digest"] for l in json.load(sys.stdin)["layers"]}))')
-gets=$(grep -c '"GET /v2/team/made/blobs/.*" 200' "$work/plain.log" || true)
-[ "$gets" -le $((layers + 4)) ] || fail "$gets blobs were fetched, the image has $layers layers"
+layers_of "$plain/team/made:1" >"$work/layers"
+layers=$(grep -c . "$work/layers")
+equal "$(fetched_blobs | grep -cFf <(cut -d' ' -f1 "$work/layers"))" "$layers" "fetched layers"
+equal "$(fetched_blobs | grep -Ff <(cut -d' ' -f1 "$work/layers") | awk '{ n += $3 } END { print n }')" "$size" "fetched bytes"
 ok torte fsck
 
 step "TLS from a CA of our own, and passwords"
 port=$(free_port)
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/ca.key" -out "$work/ca.crt" -days 2 \
-  -subj /CN=test-ca 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/tls.key" -out "$work/tls.csr" \
-  -subj /CN=localhost 2>/dev/null
-openssl x509 -req -in "$work/tls.csr" -CA "$work/ca.crt" -CAkey "$work/ca.key" -CAcreateserial -days 2 -out "$work/tls.crt" \
-  -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1') 2>/dev/null
+make_certificate
 htpasswd -Bbn user 'pass:word' >"$work/passwords" 2>/dev/null
 start_registry secure "$port" https <<C
 http: {addr: "127.0.0.1:$port", tls: {certificate: $work/tls.crt, key: $work/tls.key}}
@@ -213,7 +188,7 @@ step "a push that is cut off goes on; a pull that is killed keeps what it has"
 ok torte rmi -f "$plain/team/made:1" "$plain/team/made:2" registry.test/made:1 "$secure/made:1" from-archive
 ok torte prune -a -f
 for delay in 0.02 0.05 0.1 0.15 0.2; do
-  torte pull -q "$plain/team/made:1" >/dev/null 2>&1 & pid=$!
+  torte_process pull -q "$plain/team/made:1" >/dev/null 2>&1 & pid=$!
   sleep "$delay"
   kill -KILL "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || true

@@ -1,6 +1,7 @@
 #include "store/batch.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <thread>
 
@@ -79,6 +80,35 @@ TEST_F(BatchTest, GivesATreeBackWhenAnotherPublishedTheLayerMeanwhile) {
     EXPECT_EQ(left, 3);
     EXPECT_TRUE(store->find_layer(layer_id(name)));
   }
+}
+
+TEST_F(BatchTest, LeavesTheFilesOfAnImageThatIsThereAlone) {
+  const auto add = [&](const char* name) {
+    auto writer = store->write_blob();
+    writer->write(base::as_bytes(std::string_view("{}")));
+    store::StagedBlob blob = writer->finish();
+    const oci::Digest id = blob.digest();
+    store::Batch batch = store->batch();
+    batch.add_blob(std::move(blob));
+    batch.add_image({.id = id, .platform = "linux/amd64"});
+    batch.set_name({name}, id);
+    batch.commit();
+    EXPECT_TRUE(batch.empty());
+    struct stat st = {};
+    EXPECT_EQ(::stat(store->layout().blob(id).c_str(), &st), 0);
+    return std::pair(st.st_ino, store->get_image(name));
+  };
+  const auto [inode, image] = add("a");
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const auto [inode_again, again] = add("a");
+  EXPECT_EQ(inode_again, inode);
+  EXPECT_GT(again.last_used, image.last_used);
+  const auto [other_inode, other] = add("b");
+  EXPECT_EQ(other.names.size(), 2u);
+  // Damaged: the new bytes take its place.
+  std::filesystem::resize_file(store->layout().blob(image.id), 1);
+  add("a");
+  EXPECT_EQ(std::filesystem::file_size(store->layout().blob(image.id)), 2u);
 }
 
 TEST_F(BatchTest, AbandonedChangesNothing) {

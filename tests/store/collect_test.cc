@@ -112,6 +112,41 @@ TEST_F(CollectTest, KeepStorageEvictsTheOldestCacheOnly) {
   EXPECT_TRUE(store->prune({.all = true, .keep_storage_bytes = 2000}).cache.empty());
 }
 
+TEST_F(CollectTest, ReservedBytesStayWhateverElseIsAsked) {
+  cache("k1", "a", 1000);
+  ::usleep(3000);
+  cache("k2", "b", 1000);
+  ::usleep(3000);
+  cache("k3", "c", 1000);
+  const PruneReport report =
+      store->prune({.all = true, .keep_storage_bytes = 0, .reserved_bytes = 2000});
+  ASSERT_EQ(report.cache.size(), 1u);
+  EXPECT_EQ(report.cache[0].id, "k1");
+  EXPECT_EQ(store->prune({.all = true, .reserved_bytes = 1000}).cache.size(), 1u);
+}
+
+TEST_F(CollectTest, MinFreeTakesNothingFromADiskWithRoomAndAllFromOneWithout) {
+  cache("k1", "a", 1000);
+  cache("k2", "b", 1000);
+  EXPECT_TRUE(store->prune({.all = true, .min_free_bytes = 1}).cache.empty());
+  EXPECT_EQ(store->prune({.all = true, .min_free_bytes = UINT64_MAX}).cache.size(), 2u);
+}
+
+TEST_F(CollectTest, LeftoversAreToldBeforeTheyGo) {
+  std::filesystem::create_directories(store->layout().partials());
+  const std::filesystem::path partial = store->layout().partials() / "sha256-00";
+  std::ofstream(partial) << "half";
+  const PruneReport planned = store->prune({.dry_run = true});
+  ASSERT_EQ(planned.leftovers.size(), 1u);
+  EXPECT_EQ(planned.leftovers[0].id, partial.string());
+  EXPECT_EQ(planned.freed_bytes, 4u);
+  EXPECT_TRUE(std::filesystem::exists(partial));
+  const PruneReport done = store->prune({});
+  EXPECT_EQ(done.leftovers.size(), 1u);
+  EXPECT_EQ(done.freed_bytes, planned.freed_bytes);
+  EXPECT_FALSE(std::filesystem::exists(partial));
+}
+
 TEST_F(CollectTest, BlobsDropsOnlyWhatCanBeHadAgain) {
   add_image(*store, "app", {"a", "b"});
   store::Batch batch = store->batch();

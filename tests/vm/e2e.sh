@@ -31,4 +31,4 @@ done
 exit $failed
 ALL
 # What torte loads, and the programs of the tests of networks.
-"$here/run.sh" -p "libisal2 libnftables1 nftables python3-minimal passt slirp4netns" -t "${TORTE_VM_SECONDS:-1100}" "$files" bash all.sh "$@"
+"$here/run.sh" -p "xz-utils libisal2 libnftables1 nftables python3-minimal passt slirp4netns" -t "${TORTE_VM_SECONDS:-1100}" "$files" bash all.sh "$@"

@@ -144,8 +144,8 @@ timeout --kill-after=5 "$seconds" qemu-system-x86_64 "${accelerator[@]}" -m "$me
   -kernel "$cache/vmlinuz" -initrd "$cache/first.cpio.gz" \
   -append "console=ttyS0 quiet loglevel=3 panic=-1 cgroup_no_v1=all" \
   -drive "file=$image,if=virtio,format=raw" -drive "file=$scratch/disk,if=virtio,format=raw" \
-  </dev/null 2>"$scratch/qemu.err" | tr -d '\r' | tee "$scratch/console" |
-  awk '/^<<ended [0-9]+>>$/ {on = 0} on {print; fflush()} /<<started>>$/ {on = 1}'
+  </dev/null 2>"$scratch/qemu.err" | sed -u 's/\r//g' | tee "$scratch/console" |
+  sed -u -n '1,/<<started>>$/d; /^<<ended [0-9]*>>$/,$d; p'
 machine=${PIPESTATUS[0]}
 set -e
 result=$(sed -n 's/^<<ended \([0-9]*\)>>$/\1/p' "$scratch/console" | tail -n 1)

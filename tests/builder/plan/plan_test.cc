@@ -211,6 +211,18 @@ TEST_F(PlanTest, S4OneImageForTwoPlatformsIsTwoImages) {
   EXPECT_EQ(made.images.size(), 2u);
 }
 
+TEST_F(PlanTest, R6AMountWithoutATargetIsAtTheWorkingDirectory) {
+  plan::Plan made = make("FROM base\nWORKDIR /w\nRUN --mount=from=base --mount=type=cache,target=c true\n");
+  const RunStep& run = run_of(made, 1);
+  EXPECT_EQ(run.mounts[0].target, "/w");
+  EXPECT_EQ(run.mounts[1].target, "/w/c");
+  EXPECT_EQ(error_of("FROM base\nRUN --mount=type=bind true\n"), "mount-target-root");
+}
+
+TEST_F(PlanTest, AWorkdirThatIsEmptyStaysWhereItIs) {
+  EXPECT_EQ(config_of(make("FROM base\nWORKDIR /w\nWORKDIR $NOTHING\n")).working_dir, "/w");
+}
+
 TEST_F(PlanTest, R6AgentSocketsAreNumbered) {
   plan::Plan made = make(
       "FROM base\nRUN --mount=type=ssh --mount=type=ssh,id=x,target=/s --mount=type=ssh,id=y true\n");

@@ -25,23 +25,26 @@ namespace {
 
 constexpr uid_t kUser = 12345;
 
-void replace_file(const std::string& directory, const char* target, const std::string& content) {
-  std::string copy = directory + "/" + std::filesystem::path(target).filename().string();
+constexpr const char* kScratch = "/mnt";  // a tmpfs of our own there: a user could not clean up after root
+
+void replace_file(const char* target, const std::string& content) {
+  std::string copy = std::string(kScratch) + "/" + std::filesystem::path(target).filename().string();
   std::ofstream(copy) << content;
   if (access(target, F_OK) < 0) std::ofstream(target).flush();
   if (mount(copy.c_str(), target, nullptr, MS_BIND, nullptr) < 0) base::throw_errno("bind");
 }
 
 /// In a mount namespace of our own, so that the machine's files stay what they are.
-void become_user(const std::string& directory, bool ranges) {
-  if (unshare(CLONE_NEWNS) < 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0)
+void become_user(bool ranges) {
+  if (unshare(CLONE_NEWNS) < 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
+      mount("tmpfs", kScratch, "tmpfs", 0, nullptr) < 0)
     base::throw_errno("unshare");
   std::stringstream passwd;
   passwd << std::ifstream("/etc/passwd").rdbuf() << "torte-tester:x:12345:12345::/tmp:/bin/sh\n";
-  replace_file(directory, "/etc/passwd", passwd.str());
+  replace_file("/etc/passwd", passwd.str());
   std::string line = ranges ? "torte-tester:200000:65536\n" : "";
-  replace_file(directory, "/etc/subuid", line);
-  replace_file(directory, "/etc/subgid", line);
+  replace_file("/etc/subuid", line);
+  replace_file("/etc/subgid", line);
   if (setgroups(0, nullptr) < 0 || setresgid(kUser, kUser, kUser) < 0 ||
       setresuid(kUser, kUser, kUser) < 0)
     base::throw_errno("become user");
@@ -50,10 +53,9 @@ void become_user(const std::string& directory, bool ranges) {
 }
 
 int run(int argc, char** argv) {
-  support::TempDir outside;
   int next = 1;
   if (argc > 2 && strcmp(argv[1], "--as") == 0) {
-    become_user(outside.path().string(), strcmp(argv[2], "ranges") == 0);
+    become_user(strcmp(argv[2], "ranges") == 0);
     next = 3;
   }
   sys::UsernsMode mode = sys::enter_user_namespace();

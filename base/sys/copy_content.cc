@@ -1,0 +1,109 @@
+#include "base/sys/copy_content.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <vector>
+
+#include "base/error.h"
+
+namespace sys {
+
+namespace {
+
+constexpr off_t kSmall = 64 * 1024;         // below it one read and one write are the cheapest
+constexpr off_t kPiece = off_t{16} << 20;   // between two chances to stop, and to start writing
+
+void write_all_at(int to, const std::byte* data, size_t size, off_t offset) {
+  for (size_t done = 0; done < size;) {
+    ssize_t n = ::pwrite(to, data + done, size - done, offset + static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) base::throw_errno("write");
+    done += static_cast<size_t>(n);
+  }
+}
+
+class Copy {
+ public:
+  Copy(int from, int to, const Copied& copied) : from_(from), to_(to), copied_(copied) {}
+
+  /// Copies [offset, end); less when the file has become shorter meanwhile.
+  void range(off_t offset, off_t end) {
+    while (offset < end) {
+      off_t wanted = std::min(end - offset, kPiece);
+      off_t done = in_kernel_ ? piece_in_kernel(offset, wanted) : piece_by_hand(offset, wanted);
+      if (done == 0) return;
+      // Asynchronous, and only a hint: errors come back from the sync.
+      if (done >= kPiece / 2) ::sync_file_range(to_, offset, done, SYNC_FILE_RANGE_WRITE);
+      offset += done;
+      if (copied_) copied_(static_cast<uint64_t>(done));
+    }
+  }
+
+  void small(off_t size) {
+    for (off_t offset = 0; offset < size;) {
+      off_t done = piece_by_hand(offset, size - offset);
+      if (done == 0) return;
+      offset += done;
+      if (copied_) copied_(static_cast<uint64_t>(done));
+    }
+  }
+
+ private:
+  off_t piece_in_kernel(off_t offset, off_t wanted) {
+    for (;;) {
+      off_t in = offset, out = offset;
+      ssize_t n = ::copy_file_range(from_, &in, to_, &out, static_cast<size_t>(wanted), 0);
+      if (n >= 0) return n;
+      if (errno == EINTR) continue;
+      if (errno != EXDEV && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS)
+        base::throw_errno("copy");
+      in_kernel_ = false;
+      return piece_by_hand(offset, wanted);
+    }
+  }
+
+  off_t piece_by_hand(off_t offset, off_t wanted) {
+    static thread_local std::vector<std::byte> buffer(256 * 1024);
+    off_t done = 0;
+    while (done < wanted) {
+      size_t most = std::min(buffer.size(), static_cast<size_t>(wanted - done));
+      ssize_t n = ::pread(from_, buffer.data(), most, offset + done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) base::throw_errno("read");
+      if (n == 0) break;
+      write_all_at(to_, buffer.data(), static_cast<size_t>(n), offset + done);
+      done += n;
+    }
+    return done;
+  }
+
+  int from_;
+  int to_;
+  const Copied& copied_;
+  bool in_kernel_ = true;
+};
+
+}  // namespace
+
+void copy_content(int from, int to, const struct stat& st, const Copied& copied) {
+  Copy copy(from, to, copied);
+  off_t size = st.st_size;
+  if (size <= kSmall) return copy.small(size);
+  if (st.st_blocks * 512 >= size) return copy.range(0, size);
+  if (::ftruncate(to, size) < 0) base::throw_errno("set size");
+  for (off_t at = 0; at < size;) {
+    off_t data = ::lseek(from, at, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) return;
+    if (data < 0) return copy.range(at, size);
+    off_t hole = ::lseek(from, data, SEEK_HOLE);
+    if (hole < 0) hole = size;
+    copy.range(data, std::min(hole, size));
+    at = hole;
+  }
+}
+
+}  // namespace sys
