@@ -47,6 +47,8 @@ done
 
 for runtime in "${runtimes[@]}"; do
   if [ "$runtime" = crun ] && [ -d /sys/fs/cgroup/unified ]; then continue; fi
+  status 3 torte run --rm --network none --runtime "$runtime" base sh -c 'echo out; exit 3'
+  prints_line out
   if [ "$(id -u)" != 0 ]; then continue; fi
   step "--runtime $runtime: run, exec, logs, stop, start again"
   status 3 torte run --rm --runtime "$runtime" base sh -c 'echo out; echo err >&2; exit 3'
