@@ -40,6 +40,20 @@ prints "192.0.2.53" "example.org"
 ok torte build --network host --dns 192.0.2.54 "$work/context"
 says "2 of 2 cached"
 
+step "build arguments for torte itself (A8): host name, name space of cache mounts"
+printf 'FROM base\nRUN --mount=type=cache,target=/c hostname >/name; ls /c >/seen; touch /c/mark\n' >"$work/context/Recipe"
+ok build -t named --build-arg BUILDKIT_SANDBOX_HOSTNAME=here --build-arg BUILDKIT_CACHE_MOUNT_NS=one
+ok torte run --rm --network none named cat /name /seen
+equal "$(cat "$work/out")" here
+ok build -t named --no-cache --hostname flag --build-arg BUILDKIT_SANDBOX_HOSTNAME=here --build-arg BUILDKIT_CACHE_MOUNT_NS=one
+ok torte run --rm --network none named cat /name /seen
+equal "$(tr '\n' ' ' <"$work/out")" "flag mark "
+ok build -t named --no-cache
+ok torte run --rm --network none named cat /name /seen
+equal "$(cat "$work/out")" build
+ok build --build-arg BUILDKIT_INLINE_CACHE=1
+says "BUILDKIT_INLINE_CACHE is not built yet"
+
 step "--heredoc-errexit: a here-document stops where a command fails"
 printf 'FROM base\nRUN <<E\nfalse\ntouch /went-on\nE\n' >"$work/context/Recipe"
 ok build
