@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/context.h"
 #include "cli/interrupt.h"
+#include "cli/known_layers.h"
 #include "cli/options.h"
 #include "cli/pull.h"
 #include "store/oci/limits.h"
@@ -73,7 +74,7 @@ bool is_local_name(const oci::Reference& reference) { return reference.domain() 
 
 oci::Digest pull_by_policy(store::Store& store, Registries& registries,
                            const oci::Reference& reference, const oci::Platform& platform,
-                           PullPolicy policy, const TransferOptions& options) {
+                           PullPolicy policy, const TransferOptions& options, PullExtent extent) {
   std::optional<store::ImageRecord> image;
   if (policy != PullPolicy::kAlways) image = find_for(store, reference.str(), platform);
   if (image && policy != PullPolicy::kNewer) return image->id;
@@ -92,7 +93,9 @@ oci::Digest pull_by_policy(store::Store& store, Registries& registries,
     }
   }
   try {
-    return pull_image(store, registries, reference, platform, options);
+    return extent == PullExtent::kWhole
+               ? pull_image(store, registries, reference, platform, options)
+               : pull_image_later(store, registries, reference, platform, options);
   } catch (base::Error& e) {
     if (e.id() == "registry-unreachable" || e.id() == "registry-silent")
       e.add_help(base::str("offline? torte load brings images in from files; torte images shows what is here"));
@@ -102,7 +105,7 @@ oci::Digest pull_by_policy(store::Store& store, Registries& registries,
 
 store::ImageRecord get_or_pull(store::Store& store, Registries& registries, const std::string& text,
                                const oci::Platform& platform, PullPolicy policy,
-                               const TransferOptions& options) {
+                               const TransferOptions& options, PullExtent extent) {
   bool fresh = policy == PullPolicy::kAlways || policy == PullPolicy::kNewer;
   if (!fresh)
     if (auto image = find_for(store, text, platform)) return *std::move(image);
@@ -116,7 +119,7 @@ store::ImageRecord get_or_pull(store::Store& store, Registries& registries, cons
   if (policy == PullPolicy::kNever || is_local_name(*reference))
     if (auto other = find_image(store, text)) return *std::move(other);
   if (policy == PullPolicy::kNever) missing(text, "it may not be pulled: the policy is never");
-  oci::Digest id = pull_by_policy(store, registries, reference->with_default_tag(), platform, policy, options);
+  oci::Digest id = pull_by_policy(store, registries, reference->with_default_tag(), platform, policy, options, extent);
   auto image = store.find_image_by_id(id);
   CHECK(image.has_value());
   return *std::move(image);
@@ -131,7 +134,7 @@ store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments
     // The usual way touches nothing that belongs to registries. An image of another platform runs
     // where the machine has a handler for it, if it was not asked for otherwise.
     auto image = arguments.has("platform") ? find_for(store, text, platform) : find_image(store, text);
-    if (image) return *std::move(image);
+    if (image && are_here(store, image->layers)) return *std::move(image);
   }
   Interrupt interrupt;
   auto events = context.make_progress();
@@ -139,7 +142,9 @@ store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments
   options.stop = interrupt.token();
   options.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
-  return get_or_pull(store, registries, text, platform, policy, options);
+  store::ImageRecord image = get_or_pull(store, registries, text, platform, policy, options);
+  if (!are_here(store, image.layers)) fetch_known_layers(store, registries, image.layers, options);
+  return image;
 }
 
 std::vector<Flag> with_pull_flags(std::vector<Flag> flags) {
@@ -155,7 +160,7 @@ plan::BaseImage StoreImages::get(const std::string& reference, const oci::Platfo
   std::optional<store::ImageRecord> other;
   if (policy_ == PullPolicy::kNever) other = find_image(store_, reference);
   store::ImageRecord image =
-      other ? *std::move(other) : get_or_pull(store_, registries_, reference, wanted, policy_, options_);
+      other ? *std::move(other) : get_or_pull(store_, registries_, reference, wanted, policy_, options_, PullExtent::kDocuments);
   plan::BaseImage base;
   base.reference = reference;
   base.identity = image.id.str();

@@ -22,16 +22,23 @@ enum class PullPolicy {
 /// Throws UsageError for another word.
 PullPolicy parse_pull_policy(const std::string& text);
 
+/// Which part of a missing image is fetched at once.
+enum class PullExtent {
+  kWhole,
+  kDocuments,  ///< its layers come when they are needed (cli/known_layers.h)
+};
+
 /// The image of that name, fetched where the policy says so. Throws NotFound when it is neither in the
 /// store nor may be fetched, and what pulling throws.
 oci::Digest pull_by_policy(store::Store& store, Registries& registries,
                            const oci::Reference& reference, const oci::Platform& platform,
-                           PullPolicy policy, const TransferOptions& options);
+                           PullPolicy policy, const TransferOptions& options,
+                           PullExtent extent = PullExtent::kWhole);
 
 /// The same for a name or id as users give it.
 store::ImageRecord get_or_pull(store::Store& store, Registries& registries, const std::string& text,
                                const oci::Platform& platform, PullPolicy policy,
-                               const TransferOptions& options);
+                               const TransferOptions& options, PullExtent extent = PullExtent::kWhole);
 
 /// The image a container is to be made of, for commands with --pull, --platform and registry flags;
 /// fetched with progress on standard error. Call it before signals are taken over.
@@ -40,7 +47,7 @@ store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments
 /// --pull and --platform, and the registry flags.
 std::vector<Flag> with_pull_flags(std::vector<Flag> flags);
 
-/// Base images out of the store, or from where they come. [spec/cli.md G6, --pull]
+/// Base images out of the store, or from where they come: their layers when a step needs them. [spec/cli.md G6, --pull]
 class StoreImages : public plan::BaseImages {
  public:
   StoreImages(store::Store& store, Registries& registries, PullPolicy policy, TransferOptions options)

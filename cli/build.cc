@@ -20,8 +20,10 @@
 #include "cli/build_record.h"
 #include "cli/build_sources.h"
 #include "cli/debug_shell.h"
+#include "cli/early_push.h"
 #include "cli/interrupt.h"
 #include "cli/introspection.h"
+#include "cli/known_layers.h"
 #include "cli/lock_file.h"
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
@@ -114,6 +116,9 @@ class Build {
         store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
+    store_->set_layer_provider([this](const std::vector<oci::DiffId>& stack) {
+      fetch_known_layers(*store_, registries_, stack, transfer_options());
+    });
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
@@ -144,7 +149,9 @@ class Build {
     try {
       if (checks_.error && !warnings_.empty())
         throw base::Error(base::Code::kInvalid, "the recipe has warnings and asks for error=true", "check-failed");
+      begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
+      if (early_push_) early_push_->finish();
       write_outputs();
       write_records(fetcher);
     } catch (base::Error& e) {
@@ -344,6 +351,19 @@ class Build {
     return finishing;
   }
 
+  // Layers of a build that is pushed go ahead of their image, unless its form is decided at the end.
+  void begin_early_push() {
+    auto pushes = [](const OutputSpec& spec) { return spec.type == OutputSpec::Type::kRegistry; };
+    auto pushed = std::find_if(outputs_.begin(), outputs_.end(), pushes);
+    if (pushed == outputs_.end() || plans_.size() > 1 || form_.is_special() || finish_options().wants_anything())
+      return;
+    std::vector<oci::Reference> names;
+    for (const std::vector<std::string>& some : {arguments_.all("tag"), pushed->names})
+      for (const std::string& name : some) names.push_back(oci::Reference::parse(name).with_default_tag());
+    early_push_.emplace(*store_, registries_, std::move(names), form_.packing, transfer_options());
+    solving_.published = [this](const oci::DiffId& layer) { early_push_->add(layer); };
+  }
+
   void solve_one(Planned& planned) {
     solve::Options options = solving_;
     options.named_contexts = planned.trees;
@@ -479,6 +499,7 @@ class Build {
   StepCounter counter_;
   Registries registries_;
   std::optional<RegistryCache> shared_cache_;
+  std::optional<EarlyPush> early_push_;
   std::optional<DebugShell> debug_;
   LockFile lock_;
   RecipeFile file_;

@@ -236,10 +236,10 @@ class OutputWriter {
       if (options_.transfer.events != nullptr)
         options_.transfer.events->emit(base::event::Note{base::str("pushed ", name.familiar(), " ", digest.str())});
     }
-    if (!written.descriptor) {
-      OutgoingImage out = prepare(images_.front(), Packing::kAsIs);
-      written.descriptor = out.manifest.describe();
-    }
+    // The push remembered the manifest it made.
+    if (!written.descriptor)
+      if (auto manifest = find_manifest(store_, record_of(images_.front()), true))
+        written.descriptor = manifest->describe();
     return written;
   }
 

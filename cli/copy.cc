@@ -32,15 +32,6 @@ struct Picture {
   std::shared_ptr<void> owner;  ///< what `open` borrows from
 };
 
-void skip(base::Source& source, uint64_t bytes) {
-  std::array<std::byte, 65536> scrap;
-  while (bytes > 0) {
-    size_t n = source.read(std::span(scrap).first(std::min<uint64_t>(bytes, scrap.size())));
-    if (n == 0) return;
-    bytes -= n;
-  }
-}
-
 Picture from_registry(Registries& registries, const Place& from, const oci::Platform& platform) {
   auto repository = std::make_shared<registry::Repository>(registries.repository(reference_of(from)));
   registry::ResolvedImage found = repository->resolve(reference_of(from), platform);

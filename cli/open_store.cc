@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "cli/context.h"
+#include "cli/known_layers.h"
 
 namespace cli {
 
@@ -17,7 +18,9 @@ std::unique_ptr<store::Store> find_store(const Context& context) {
 }
 
 std::unique_ptr<store::Store> open_store(const Context& context) {
-  return store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  provide_from_registries(context, *store);
+  return store;
 }
 
 }  // namespace cli

@@ -14,5 +14,9 @@ namespace cli {
 /// [spec/performance.md 2.4, spec/security.md 7]
 oci::Digest pull_image(store::Store& store, Registries& registries, const oci::Reference& reference,
                        const oci::Platform& platform, const TransferOptions& options);
+/// The same, but its layers come when they are needed (cli/known_layers.h), where that is safe.
+oci::Digest pull_image_later(store::Store& store, Registries& registries,
+                             const oci::Reference& reference, const oci::Platform& platform,
+                             const TransferOptions& options);
 
 }  // namespace cli

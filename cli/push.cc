@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/blob_places.h"
+#include "cli/known_layers.h"
 #include "cli/reported_source.h"
 #include "store/oci/limits.h"
 
@@ -94,20 +95,11 @@ class GrowingSource : public base::Source {
   uint64_t position_;
 };
 
-void skip(base::Source& source, uint64_t bytes) {
-  std::array<std::byte, 65536> scrap;
-  while (bytes > 0) {
-    size_t n = source.read(std::span(scrap).first(std::min<uint64_t>(bytes, scrap.size())));
-    if (n == 0) return;
-    bytes -= n;
-  }
-}
-
 class Push {
  public:
-  Push(store::Store& store, registry::Repository repository, Packing packing,
+  Push(store::Store& store, Registries& registries, registry::Repository repository, Packing packing,
        const TransferOptions& options)
-      : store_(store), repository_(std::move(repository)), packing_(packing), options_(options),
+      : store_(store), registries_(registries), repository_(std::move(repository)), packing_(packing), options_(options),
         places_(find_blob_places(store, repository_.client().host())) {
     repository_.prepare_to_write();
   }
@@ -121,8 +113,15 @@ class Push {
     }, from);
   }
 
-  /// A layer that leaves as it came.
+  /// A blob that leaves as it came.
   void send_known(const oci::Descriptor& blob) { send_stored(blob, mountable(blob.digest)); }
+
+  /// A blob of an image that leaves as it came, for a layer that may not have come at all.
+  void send_as_it_is(const oci::DiffId& id, const oci::Descriptor& blob) {
+    auto elsewhere = find_elsewhere(store_, id);
+    if (elsewhere && elsewhere->digest == blob.digest) return send_elsewhere(*elsewhere);
+    send_known(blob);
+  }
 
   void send_text(const oci::Descriptor& blob, const std::string& text) {
     repository_.put_blob(blob.digest, blob.size_bytes, [&](uint64_t offset) {
@@ -134,6 +133,10 @@ class Push {
 
   /// A layer; returns the blob that stands for it in the registry.
   oci::Descriptor send_layer(const oci::DiffId& id) {
+    if (auto elsewhere = find_elsewhere(store_, id)) {
+      send_elsewhere(*elsewhere);
+      return describe(*elsewhere);
+    }
     if (auto blob = find_packed(store_, id, packing_)) {
       send_known(*blob);
       return *blob;
@@ -150,6 +153,16 @@ class Push {
   }
 
  private:
+  /// From registry to registry, or within one.
+  void send_elsewhere(const store::LayerBlob& blob) {
+    std::string here = repository_.client().host() + "/";
+    std::string from = blob.source.starts_with(here) ? blob.source.substr(here.size()) : "";
+    repository_.put_blob(blob.digest, blob.size_bytes, [&](uint64_t offset) {
+      return watch(open_elsewhere(registries_, blob, offset), blob.digest.str(), blob.digest.short_hex(),
+                   blob.size_bytes, offset);
+    }, from);
+  }
+
   std::unique_ptr<base::Source> watch(std::unique_ptr<base::Source> source, const std::string& id,
                                       std::string_view shown, uint64_t size_bytes, uint64_t offset) {
     base::event::Transfer state;
@@ -206,6 +219,7 @@ class Push {
   }
 
   store::Store& store_;
+  Registries& registries_;
   registry::Repository repository_;
   const Packing packing_;
   const TransferOptions& options_;
@@ -250,13 +264,14 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     store.find_image_by_id(image.id);  // kept by the lease
     std::string config_text = store.read_blob(image.id, oci::kMaxConfigBytes);
     oci::ImageConfig config = oci::ImageConfig::parse(config_text);
-    std::optional<oci::Manifest> known = find_manifest(store, image);
+    if (packing != Packing::kAsIs) store.provide_layers(image.layers);
+    std::optional<oci::Manifest> known = find_manifest(store, image, true);
     auto originals = find_originals(image, config, known);
     bool as_it_is = packing == Packing::kAsIs && known;
     oci::Manifest manifest = as_it_is ? *known : begin_manifest(config);
     if (!as_it_is)
       for (size_t i = 0; i < config.diff_ids.size(); ++i) manifest.layers.push_back(manifest.config);
-    Push push(store, registries.repository(destination), packing, options);
+    Push push(store, registries, registries.repository(destination), packing, options);
     do_several(manifest.layers.size() + 1, [&](size_t i) {
       if (i == manifest.layers.size()) return push.send_text(manifest.config, config_text);
       const oci::DiffId& id = config.diff_ids.at(i);
@@ -266,7 +281,7 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
           push.send_stored(original->second, {});
           manifest.layers[i] = original->second;
         } else if (as_it_is) {
-          push.send_known(manifest.layers[i]);
+          push.send_as_it_is(id, manifest.layers[i]);
         } else {
           manifest.layers[i] = push.send_layer(id);
         }
@@ -283,10 +298,10 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
   });
 }
 
-oci::Descriptor push_layer(store::Store& store, const registry::Repository& repository,
-                           const oci::DiffId& id, const TransferOptions& options) {
+oci::Descriptor push_layer(store::Store& store, Registries& registries,
+                           const registry::Repository& repository, const oci::DiffId& id, Packing packing, const TransferOptions& options) {
   return base::with_context("layer " + id.str(), [&] {
-    return Push(store, repository, Packing::kAsIs, options).send_layer(id);
+    return Push(store, registries, repository, packing, options).send_layer(id);
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/known_layers.h"
 #include "cli/options.h"
 #include "cli/push.h"
 #include "store/oci/limits.h"
@@ -20,6 +21,7 @@ constexpr const char* kDelta = "org.torte.cache.delta";
 constexpr const char* kInstruction = "org.torte.cache.instruction";
 constexpr const char* kDuration = "org.torte.cache.duration-ms";
 constexpr const char* kVersion = "org.torte.cache.engine-version";
+constexpr const char* kSize = "org.torte.cache.tar-bytes";
 constexpr const char* kCreated = "org.torte.cache.created";
 
 std::string tag_of(const CacheSpec& spec, const std::string& key) {
@@ -104,18 +106,14 @@ bool RegistryCache::fetch_from(const CacheSpec& spec, const store::CacheRecord& 
     throw base::Error(base::Code::kInvalid, "the entry of " + record.key.substr(0, 12) + " is not one of torte's");
   oci::ImageConfig config = oci::ImageConfig::parse(repository.read_blob(entry.config, oci::kMaxConfigBytes));
   entry.require_matching(config);
-  // The layers below are there: their steps were found before this one.
-  IncomingImage image{.manifest = entry, .config = config};
-  image.manifest.layers = {entry.layers[*delta]};
-  image.config.diff_ids = {config.diff_ids[*delta]};
-  image.open = [&](const oci::Descriptor& blob, uint64_t offset) { return repository.open_blob(blob, offset); };
-  image.fetched = true;
+  // The layers below are known: their steps were found before this one. None comes before it is needed.
   store::CacheRecord found = record;
-  found.result = image.config.diff_ids.front();
+  found.result = config.diff_ids[*delta];
   if (auto time = oci::parse_timestamp(told(kCreated)))
     found.created = std::chrono::time_point_cast<store::Time::duration>(*time);
   found.duration = std::chrono::milliseconds(base::parse_decimal(told(kDuration)).value_or(0) % 1'000'000'000);
-  import_result(store_, image, std::move(found), options_);
+  remember_step(store_, repository, entry.layers[*delta], base::parse_decimal(told(kSize)).value_or(0),
+                std::move(found));
   return true;
 }
 
@@ -141,7 +139,7 @@ void RegistryCache::offer_to(const CacheSpec& spec, const solve::SharedStep& ste
   oci::Manifest manifest{.media_type = std::string(oci::media_type::kManifest),
                          .config = oci::Descriptor::of(oci::media_type::kConfig, config_text)};
   for (const oci::DiffId& layer : step.layers)
-    manifest.layers.push_back(push_layer(store_, repository, layer, options_));
+    manifest.layers.push_back(push_layer(store_, registries_, repository, layer, Packing::kAsIs, options_));
   repository.put_blob(manifest.config.digest, manifest.config.size_bytes, [&](uint64_t offset) {
     return std::make_unique<base::MemorySource>(base::as_bytes(config_text).subspan(offset));
   });
@@ -150,6 +148,7 @@ void RegistryCache::offer_to(const CacheSpec& spec, const solve::SharedStep& ste
                           {kInstruction, base::printable(step.instruction, 200)},
                           {kDuration, std::to_string(step.record.duration.count())},
                           {kVersion, TORTE_VERSION},
+                          {kSize, std::to_string(step.record.size_bytes)},
                           {kCreated, oci::format_timestamp(step.record.created)}};
   repository.put_document(manifest.bytes(), manifest.media_type, tag);
 }

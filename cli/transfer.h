@@ -12,6 +12,7 @@
 #include "base/sys/fd.h"
 #include "store/archive/image_layout.h"
 #include "store/archive/image_writer.h"
+#include "store/layer/compression.h"
 #include "store/layer/limits.h"
 #include "store/oci/image_config.h"
 #include "store/oci/manifest.h"
@@ -42,6 +43,8 @@ struct IncomingImage {
   bool fetched = false;
   /// Layers taken at the same time.
   unsigned parallel = 1;
+  /// Layers whose trees are there are what they are: neither their blobs nor what they stand on counts.
+  bool trusts_trees = false;
   /// What the names lead to: an index. The manifest when unset.
   std::optional<oci::Digest> top = {};
   std::vector<std::string> documents = {};  ///< kept with the image: that index
@@ -57,13 +60,28 @@ struct IncomingImage {
 /// [spec/security.md 2.3, 2.4, 8]
 oci::Digest import_image(store::Store& store, const IncomingImage& image,
                          const std::vector<oci::Reference>& names, const TransferOptions& options);
-/// Brings only the layers into the store, with a cache record that names one of them.
-void import_result(store::Store& store, const IncomingImage& image, store::CacheRecord record,
-                   const TransferOptions& options);
+/// Brings only the layers into the store; the configuration need not name more than their diff ids. The
+/// caller's lease keeps them.
+void import_layers(store::Store& store, const IncomingImage& image, const TransferOptions& options);
 /// The same for an image of a layout.
 oci::Digest import_image(store::Store& store, const archive::ImageLayout& layout,
                          const archive::FoundImage& image, const std::vector<oci::Reference>& names,
                          const TransferOptions& options);
+
+/// Documents of the store, by diff id: which layers a tree stands on (the digest of their ids, a line each),
+/// for trees that are right only there; and the same, as ids, for a layer that has not come, and may turn
+/// out to be such a one.
+inline constexpr const char* kFoundation = "layer-foundation";
+inline constexpr const char* kAssumedStack = "layer-assumed-stack";
+
+/// How a layer's blob is packed, by its media type, which must be one of a layer.
+layer::Compression compression_of(const oci::Descriptor& blob);
+
+/// The blob as a manifest names it: whatever family it came as, it leaves as OCI.
+oci::Descriptor describe(const store::LayerBlob& blob);
+
+/// Reads that much of the beginning, or to the end.
+void skip(base::Source& source, uint64_t bytes);
 
 /// How layers leave. kAsIs keeps an image's manifest and blobs where they are known, so that its
 /// digest does not change; what was never packed becomes gzip.
@@ -89,8 +107,9 @@ oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, Packing p
                            const TransferOptions& options, PackWatcher* watcher = nullptr);
 
 /// The manifest an image came with or left with before, if all its layers are still there as they
-/// were; where it has none, an empty one to add layers to.
-std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image);
+/// were, or are known to be elsewhere (`elsewhere_too`); where it has none, an empty one to add layers to.
+std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image,
+                                           bool elsewhere_too = false);
 oci::Manifest begin_manifest(const oci::ImageConfig& config);
 /// Keeps the manifest made for an image, so that it leaves under the same digest next time.
 void remember_manifest(store::Store& store, const store::ImageRecord& image,

@@ -31,6 +31,8 @@ base::event::Transfer transfer_of(const oci::Descriptor& blob) {
   return state;
 }
 
+}  // namespace
+
 layer::Compression compression_of(const oci::Descriptor& blob) {
   oci::LayerType type;
   CHECK(oci::find_layer_type(blob.media_type, &type));  // Manifest::parse() refused the others
@@ -42,6 +44,8 @@ layer::Compression compression_of(const oci::Descriptor& blob) {
   return layer::Compression::kNone;
 }
 
+namespace {
+
 void require_diff_id(const oci::DiffId& expected, const oci::Digest& found) {
   if (found == expected.digest()) return;
   throw base::Error(base::Code::kCorrupt,
@@ -49,9 +53,6 @@ void require_diff_id(const oci::DiffId& expected, const oci::Digest& found) {
                               expected.str()),
                     "diff-id-mismatch");
 }
-
-/// Documents of the store: which layers a tree stands on, for trees that are right only there.
-constexpr const char* kFoundation = "layer-foundation";
 
 /// One source after another.
 class ChainedSource : public base::Source {
@@ -92,22 +93,21 @@ class Import {
       record.created = std::chrono::time_point_cast<store::Time::duration>(*created);
     for (const std::optional<Placed>& tree : trees_) record.layers.push_back(tree->id);
     record.blobs = {kept_.begin(), kept_.end()};
-    for (const auto& [layer, foundation] : foundations_)
-      store_.put_document(kFoundation, layer.str(), foundation);
+    put_foundations();
     batch_.add_image(std::move(record));
     for (const oci::Reference& name : names)
       batch_.set_name({name.str(), image_.top.value_or(manifest)}, id);
     batch_.commit();
+    forget_assumptions();
     return id;
   }
 
-  void run_for(store::CacheRecord record) {
+  void run_for_layers() {
     if (image_.fetched) claim_layers();
     take_layers();
-    for (const auto& [layer, foundation] : foundations_)
-      store_.put_document(kFoundation, layer.str(), foundation);
-    batch_.add_cache(std::move(record));
+    put_foundations();
     batch_.commit();
+    forget_assumptions();
   }
 
  private:
@@ -129,6 +129,16 @@ class Import {
     return digest;
   }
 
+  void put_foundations() {
+    for (const auto& [layer, foundation] : foundations_)
+      store_.put_document(kFoundation, layer.str(), foundation);
+  }
+
+  /// What a layer stands on is known now that it is here.
+  void forget_assumptions() {
+    for (const oci::DiffId& layer : assumed_) store_.remove_document(kAssumedStack, layer.str());
+  }
+
   bool pair_known(const std::optional<store::LayerRecord>& layer, const oci::Digest& blob) const {
     if (layer)
       for (const store::LayerBlob& other : layer->blobs)
@@ -141,9 +151,11 @@ class Import {
   // wait for each other.
   void claim_layers() {
     std::set<oci::Digest> missing;
-    for (size_t i = 0; i < trees_.size(); ++i)
-      if (!pair_known(store_.find_layer(diff_id_of(i)), blob_of(i).digest))
-        missing.insert(blob_of(i).digest);
+    for (size_t i = 0; i < trees_.size(); ++i) {
+      auto known = store_.find_layer(diff_id_of(i));
+      bool is_here = image_.trusts_trees ? known.has_value() : pair_known(known, blob_of(i).digest);
+      if (!is_here) missing.insert(blob_of(i).digest);
+    }
     for (const oci::Digest& blob : missing)
       claims_.push_back(store_.claim_fetch(blob, [&] {
         if (options_.events != nullptr)
@@ -211,9 +223,20 @@ class Import {
   bool fits(size_t layer, bool known, std::unique_lock<std::mutex>& lock) {
     auto fresh = foundations_.find(diff_id_of(layer));
     if (fresh != foundations_.end()) return fresh->second == below(layer, lock);
-    if (!known) return true;
+    if (!known) return !is_meant_elsewhere(layer, lock);
     auto remembered = store_.find_document(kFoundation, diff_id_of(layer).str());
     return !remembered || *remembered == below(layer, lock);
+  }
+
+  /// Whether a layer that has not come is to stand on other layers than here. With mutex_ held.
+  bool is_meant_elsewhere(size_t layer, std::unique_lock<std::mutex>& lock) {
+    auto assumed = store_.find_document(kAssumedStack, diff_id_of(layer).str());
+    if (!assumed || made_.contains(diff_id_of(layer))) return false;
+    auto row = store_.find_known_layer(diff_id_of(layer));
+    if (!row || row->origin != store::Origin::kKnown) return false;
+    if (!image_.trusts_trees && oci::Digest::sha256_of(*assumed).str() != below(layer, lock)) return true;
+    assumed_.insert(diff_id_of(layer));
+    return false;
   }
 
   /// Puts a tree in its place, whether it is new or was in the store. With mutex_ held.
@@ -238,6 +261,7 @@ class Import {
     bool made = made_.contains(diff_id);
     std::optional<store::LayerRecord> known;
     if (!made) known = store_.find_layer(diff_id);
+    if (known && image_.trusts_trees) return place(layer, diff_id);
     bool stands = fits(layer, known.has_value(), lock);
     bool seen = !taken_.insert({blob.digest, diff_id}).second;
     bool proven = stands && (seen || pair_known(known, blob.digest));
@@ -253,7 +277,7 @@ class Import {
       lock.lock();
       return place(layer, diff_id);
     }
-    Tree wanted = !known && !made ? Tree::kNew : stands ? Tree::kThere : Tree::kVariant;
+    Tree wanted = !stands ? Tree::kVariant : known || made ? Tree::kThere : Tree::kNew;
     auto writer = open_writer(blob);
     bool resumed = writer->resumed_bytes() > 0;
     try {
@@ -364,6 +388,7 @@ class Import {
   std::set<std::pair<oci::Digest, oci::DiffId>> taken_;
   /// New trees that took something from the layers below, and which those were.
   std::map<oci::DiffId, std::string> foundations_;
+  std::set<oci::DiffId> assumed_;  ///< layers that were known before, and came now
   std::set<oci::Digest> kept_;
 };
 
@@ -377,12 +402,9 @@ oci::Digest import_image(store::Store& store, const IncomingImage& image,
   return Import(store, image, options).run(names);
 }
 
-void import_result(store::Store& store, const IncomingImage& image, store::CacheRecord record,
-                   const TransferOptions& options) {
-  image.manifest.require_image();
-  image.manifest.require_matching(image.config);
-  store::Lease lease = store.lease();
-  Import(store, image, options).run_for(std::move(record));
+void import_layers(store::Store& store, const IncomingImage& image, const TransferOptions& options) {
+  CHECK(image.manifest.layers.size() == image.config.diff_ids.size());
+  Import(store, image, options).run_for_layers();
 }
 
 oci::Digest import_image(store::Store& store, const archive::ImageLayout& layout,

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -33,12 +35,6 @@ const store::LayerBlob* find_stored(store::Store& store, const store::LayerRecor
     if ((!wanted || encoding_of(blob.media_type) == *wanted) && store.find_blob(blob.digest))
       return &blob;
   return nullptr;
-}
-
-oci::Descriptor describe(const store::LayerBlob& blob) {
-  // Whatever family the blob came as, it leaves as OCI: the bytes are the same.
-  return {std::string(oci::layer_media_type(encoding_of(blob.media_type))), blob.digest,
-          blob.size_bytes};
 }
 
 store::LayerRecord get_layer(store::Store& store, const oci::DiffId& id) {
@@ -155,12 +151,18 @@ oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, Packing p
   return describe(blob);
 }
 
-std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image) {
+std::optional<oci::Manifest> find_manifest(store::Store& store, const store::ImageRecord& image,
+                                           bool elsewhere_too) {
   if (!image.manifest || !store.find_blob(*image.manifest)) return std::nullopt;
   oci::Manifest manifest =
       oci::Manifest::parse(store.read_blob(*image.manifest, oci::kMaxManifestBytes));
+  std::set<oci::Digest> elsewhere;
+  for (const oci::DiffId& layer : image.layers)
+    if (auto known = elsewhere_too ? store.find_known_layer(layer) : std::nullopt)
+      for (const store::LayerBlob& blob : known->blobs)
+        if (!blob.source.empty()) elsewhere.insert(blob.digest);
   for (const oci::Descriptor& blob : manifest.layers)
-    if (!store.find_blob(blob.digest)) return std::nullopt;
+    if (!elsewhere.contains(blob.digest) && !store.find_blob(blob.digest)) return std::nullopt;
   return manifest;
 }
 
@@ -180,6 +182,21 @@ void remember_manifest(store::Store& store, const store::ImageRecord& image,
   auto writer = store.write_blob();
   writer->write(base::as_bytes(text));
   store.set_manifest(image.id, writer->commit());
+}
+
+oci::Descriptor describe(const store::LayerBlob& blob) {
+  // Whatever family the blob came as, it leaves as OCI: the bytes are the same.
+  return {std::string(oci::layer_media_type(encoding_of(blob.media_type))), blob.digest,
+          blob.size_bytes};
+}
+
+void skip(base::Source& source, uint64_t bytes) {
+  std::array<std::byte, 65536> scrap;
+  while (bytes > 0) {
+    size_t n = source.read(std::span(scrap).first(std::min<uint64_t>(bytes, scrap.size())));
+    if (n == 0) return;
+    bytes -= n;
+  }
 }
 
 oci::Manifest begin_manifest(const oci::ImageConfig& config) {
@@ -204,6 +221,7 @@ void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base:
 OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image, Packing packing,
                             const TransferOptions& options) {
   store::Lease lease = store.lease();
+  store.provide_layers(image.layers);
   std::string config_text = store.read_blob(image.id, oci::kMaxConfigBytes);
   oci::ImageConfig config = oci::ImageConfig::parse(config_text);
   std::optional<oci::Manifest> known = find_manifest(store, image);

@@ -53,6 +53,7 @@ Tree::Tree(std::filesystem::path path, std::shared_ptr<store::StagingDir> stagin
 
 Stack open_stack(const store::Store& store, const std::vector<oci::DiffId>& layers) {
   Stack stack;
+  store.provide_layers(layers);
   for (const oci::DiffId& layer : layers) {
     std::filesystem::path path = store.layout().layer_tree(layer);
     struct stat st;

@@ -60,6 +60,7 @@ using StagedLayers = std::map<oci::DiffId, StagedLayer>;
 struct Batch::Content {
   std::vector<StagedBlob> blobs;
   std::vector<NewLayer> layers;
+  std::vector<LayerRecord> known_layers;
   std::vector<std::pair<oci::DiffId, LayerBlob>> layer_blobs;
   std::vector<CacheRecord> cache;
   std::vector<ImageRecord> images;
@@ -105,14 +106,14 @@ void Batch::Content::sync(const Core& core, bool has_trees) const {
 void Batch::Content::require_complete(Core& core) const {
   std::set<oci::DiffId> good_layers;
   for (const NewLayer& layer : layers) good_layers.insert(layer.record.diff_id);
+  for (const LayerRecord& layer : known_layers) good_layers.insert(layer.diff_id);
   std::set<oci::Digest> good_blobs;
   for (const StagedBlob& blob : blobs) good_blobs.insert(blob.digest());
   const auto require_layer = [&](const oci::DiffId& id, std::string_view user) {
     if (!good_layers.insert(id).second) return;
     Core::Records records = core.records();
-    Query query(records, "SELECT 1 FROM layers WHERE diff_id = ?");
-    query.bind(id.str());
-    if (!query.step() || !is_there(core.layout.layer_tree(id)))
+    std::optional<LayerRecord> layer = select_layer(records, id.str());
+    if (!layer || (layer->origin != Origin::kKnown && !is_there(core.layout.layer_tree(id))))
       throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"));
   };
   const auto require_blob = [&](const oci::Digest& digest, std::string_view user) {
@@ -152,7 +153,7 @@ void Batch::Content::publish_layers(const Core& core, StagedLayers& staged) {
 // Everything is there already, as the result of a build that found all of it in the cache: only times
 // of use are left to write, which nobody needs to wait for. Under the lock that keeps others from sweeping.
 bool Batch::Content::is_known(Core& core) const {
-  if (!layers.empty() || !layer_blobs.empty() || !cache.empty()) return false;
+  if (!layers.empty() || !known_layers.empty() || !layer_blobs.empty() || !cache.empty()) return false;
   for (const StagedBlob& blob : blobs)
     if (!blob.is_same_as(core.layout.blob(blob.digest()))) return false;
   Core::Records records = core.records();
@@ -177,6 +178,8 @@ void Batch::Content::write_records(Database& records) const {
   const int64_t now = to_milliseconds(std::chrono::system_clock::now());
   Transaction transaction(records);
   for (const NewLayer& layer : layers) insert_layer(records, layer.record, now);
+  for (const LayerRecord& layer : known_layers)
+    if (!select_layer(records, layer.diff_id.str())) insert_layer(records, layer, now);
   for (const auto& [diff_id, blob] : layer_blobs) insert_layer_blob(records, diff_id.str(), blob);
   for (const CacheRecord& record : cache) insert_cache(records, record, now);
   for (const ImageRecord& image : images) insert_image(records, image, now);
@@ -186,6 +189,7 @@ void Batch::Content::write_records(Database& records) const {
 
 void Batch::Content::keep(Keeper& keeper) const {
   for (const NewLayer& layer : layers) keeper.layer(layer.record.diff_id);
+  for (const LayerRecord& layer : known_layers) keeper.layer(layer.diff_id);
   for (const ImageRecord& image : images) keeper.image(image);
   for (const StagedBlob& blob : blobs) keeper.blob(blob.digest());
 }
@@ -198,6 +202,10 @@ Batch::~Batch() = default;
 
 void Batch::add_blob(StagedBlob blob) { content_->blobs.push_back(std::move(blob)); }
 void Batch::add_layer(NewLayer layer) { content_->layers.push_back(std::move(layer)); }
+void Batch::add_known_layer(LayerRecord record) {
+  record.origin = Origin::kKnown;
+  content_->known_layers.push_back(std::move(record));
+}
 void Batch::add_layer_blob(const oci::DiffId& diff_id, LayerBlob blob) {
   content_->layer_blobs.emplace_back(diff_id, std::move(blob));
 }
@@ -209,8 +217,8 @@ void Batch::set_name(Name name, const oci::Digest& image) {
 
 bool Batch::empty() const {
   const Content& content = *content_;
-  return content.blobs.empty() && content.layers.empty() && content.layer_blobs.empty() &&
-         content.cache.empty() && content.images.empty() && content.names.empty();
+  return content.blobs.empty() && content.layers.empty() && content.known_layers.empty() &&
+         content.layer_blobs.empty() && content.cache.empty() && content.images.empty() && content.names.empty();
 }
 
 bool Batch::commit_known() {

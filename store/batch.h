@@ -29,6 +29,9 @@ class Batch {
   /// Moves `layer.tree` into the store at commit. A layer that is already there is adopted and the
   /// given tree stays where it is.
   void add_layer(NewLayer layer);
+  /// Remembers a layer that may be fetched later, from where its blobs say. One that is in the store, or
+  /// that is known already, stays as it is.
+  void add_known_layer(LayerRecord record);
   /// Remembers one more encoding of a layer that is in the store or in this batch.
   void add_layer_blob(const oci::DiffId& diff_id, LayerBlob blob);
   void add_cache(CacheRecord record);

@@ -39,6 +39,7 @@ void insert_cache(Database& database, const CacheRecord& record, int64_t now) {
 std::optional<CacheRecord> Store::find_cache(const std::string& key) {
   Keeper keeper(*core_);
   std::optional<CacheRecord> record;
+  bool has_come = true;
   {
     Core::Records records = core_->records();
     Query query(records, TORTE_CACHE_COLUMNS "WHERE key = ?");
@@ -46,13 +47,13 @@ std::optional<CacheRecord> Store::find_cache(const std::string& key) {
     if (!query.step()) return std::nullopt;
     record = cache_row(query);
     if (record->result) {
-      Query layer(records, "SELECT 1 FROM layers WHERE diff_id = ?");
-      layer.bind(record->result->str());
-      if (!layer.step()) return std::nullopt;  // a lost layer is a miss
+      std::optional<LayerRecord> layer = select_layer(records, record->result->str());
+      if (!layer) return std::nullopt;  // a lost layer is a miss
+      has_come = layer->origin != Origin::kKnown;
     }
   }
   if (record->result) {
-    if (!is_there(core_->layout.layer_tree(*record->result))) return std::nullopt;
+    if (has_come && !is_there(core_->layout.layer_tree(*record->result))) return std::nullopt;
     keeper.layer(*record->result);
   }
   return record;

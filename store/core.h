@@ -68,6 +68,7 @@ struct Core {
   /// write-backs that happened since its descriptor was opened. Only when writable.
   sys::UniqueFd root;
   Trash trash;
+  std::function<void(const std::vector<oci::DiffId>& stack)> layer_provider;  ///< may be empty
   base::Synchronized<std::map<uint64_t, LeaseFile>> leases;
 
  private:
@@ -105,6 +106,7 @@ bool is_there(const std::filesystem::path& path);
 std::optional<BlobReader> open_blob_file(const Core& core, const oci::Digest& digest);
 
 /// Rows by key, for the parts that share them. The caller holds the records.
+Origin origin_of(int64_t number);
 std::optional<LayerRecord> select_layer(Database& database, const std::string& diff_id);
 std::optional<ImageRecord> select_image(Database& database, const std::string& id);
 /// The image that `text` names, in the order of Store::find_image.

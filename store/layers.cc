@@ -4,6 +4,11 @@
 
 namespace store {
 
+Origin origin_of(int64_t number) {
+  if (number == static_cast<int64_t>(Origin::kKnown)) return Origin::kKnown;
+  return number == 0 ? Origin::kBuilt : Origin::kPulled;
+}
+
 std::optional<LayerRecord> select_layer(Database& database, const std::string& diff_id) {
   Query query(database,
               "SELECT tar_size, tree_size, origin, created, last_used FROM layers "
@@ -13,7 +18,7 @@ std::optional<LayerRecord> select_layer(Database& database, const std::string& d
   LayerRecord layer{.diff_id = oci::DiffId::parse(diff_id),
                     .tar_size_bytes = static_cast<uint64_t>(query.number(0)),
                     .tree_size_bytes = static_cast<uint64_t>(query.number(1)),
-                    .origin = query.number(2) == 0 ? Origin::kBuilt : Origin::kPulled,
+                    .origin = origin_of(query.number(2)),
                     .created = from_milliseconds(query.number(3)),
                     .last_used = from_milliseconds(query.number(4))};
   Query blobs(database,
@@ -33,10 +38,21 @@ std::optional<LayerRecord> select_layer(Database& database, const std::string& d
 void insert_layer(Database& database, const LayerRecord& layer, int64_t now) {
   const std::string& id = layer.diff_id.str();
   const int64_t created = layer.created == Time() ? now : to_milliseconds(layer.created);
+  if (layer.origin != Origin::kKnown) {
+    // What was told of the layer before it came was never proven.
+    Query(database,
+          "DELETE FROM layer_blobs WHERE diff_id = ? AND "
+          "EXISTS(SELECT 1 FROM layers l WHERE l.diff_id = layer_blobs.diff_id AND l.origin = 2)")
+        .bind(id)
+        .run();
+  }
   Query(database,
         "INSERT INTO layers(diff_id, tar_size, tree_size, origin, created, last_used) "
         "VALUES(?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT(diff_id) DO UPDATE SET last_used = excluded.last_used")
+        "ON CONFLICT(diff_id) DO UPDATE SET last_used = excluded.last_used, "
+        "tar_size = iif(origin = 2, excluded.tar_size, tar_size), "
+        "tree_size = iif(origin = 2, excluded.tree_size, tree_size), "
+        "origin = iif(origin = 2, excluded.origin, origin)")
       .bind(id, layer.tar_size_bytes, layer.tree_size_bytes, static_cast<int>(layer.origin),
             created, now)
       .run();
@@ -64,6 +80,24 @@ std::optional<LayerRecord> Store::find_layer(const oci::DiffId& diff_id) {
   if (!layer || !is_there(core_->layout.layer_tree(diff_id))) return std::nullopt;
   keeper.layer(diff_id);
   return layer;
+}
+
+std::optional<LayerRecord> Store::find_known_layer(const oci::DiffId& diff_id) {
+  Keeper keeper(*core_);
+  Core::Records records = core_->records();
+  std::optional<LayerRecord> layer = select_layer(records, diff_id.str());
+  if (!layer || (layer->origin != Origin::kKnown && !is_there(core_->layout.layer_tree(diff_id))))
+    return std::nullopt;
+  keeper.layer(diff_id);
+  return layer;
+}
+
+void Store::set_layer_provider(LayerProvider provider) { core_->layer_provider = std::move(provider); }
+
+void Store::provide_layers(const std::vector<oci::DiffId>& stack) const {
+  if (!core_->layer_provider) return;
+  for (const oci::DiffId& layer : stack)
+    if (!is_there(core_->layout.layer_tree(layer))) return core_->layer_provider(stack);
 }
 
 std::optional<LayerRecord> Store::find_layer_of_blob(const oci::Digest& blob) {

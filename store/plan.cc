@@ -53,7 +53,7 @@ void read_records(Database& database, Snapshot& snapshot) {
     LayerRow& row = snapshot.layers[layers.text(0)];
     row.tar_size = static_cast<uint64_t>(layers.number(1));
     row.tree_size = static_cast<uint64_t>(layers.number(2));
-    row.origin = layers.number(3) == 0 ? Origin::kBuilt : Origin::kPulled;
+    row.origin = origin_of(layers.number(3));
   }
   Query blobs(database,
               "SELECT b.diff_id, b.digest, b.media_type, b.size, b.compression, b.remakeable, "
@@ -175,6 +175,7 @@ class Pruner {
     if (position == snapshot_.layers.end()) return 0;
     const LayerRow& row = position->second;
     uint64_t size = row.tree_size != 0 ? row.tree_size : row.tar_size;
+    if (row.origin == Origin::kKnown) size = 0;
     for (const LayerBlob& blob : row.blobs)
       if (snapshot_.blob_sizes.contains(blob.digest.str())) size += blob.size_bytes;
     return size;

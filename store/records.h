@@ -14,7 +14,11 @@ namespace store {
 using Time = std::chrono::system_clock::time_point;
 
 /// Where a layer came from.
-enum class Origin { kBuilt = 0, kPulled = 1 };
+enum class Origin {
+  kBuilt = 0,
+  kPulled = 1,
+  kKnown = 2,  ///< it has not come: its blobs tell where it is, its sizes are what was told of it
+};
 
 /// One encoding of a layer: the blob it is (or was, or would be) sent as. Remembered even when the
 /// blob itself is not kept, so that a push can ask a registry for it without making it again.
@@ -29,7 +33,7 @@ struct LayerBlob {
   std::string source = {};
 };
 
-/// One layer tree in layers/.
+/// One layer tree in layers/, or one that is known and not there yet (Origin::kKnown).
 struct LayerRecord {
   oci::DiffId diff_id;
   uint64_t tar_size_bytes = 0;   ///< of the canonical (or the pulled) tar

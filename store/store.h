@@ -93,6 +93,15 @@ class Store {
 
   /// A layer whose record and tree are there.
   std::optional<LayerRecord> find_layer(const oci::DiffId& diff_id);
+  /// The same, also when its tree has not come (Origin::kKnown).
+  std::optional<LayerRecord> find_known_layer(const oci::DiffId& diff_id);
+  /// Brings the layers of a stack (bottom first) that are known and not there. May throw anything.
+  using LayerProvider = std::function<void(const std::vector<oci::DiffId>& stack)>;
+  /// Before other threads use the store. Without one, layers that have not come are missing.
+  void set_layer_provider(LayerProvider provider);
+  /// Whoever opens trees calls it first. Does nothing when all are there; what cannot be brought because
+  /// nobody knows it is left to the caller to miss.
+  void provide_layers(const std::vector<oci::DiffId>& stack) const;
   /// The layer that a blob of this digest unpacks to.
   std::optional<LayerRecord> find_layer_of_blob(const oci::Digest& blob);
   /// The record of that key, if what it names is still there.

@@ -48,6 +48,11 @@ overlay::TreePtr LayerHandle::tree(store::Store& store) {
 
 overlay::Stack open_stack(store::Store& store, const std::vector<LayerPtr>& layers) {
   overlay::Stack stack;
+  // All that must be fetched comes at once.
+  std::vector<oci::DiffId> remembered;
+  for (const LayerPtr& layer : layers)
+    if (!layer->is_new()) remembered.push_back(layer->diff_id());
+  store.provide_layers(remembered);
   for (const LayerPtr& layer : layers) stack.push_back(layer->tree(store));
   return stack;
 }

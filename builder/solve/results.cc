@@ -139,9 +139,13 @@ std::shared_ptr<void> Results::fill(store::Batch& batch, std::vector<Item> items
 void Results::publish(bool all) {
   std::vector<Item> items = take(all);
   if (items.empty()) return;
+  std::vector<oci::DiffId> made;
+  for (const Item& item : items)
+    if (item.made.layer->is_new()) made.push_back(item.made.layer->diff_id());
   store::Batch batch = store_.batch();
   std::shared_ptr<void> claims = fill(batch, std::move(items));
   batch.commit();
+  if (published_) std::for_each(made.begin(), made.end(), published_);
 }
 
 void Results::publish_if_due() {

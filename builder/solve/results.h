@@ -49,6 +49,10 @@ class Results {
   /// Throws what `make` throws, Cancelled when it was asked to stop while it waited.
   Answer get(const Request& request);
 
+  /// Calls `published` with each layer made here once the store has it; from whatever thread put it there.
+  void on_publish(std::function<void(const oci::DiffId&)> published) { published_ = std::move(published); }
+  /// Publishes what is ready.
+  void publish_ready() { publish(false); }
   /// Publishes what is ready, when the oldest has waited for some seconds: a build that is killed
   /// loses little.
   void publish_if_due();
@@ -77,6 +81,7 @@ class Results {
   store::Store& store_;
   base::EventSink& events_;
   std::stop_token stop_;
+  std::function<void(const oci::DiffId&)> published_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_future<LayerPtr>> asked_;  // by key, in this build
   std::vector<Item> items_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <ctime>
 #include <future>
 #include <mutex>
@@ -61,11 +62,12 @@ class Solver {
         slots_(std::clamp(options.jobs > 0 ? options.jobs : default_jobs(), 1, kMostJobs)),
         stages_(plan.stages.size()) {
     options_.stop = stop_.get_token();
+    results_.on_publish(options.published);
   }
 
   Result run() {
     try {
-      build_stages();
+      build_and_publish();
       publish_image();
     } catch (...) {
       keep_what_is_done();
@@ -87,6 +89,33 @@ class Solver {
   // Steps mostly wait for a network, a disk or one core: more of them than cores pay.
   static int default_jobs() {
     return std::max(8, 4 * static_cast<int>(std::thread::hardware_concurrency()));
+  }
+
+  void build_and_publish() {
+    if (!options_.published) return build_stages();
+    std::exception_ptr problem;
+    {
+      std::jthread publisher([&](const std::stop_token& stop) {
+        try {
+          publish_meanwhile(stop);
+        } catch (...) {
+          problem = std::current_exception();
+        }
+      });
+      build_stages();
+    }
+    if (problem) std::rethrow_exception(problem);
+  }
+
+  // A layer is hashed in the background: nobody else is there to see when that is done.
+  void publish_meanwhile(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      never.wait_for(lock, stop, std::chrono::milliseconds(250), [] { return false; });
+      results_.publish_ready();
+    }
   }
 
   // Every stage has a thread that does one step after another and waits where it needs another stage.

@@ -79,6 +79,9 @@ struct Options {
       on_failure;
   bool keep_image = true;                        ///< false: for finish(), or for nobody
   SharedCache* shared_cache = nullptr;           ///< asked for what is not remembered here; borrowed
+  /// Told of layers made in this build as soon as the store has them, while later steps run; not of the
+  /// last ones, which come with the image. Any thread. Null: nobody wants them before the end.
+  std::function<void(const oci::DiffId&)> published;
   int log_offset = 0;                            ///< added to the numbers of the steps in names of logs
   std::filesystem::path log_directory;           ///< full output of every step; empty: not kept
   std::stop_token stop;

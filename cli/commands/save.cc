@@ -8,6 +8,7 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/interrupt.h"
+#include "cli/open_store.h"
 #include "cli/output_file.h"
 #include "cli/transfer.h"
 #include "store/archive/image_writer.h"
@@ -76,7 +77,7 @@ int run_save(Context& context, const Arguments& arguments) {
   TransferOptions options;
   options.stop = interrupt.token();
 
-  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = open_store(context);
   store::Lease lease = store->lease();
   std::vector<Chosen> chosen = choose(*store, arguments);
   if (format == "oci-dir") {

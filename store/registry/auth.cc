@@ -105,7 +105,7 @@ std::string Authenticator::authorization(const std::string& scope) {
   return token->second.header;
 }
 
-std::string Authenticator::answer(const Exchange& refused, const std::string& scope,
+Authenticator::Answer Authenticator::answer(const Exchange& refused, const std::string& scope,
                                   const std::string& used) {
   std::vector<Challenge> challenges;
   for (const std::string& header : refused.headers().all("www-authenticate"))
@@ -115,11 +115,11 @@ std::string Authenticator::answer(const Exchange& refused, const std::string& sc
     if (challenge.scheme == "bearer") {
       auto token = tokens_.find(scope);
       // Another thread may have renewed it meanwhile.
-      if (token != tokens_.end() && token->second.header != used) return token->second.header;
+      if (token != tokens_.end() && token->second.header != used) return {token->second.header, false};
       bearer_ = challenge;
       use_basic_ = false;
       Token fresh = fetch(challenge, scope);
-      return tokens_.insert_or_assign(scope, std::move(fresh)).first->second.header;
+      return {tokens_.insert_or_assign(scope, std::move(fresh)).first->second.header};
     }
   for (const Challenge& challenge : challenges)
     if (challenge.scheme == "basic") {
@@ -127,7 +127,7 @@ std::string Authenticator::answer(const Exchange& refused, const std::string& sc
         deny(origin_.authority() + (credential_ ? " refuses the user name and password"
                                                 : " asks for a user name and password"));
       use_basic_ = true;
-      return basic();
+      return {basic()};
     }
   deny(origin_.authority() + " answers 401 and does not say how to log in");
 }

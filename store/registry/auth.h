@@ -38,9 +38,13 @@ class Authenticator {
 
   /// The Authorization header's value for requests of this scope, or "" while none was asked for.
   std::string authorization(const std::string& scope);
+  struct Answer {
+    std::string header;
+    bool fresh = true;  ///< false: another thread had fetched it meanwhile
+  };
   /// After a 401: the header for the second try. `used` is the one that was refused ("": none).
   /// Throws Denied when there is nothing (more) to offer.
-  std::string answer(const Exchange& refused, const std::string& scope, const std::string& used);
+  Answer answer(const Exchange& refused, const std::string& scope, const std::string& used);
 
   const std::optional<Credential>& credential() const { return credential_; }
   /// A refresh token that the server gave with an access token, for `login`.

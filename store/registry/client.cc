@@ -108,7 +108,10 @@ std::unique_ptr<Exchange> Client::send_authorized(const Ask& ask, Url url,
   if (!ask.repository.empty()) scope = base::str("repository:", ask.repository, ":", ask.actions);
   if (!ask.more_scope.empty()) scope += " " + ask.more_scope;
   std::string authorization = authenticator.authorization(scope);
-  for (bool renewed = false;; renewed = true) {
+  // A token is renewed once for each request; one that others renewed, and may have used up, does not
+  // count, within reason.
+  bool renewed = false;
+  for (int tries = 0;; ++tries) {
     Request request{.method = ask.method, .url = url, .headers = ask.headers, .silence = silence};
     if (!authorization.empty()) request.headers.push_back("Authorization: " + authorization);
     std::unique_ptr<base::Source> body;
@@ -119,7 +122,9 @@ std::unique_ptr<Exchange> Client::send_authorized(const Ask& ask, Url url,
     }
     auto exchange = http_.send(request);
     if (exchange->status() != 401 || renewed) return exchange;
-    authorization = authenticator.answer(*exchange, scope, authorization);
+    Authenticator::Answer answer = authenticator.answer(*exchange, scope, authorization);
+    authorization = std::move(answer.header);
+    renewed = answer.fresh || tries > 8;
   }
 }
 

@@ -17,17 +17,71 @@ COPY --from=tools /tool /tool
 RUN cat /file /tool >/both
 R
 echo content >"$work/context/file"
+cp "$work/context/Recipe" "$work/recipe"
 
 step "a build fills the cache, and a build in an empty store runs nothing"
 ok torte build --cache-to "$cache,mode=max" -t made "$work/context"
 id=$(torte inspect --format '{{.id}}' made)
 when=$(torte run --rm made cat /when)
+ok torte push made "$plain/first/made:1"
+layers_of made | cut -d' ' -f1 | sort -u >"$work/layers"
 store=$work/second
+: >"$work/plain.log"
 ok torte build --cache-from "$cache" -t made "$work/context"
 says "7 of 7 cached"
-equal "$(torte run --rm made cat /when)" "$when" "the step ran again"
-equal "$(torte inspect --format '{{.id}}' made)" "$id" "image"
+# fetched_layers: how many layers of the image came from the registry.
+fetched_layers() { fetched_blobs | grep -cFf "$work/layers" || true; }
+equal "$(fetched_layers)" 0 "layers fetched by a build that runs nothing"
+equal "$(ls -A "$store/layers")" "" "layers in the store"
+
+step "layers that have not come: looked at, checked, kept, pushed within the registry and to another, dropped"
+ok torte images
+prints made
+ok torte inspect made
+ok torte history made
 ok torte fsck --deep
+ok torte prune -f
+ok torte df
+: >"$work/plain.log"
+ok torte push made "$plain/pushed/made:1"
+equal "$(grep -c 'PUT /v2/pushed/made/blobs' "$work/plain.log")" 1 "blobs sent, the configuration alone"
+equal "$(fetched_layers)" 0 "layers fetched by a push within the registry"
+other_port=$(free_port)
+start_registry other "$other_port" http <<C
+http: {addr: "127.0.0.1:$other_port"}
+C
+ok torte push made "127.0.0.1:$other_port/made:1"
+equal "$(ls -A "$store/layers")" "" "layers in the store"
+ok torte build --push --cache-from "$cache" -t "$plain/pushed/again:1" "$work/context"
+equal "$(grep -c 'PUT /v2/pushed/again/blobs' "$work/plain.log")" 1 "blobs sent by a build --push that runs nothing"
+equal "$(ls -A "$store/layers")" "" "layers in the store"
+
+step "they come when they are needed: all at once, and each once"
+: >"$work/plain.log"
+ok torte run --rm made cat /when
+prints_line "$when"
+equal "$(torte inspect --format '{{.id}}' made)" "$id" "image"
+equal "$(fetched_layers)" "$(grep -c . "$work/layers")" "layers fetched by run"
+ok torte fsck --deep
+store=$work/saving
+ok torte pull "127.0.0.1:$other_port/made:1"
+equal "$(torte inspect --format '{{.id}}' "127.0.0.1:$other_port/made:1")" "$id" "image that was copied"
+ok torte build --cache-from "$cache" -t made "$work/context"
+ok torte rmi -f made "127.0.0.1:$other_port/made:1"
+ok torte prune -a -f
+ok torte build --cache-from "$cache" -t made "$work/context"
+ok torte save --format oci-archive -o "$work/made.tar" made
+ok torte load -i "$work/made.tar" --tag loaded
+equal "$(torte inspect --format '{{.id}}' loaded)" "$id" "image that was saved"
+ok torte fsck --deep
+
+step "a step that must run has what is below it"
+store=$work/extended
+cp "$work/context/Recipe" "$work/context/more"
+echo 'RUN cat /both /when' >>"$work/context/more"
+ok torte build --cache-from "$cache" -f "$work/context/more" -t more "$work/context"
+says "7 of 8 cached"
+store=$work/entry
 
 step "an entry is an ordinary image"
 tag=$(curl -s "http://$plain/v2/cache/tags/list" | python3 -c 'import json,sys; print(json.load(sys.stdin)["tags"][0])')
@@ -61,3 +115,44 @@ ok torte inspect --raw "docker://$plain/pushed:1"
 prints '"layers"'
 ok torte inspect --format '{{.Os}} {{len .Layers}}' "docker://$plain/pushed:1"
 status 2 torte build --push "$work/context"
+
+step "build --push sends layers while later steps run: this one waits until its registry has one"
+gate=$(free_port)
+cat >"$work/gate.py" <<'GATE'
+import glob, http.server, sys, time
+
+
+class Gate(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        until = time.monotonic() + 60
+        while not glob.glob(sys.argv[2]) and time.monotonic() < until:
+            time.sleep(0.1)
+        self.send_response(200 if glob.glob(sys.argv[2]) else 500)
+        self.end_headers()
+
+
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Gate).serve_forever()
+GATE
+python3 "$work/gate.py" "$gate" "$work/plain/docker/registry/v2/repositories/early/_layers/sha256/*" 2>/dev/null &
+gate_opens() { (exec 3<>"/dev/tcp/127.0.0.1/$gate") 2>/dev/null; }
+wait_for 20 gate_opens
+recipe early <<R
+FROM $plain/base
+RUN head -c 6000000 /dev/urandom >/big
+RUN --network=host wget -q -O /answer http://127.0.0.1:$gate/
+R
+store=$work/early
+: >"$work/plain.log"
+ok torte build --push --allow network.host -f "$work/context/early" -t "$plain/early:1" "$work/context"
+equal "$(grep -c '"PUT /v2/early/blobs' "$work/plain.log")" 3 "blobs sent: two layers and the configuration"
+ok torte inspect --raw "docker://$plain/early:1"
+
+step "a layer that is gone from the registry is missed when it is needed, and a build can make it again"
+store=$work/missing
+cp "$work/recipe" "$work/context/Recipe"
+ok torte build --cache-from "$cache" -t made "$work/context"
+while read -r digest; do rm -rf "$work/plain/docker/registry/v2/repositories/cache/_layers/sha256/${digest#sha256:}"; done <"$work/layers"
+status 125 torte run --rm made true
+says "fetched now that it is needed"
+ok torte build --no-cache -t made "$work/context"
+ok torte run --rm made true

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cli/registries.h"
+#include "cli/transfer.h"
+#include "store/registry/repository.h"
+
+/// Layers that are known and have not come: an image or a cached step is remembered with what a registry
+/// says of its layers, and their bytes are fetched, and proven, when somebody needs their files.
+/// [spec/scale-out.md 1]
+namespace cli {
+
+/// Remembers an image under `reference` without its layers. False where that would not be safe, because
+/// the store has a layer of it on other layers than here, or knows it as another blob: then the image must
+/// be fetched. Throws what the documents deserve.
+bool remember_image(store::Store& store, const registry::Repository& repository,
+                    const registry::ResolvedImage& found, const oci::ImageConfig& config,
+                    const oci::Reference& reference);
+/// Remembers a cached step, and the one layer it made as that blob of the repository.
+void remember_step(store::Store& store, const registry::Repository& repository,
+                   const oci::Descriptor& blob, uint64_t tar_size_bytes, store::CacheRecord record);
+
+/// Whether all these are there. Costs a look each.
+bool are_here(const store::Store& store, const std::vector<oci::DiffId>& layers);
+/// Fetches those layers of a stack (bottom first) that are known and not there, several at once. Throws
+/// NotFound for one nobody knows.
+void fetch_known_layers(store::Store& store, Registries& registries,
+                        const std::vector<oci::DiffId>& stack, const TransferOptions& options);
+
+/// The blob of a layer that has not come; nullopt for other layers.
+std::optional<store::LayerBlob> find_elsewhere(store::Store& store, const oci::DiffId& layer);
+/// Its bytes from an offset on, the whole of it verified on the way.
+std::unique_ptr<base::Source> open_elsewhere(Registries& registries, const store::LayerBlob& blob,
+                                             uint64_t offset);
+
+/// Makes `store` fetch by itself what it only knows, with the credentials that are lying about. The
+/// context must outlive the store.
+void provide_from_registries(const Context& context, store::Store& store);
+
+}  // namespace cli
