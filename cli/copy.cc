@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/sys/file.h"
 #include "cli/base_images.h"
+#include "cli/blob_files.h"
 #include "cli/context.h"
 #include "cli/open_store.h"
 #include "cli/output_file.h"
@@ -60,6 +62,27 @@ Picture from_files(const Place& from, const CopyOptions& options) {
   return picture;
 }
 
+// dir: is one image in one directory: its manifest as manifest.json, and blobs by the hex of their digest.
+// [containers/image, containers-transports(5)]
+constexpr const char* kDirManifest = "manifest.json";
+constexpr const char* kDirVersion = "Directory Transport Version: 1.1\n";
+
+Picture from_directory(const Place& from) {
+  std::filesystem::path directory = from.path;
+  std::string text = sys::read_user_file(directory / kDirManifest, oci::kMaxManifestBytes);
+  if (oci::document_kind(text) == oci::DocumentKind::kIndex)
+    throw base::Error(base::Code::kUnsupported,
+                      "dir:" + from.path + " holds several platforms, which is not built", "not-built");
+  Picture picture{.manifest = oci::Manifest::parse(text)};
+  picture.open = [directory](const oci::Descriptor& blob, uint64_t offset) {
+    return open_blob_file(directory / blob.digest.hex(), offset);
+  };
+  oci::VerifiedSource config(picture.open(picture.manifest.config, 0), picture.manifest.config.digest,
+                             picture.manifest.config.size_bytes);
+  picture.config = oci::ImageConfig::parse(base::read_all(config, oci::kMaxConfigBytes));
+  return picture;
+}
+
 /// A blob checked from its beginning, then read from `offset`.
 std::unique_ptr<base::Source> open_verified(const Picture& picture, const oci::Descriptor& blob,
                                             uint64_t offset) {
@@ -103,7 +126,20 @@ void write_picture(const Picture& picture, const std::vector<oci::Reference>& na
   writer.finish();
 }
 
+void to_directory(const Picture& picture, const Place& to) {
+  std::filesystem::path directory = to.path;
+  sys::make_directories(directory, 0755);
+  for (const oci::Descriptor& layer : picture.manifest.layers)
+    write_blob_file(directory / layer.digest.hex(), [&] { return open_verified(picture, layer, 0); });
+  std::string config = picture.config.bytes();
+  write_blob_file(directory / picture.manifest.config.digest.hex(),
+                  [&] { return std::make_unique<base::MemorySource>(base::as_bytes(config)); });
+  sys::write_file_durably(directory / "version", kDirVersion, 0644);
+  sys::write_file_durably(directory / kDirManifest, picture.manifest.bytes(), 0644);
+}
+
 void to_files(const Context& context, const Picture& picture, const Place& to) {
+  if (to.transport == Transport::kDirectory) return to_directory(picture, to);
   std::vector<oci::Reference> names;
   if (!to.name.empty()) names.push_back(reference_of(to));
   if (to.transport == Transport::kOciDirectory)
@@ -161,7 +197,8 @@ oci::Digest copy_documents(registry::Repository& from, registry::Repository& to,
 Place Place::parse(const std::string& text) {
   static const std::map<std::string, Transport> kFiles = {{"oci", Transport::kOciDirectory},
                                                           {"oci-archive", Transport::kOciArchive},
-                                                          {"docker-archive", Transport::kDockerArchive}};
+                                                          {"docker-archive", Transport::kDockerArchive},
+                                                          {"dir", Transport::kDirectory}};
   if (text.starts_with("docker://")) return {Transport::kDocker, {}, text.substr(9)};
   size_t colon = text.find(':');
   std::string transport = text.substr(0, colon);
@@ -171,7 +208,8 @@ Place Place::parse(const std::string& text) {
   if (found == kFiles.end() || rest.empty())
     throw UsageError(base::printable(text, 200) +
                      ": give docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], "
-                     "docker-archive:FILE[:NAME] or store:NAME");
+                     "docker-archive:FILE[:NAME], dir:DIR or store:NAME");
+  if (found->second == Transport::kDirectory) return {found->second, rest, {}};
   size_t name = rest.find(':');
   return {found->second, rest.substr(0, name), name == std::string::npos ? "" : rest.substr(name + 1)};
 }
@@ -197,8 +235,9 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
   if (from.transport == Transport::kStore)
     throw base::Error(base::Code::kUnsupported, "copying from the store into files is done by torte save",
                       "not-built");
-  Picture picture = from.transport == Transport::kDocker ? from_registry(registries, from, options.platform)
-                                                         : from_files(from, options);
+  Picture picture = from.transport == Transport::kDocker      ? from_registry(registries, from, options.platform)
+                    : from.transport == Transport::kDirectory ? from_directory(from)
+                                                              : from_files(from, options);
   picture.manifest.require_matching(picture.config);
   std::string mount;
   if (remote && reference_of(from).domain() == reference_of(to).domain()) mount = reference_of(from).path();

@@ -12,9 +12,9 @@ namespace cli {
 struct Context;
 
 /// A place images are copied from and to, as skopeo writes it: "docker://NAME", "oci:DIR[:NAME]",
-/// "oci-archive:FILE[:NAME]", "docker-archive:FILE[:NAME]", "store:NAME".
+/// "oci-archive:FILE[:NAME]", "docker-archive:FILE[:NAME]", "dir:DIR", "store:NAME".
 struct Place {
-  enum class Transport { kDocker, kOciDirectory, kOciArchive, kDockerArchive, kStore };
+  enum class Transport { kDocker, kOciDirectory, kOciArchive, kDockerArchive, kDirectory, kStore };
   Transport transport;
   std::string path;  ///< file or directory; empty for registries and the store
   std::string name;  ///< of the image; may be empty for files

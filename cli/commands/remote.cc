@@ -90,8 +90,8 @@ const std::vector<const Command*>& remote_commands() {
       .name = "copy",
       .summary = "copy an image between registries, files and the store",
       .usage = "[FLAGS] SOURCE DESTINATION",
-      .about = "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] "
-               "and store:NAME. Digests stay what they are. Prints the digest at the destination.",
+      .about = "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], "
+               "dir:DIR and store:NAME. Digests stay what they are. Prints the digest at the destination.",
       .group = "registries",
       .flags = with_registry_flags(
           {{.name = "all", .letter = 'a', .help = "every platform, from registry to registry", .aliases = {"multi-arch"}, .common = true},

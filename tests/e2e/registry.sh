@@ -154,6 +154,16 @@ prints_line "$digest"
 ok torte copy "oci-archive:$work/made.tar" "store:from-archive"
 ok torte run --rm from-archive cat /file
 prints_line ours
+ok torte copy "docker://$plain/team/made:1" "dir:$work/dir"
+ok torte copy "dir:$work/dir" "docker://$plain/from-dir:1"
+prints_line "$digest"
+ok torte copy "dir:$work/dir" "store:from-dir"
+ok torte run --rm from-dir cat /file
+prints_line ours
+ok torte rmi -f from-dir
+rm "$work/dir/$(ls -S "$work/dir" | head -n 1)"
+status 1 torte copy "dir:$work/dir" "docker://$plain/from-broken-dir:1"
+says "[blob-missing]"
 ok torte delete "$plain/copy/made:9"
 status 1 torte digest "$plain/copy/made:9"
 status 1 torte list-tags "$plain/team/nothing"
@@ -210,6 +220,10 @@ ok skopeo_ copy --src-tls-verify=false --dest-tls-verify=false --format v2s2 "do
 ok torte pull "$plain/docker/made:1"
 ok torte run --rm "$plain/docker/made:1" cat /file
 prints_line ours
+ok skopeo_ copy --src-tls-verify=false "docker://$plain/team/made:1" "dir:$work/skopeo-dir"
+ok torte copy "dir:$work/skopeo-dir" "docker://$plain/skopeo-dir:1"
+ok torte copy "docker://$plain/team/made:1" "dir:$work/our-dir"
+ok skopeo_ copy --dest-tls-verify=false "dir:$work/our-dir" "docker://$plain/our-dir:1"
 ok torte push --compression zstd "$plain/team/made:1" "$plain/zstd/ours:1"
 ok torte rmi -f "$plain/docker/made:1" "$plain/team/made:1"
 ok torte prune -a -f
