@@ -170,27 +170,51 @@ oci::Digest to_store(const Context& context, const Picture& picture, const Place
 }
 
 /// Everything an index lists, and the index itself: the same bytes, the same digests.
-oci::Digest copy_documents(registry::Repository& from, registry::Repository& to,
-                           const registry::Document& document, const std::string& tag, size_t depth) {
-  if (oci::document_kind(document.bytes, document.media_type) == oci::DocumentKind::kIndex) {
-    if (depth >= oci::kMaxIndexDepth)
-      throw base::Error(base::Code::kInvalid, from.name() + ": too many indexes inside each other");
-    oci::Index index = oci::Index::parse(document.bytes, document.media_type);
-    for (const oci::Descriptor& entry : index.manifests) {
-      registry::Document inner = from.get_document(entry.digest.str());
-      inner.media_type = entry.media_type;
-      copy_documents(from, to, inner, {}, depth + 1);
-    }
-    return to.put_document(document.bytes, index.media_type, tag);
+class DocumentCopy {
+ public:
+  DocumentCopy(registry::Repository& from, registry::Repository& to, bool referrers)
+      : from_(from), to_(to), referrers_(referrers) {
+    if (from.client().host() == to.client().host()) mount_ = from.path();
   }
-  oci::Manifest manifest = oci::Manifest::parse_artifact(document.bytes, document.media_type);
-  std::string mount = from.client().host() == to.client().host() ? from.path() : "";
-  Picture picture{.manifest = manifest};
-  picture.open = [&](const oci::Descriptor& blob, uint64_t offset) { return from.open_blob(blob, offset); };
-  for (const oci::Descriptor& layer : manifest.layers) put_blob(to, picture, layer, mount);
-  put_blob(to, picture, manifest.config, mount);
-  return to.put_document(document.bytes, manifest.media_type, tag);
-}
+
+  oci::Digest copy(const registry::Document& document, const std::string& tag, size_t depth = 0) {
+    if (depth > oci::kMaxIndexDepth)
+      throw base::Error(base::Code::kInvalid, from_.name() + ": too many documents inside each other");
+    bool is_index = oci::document_kind(document.bytes, document.media_type) == oci::DocumentKind::kIndex;
+    std::string type = is_index ? copy_entries(document, depth) : copy_blobs(document);
+    oci::Digest digest = to_.put_document(document.bytes, type, tag);
+    if (referrers_)
+      for (const oci::Descriptor& referrer : from_.list_referrers(document.digest)) copy_entry(referrer, depth);
+    return digest;
+  }
+
+ private:
+  std::string copy_entries(const registry::Document& document, size_t depth) {
+    oci::Index index = oci::Index::parse(document.bytes, document.media_type);
+    for (const oci::Descriptor& entry : index.manifests) copy_entry(entry, depth);
+    return index.media_type;
+  }
+
+  void copy_entry(const oci::Descriptor& entry, size_t depth) {
+    registry::Document inner = from_.get_document(entry.digest.str());
+    inner.media_type = entry.media_type;
+    copy(inner, {}, depth + 1);
+  }
+
+  std::string copy_blobs(const registry::Document& document) {
+    oci::Manifest manifest = oci::Manifest::parse_artifact(document.bytes, document.media_type);
+    Picture picture{.manifest = manifest};
+    picture.open = [&](const oci::Descriptor& blob, uint64_t offset) { return from_.open_blob(blob, offset); };
+    for (const oci::Descriptor& layer : manifest.layers) put_blob(to_, picture, layer, mount_);
+    put_blob(to_, picture, manifest.config, mount_);
+    return manifest.media_type;
+  }
+
+  registry::Repository& from_;
+  registry::Repository& to_;
+  const bool referrers_;
+  std::string mount_;
+};
 
 }  // namespace
 
@@ -217,15 +241,17 @@ Place Place::parse(const std::string& text) {
 oci::Digest copy_image(const Context& context, Registries& registries, const Place& from,
                        const Place& to, const CopyOptions& options) {
   bool remote = from.transport == Transport::kDocker && to.transport == Transport::kDocker;
-  if (options.all && !remote)
-    throw base::Error(base::Code::kUnsupported, "--all copies from registry to registry only so far", "not-built");
-  if (remote && options.all) {
+  if ((options.all || options.referrers) && !remote)
+    throw base::Error(base::Code::kUnsupported,
+                      base::str(options.all ? "--all" : "--referrers", " copies from registry to registry only so far"),
+                      "not-built");
+  if (remote && (options.all || options.referrers)) {
     registry::Repository source = registries.repository(reference_of(from));
     registry::Repository target = registries.repository(reference_of(to));
     target.prepare_to_write();
     oci::Reference name = reference_of(from);
     registry::Document document = source.get_document(name.digest() ? name.digest()->str() : name.tag());
-    return copy_everything(source, target, document, reference_of(to).tag());
+    return copy_everything(source, target, document, reference_of(to).tag(), options.referrers);
   }
   if (from.transport == Transport::kStore && to.transport == Transport::kDocker) {
     auto store = open_store(context);
@@ -248,8 +274,8 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
 }
 
 oci::Digest copy_everything(registry::Repository& from, registry::Repository& to,
-                            const registry::Document& document, const std::string& tag) {
-  return copy_documents(from, to, document, tag, 0);
+                            const registry::Document& document, const std::string& tag, bool referrers) {
+  return DocumentCopy(from, to, referrers).copy(document, tag);
 }
 
 }  // namespace cli

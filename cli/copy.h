@@ -27,6 +27,7 @@ struct CopyOptions {
   TransferOptions transfer;
   oci::Platform platform;
   bool all = false;  ///< registry to registry: every platform of an index, byte for byte
+  bool referrers = false;  ///< the same, and what refers to each manifest
 };
 
 /// Copies an image and returns the digest of its manifest or index there. Blobs are verified on the
@@ -37,6 +38,7 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
 /// Copies a manifest with its blobs, or an index with everything it lists, from one repository to
 /// another, byte for byte; under a tag, or "" for its digest alone.
 oci::Digest copy_everything(registry::Repository& from, registry::Repository& to,
-                            const registry::Document& document, const std::string& tag);
+                            const registry::Document& document, const std::string& tag,
+                            bool referrers = false);
 
 }  // namespace cli

@@ -194,6 +194,51 @@ ok torte manifest rm app:1
 status 1 torte manifest push app:1
 ok torte rmi -f "$plain/list:1" "$plain/list/copy:1" other
 
+step "what refers to an image is found, copied and kept in a list where the registry keeps none"
+cat >"$work/attach.py" <<'ATTACH'
+import hashlib, json, sys, urllib.request
+
+registry, repository, subject, size = sys.argv[1:]
+
+
+def send(method, url, body=b"", headers=None):
+    return urllib.request.urlopen(urllib.request.Request(url, body, headers or {}, method=method))
+
+
+def put_blob(data):
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    where = send("POST", f"http://{registry}/v2/{repository}/blobs/uploads/").headers["Location"]
+    send("PUT", f"{where}&digest={digest}", data, {"Content-Type": "application/octet-stream"})
+    return {"digest": digest, "size": len(data)}
+
+
+manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "artifactType": "application/vnd.test.signature",
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", **put_blob(b"{}")},
+            "layers": [{"mediaType": "text/plain", **put_blob(b"signed")}],
+            "subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": subject, "size": int(size)}}
+text = json.dumps(manifest).encode()
+digest = "sha256:" + hashlib.sha256(text).hexdigest()
+send("PUT", f"http://{registry}/v2/{repository}/manifests/{digest}", text, {"Content-Type": manifest["mediaType"]})
+entry = {"mediaType": manifest["mediaType"], "digest": digest, "size": len(text), "artifactType": manifest["artifactType"]}
+index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]}
+send("PUT", f"http://{registry}/v2/{repository}/manifests/{subject.replace(':', '-')}", json.dumps(index).encode(),
+     {"Content-Type": index["mediaType"]})
+print(digest)
+ATTACH
+ok torte referrers "$plain/team/made:1"
+equal "$(cat "$work/out")" "" "referrers"
+torte inspect --raw "docker://$plain/team/made:1" >"$work/raw"
+signature=$(python3 "$work/attach.py" "$plain" team/made "$digest" "$(stat -c %s "$work/raw")")
+ok torte referrers "$plain/team/made:1"
+prints_line "$signature  application/vnd.test.signature"
+ok torte referrers --artifact-type text/other "$plain/team/made:1"
+equal "$(cat "$work/out")" "" "referrers of another type"
+ok torte copy --referrers "docker://$plain/team/made:1" "docker://$plain/signed/made:1"
+prints_line "$digest"
+ok torte referrers "$plain/signed/made:1"
+prints_line "$signature  application/vnd.test.signature"
+
 step "a push that is cut off goes on; a pull that is killed keeps what it has"
 ok torte rmi -f "$plain/team/made:1" "$plain/team/made:2" registry.test/made:1 "$secure/made:1" from-archive
 ok torte prune -a -f
