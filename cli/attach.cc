@@ -78,18 +78,7 @@ class Attachment {
       container::send_packet(control_.fd(), 'E', {}, true);
       return true;
     }
-    for (const char byte : std::string_view(buffer, static_cast<size_t>(n))) {
-      if (!keys_.empty() && byte == keys_[typed_]) {
-        if (++typed_ == keys_.size()) return false;
-        continue;
-      }
-      // The beginning of the keys, and then something else: it was meant for the program.
-      pending_.append(keys_, 0, std::exchange(typed_, 0));
-      if (!keys_.empty() && byte == keys_[0])
-        typed_ = 1;
-      else
-        pending_ += byte;
-    }
+    if (keys_.feed({buffer, static_cast<size_t>(n)}, pending_)) return false;
     send_pending();
     return true;
   }
@@ -104,8 +93,7 @@ class Attachment {
   Context& context_;
   container::Control& control_;
   const AttachOptions& options_;
-  std::string keys_;
-  size_t typed_ = 0;
+  launch::DetachKeys keys_;
   std::string pending_;
   bool input_ended_ = false;
 };

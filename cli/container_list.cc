@@ -1,7 +1,10 @@
 #include "cli/container_list.h"
 
 #include <algorithm>
+#include <atomic>
+#include <future>
 #include <map>
+#include <thread>
 
 #include "base/error.h"
 #include "base/sys/userns.h"
@@ -156,7 +159,8 @@ std::vector<Record> filter_containers(container::Containers& containers, std::ve
 }
 
 int each_container(Context& context, const Arguments& arguments, container::Containers& containers,
-                   const std::function<std::string(const std::string&, const std::string&)>& work) {
+                   const std::function<std::string(const std::string&, const std::string&)>& work,
+                   size_t at_once) {
   std::vector<std::string> words = arguments.words();
   const std::vector<std::string> filters =
       arguments.find_flag("filter") != nullptr ? arguments.all("filter") : std::vector<std::string>();
@@ -167,10 +171,27 @@ int each_container(Context& context, const Arguments& arguments, container::Cont
   } else if (words.empty()) {
     throw UsageError(base::str(arguments.command().name, " wants the name of a container"));
   }
+  return each_word(
+      context, words, [&](const std::string& word) { return work(containers.get(word), word); }, at_once);
+}
+
+int each_word(Context& context, const std::vector<std::string>& words,
+              const std::function<std::string(const std::string&)>& work, size_t at_once) {
+  std::vector<std::packaged_task<std::string()>> tasks;
+  for (const std::string& word : words) tasks.emplace_back([&work, &word] { return work(word); });
+  std::atomic<size_t> next = 0;
+  std::vector<std::jthread> workers;
+  if (at_once > 1 && words.size() > 1)
+    for (size_t i = 0; i < std::min(at_once, words.size()); ++i)
+      workers.emplace_back([&] {
+        for (size_t mine = next++; mine < tasks.size(); mine = next++) tasks[mine]();
+      });
   int status = 0;
-  for (const std::string& word : words) {
+  for (auto& task : tasks) {
+    std::future<std::string> result = task.get_future();
+    if (workers.empty()) task();
     try {
-      const std::string text = work(containers.get(word), word);
+      const std::string text = result.get();
       if (!text.empty()) context.out(text + "\n");
     } catch (const UsageError&) {
       throw;

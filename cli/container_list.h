@@ -38,8 +38,15 @@ std::vector<container::Record> filter_containers(container::Containers& containe
 
 /// Does something with each container the command line names: words, --all, --filter (where the
 /// command has them). Prints what `work` returns ("" prints nothing), and goes on after an error;
-/// 1 if there was one.
+/// 1 if there was one. `at_once`: so many of them are worked on by threads at one time; the output has
+/// the order of the names.
 int each_container(Context& context, const Arguments& arguments, container::Containers& containers,
-                   const std::function<std::string(const std::string& id, const std::string& word)>& work);
+                   const std::function<std::string(const std::string& id, const std::string& word)>& work,
+                   size_t at_once = 1);
+/// The same for any words.
+int each_word(Context& context, const std::vector<std::string>& words,
+              const std::function<std::string(const std::string& word)>& work, size_t at_once);
+/// For what mostly waits for containers to end.
+inline constexpr size_t kManyAtOnce = 32;
 
 }  // namespace cli

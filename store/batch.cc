@@ -153,7 +153,7 @@ void Batch::Content::publish_layers(const Core& core, StagedLayers& staged) {
 // Everything is there already, as the result of a build that found all of it in the cache: only times
 // of use are left to write, which nobody needs to wait for. Under the lock that keeps others from sweeping.
 bool Batch::Content::is_known(Core& core) const {
-  if (!layers.empty() || !layer_blobs.empty() || !cache.empty()) return false;
+  if (!layers.empty() || !known_layers.empty() || !layer_blobs.empty() || !cache.empty()) return false;
   for (const StagedBlob& blob : blobs)
     if (!blob.is_same_as(core.layout.blob(blob.digest()))) return false;
   Core::Records records = core.records();

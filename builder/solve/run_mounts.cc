@@ -23,6 +23,13 @@ sys::UniqueFd open_path(const std::filesystem::path& path) {
   return fd;
 }
 
+// The mount lives as long as one of its descriptors.
+sys::UniqueFd duplicate(int fd) {
+  sys::UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) base::throw_errno("duplicate descriptor");
+  return copy;
+}
+
 context::Node& find_source(const plan::Mount& mount, const SourceTree& source) {
   context::Node* node = source.files->find(sys::RootedPath(mount.source), true);
   if (node == nullptr)
@@ -32,8 +39,8 @@ context::Node& find_source(const plan::Mount& mount, const SourceTree& source) {
   return *node;
 }
 
-// Copies what a mount shows into a directory of its own: the step may do with it what it likes, and
-// neither ignored files nor owners of the context show through.
+// Copies what a mount shows of a context into a directory of its own: neither ignored files nor owners
+// of the context show through, and what a step writes is gone with it.
 std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree& source,
                                           context::Node& node) {
   auto active = std::make_shared<overlay::Active>(store, overlay::Stack(), "mount");
@@ -67,11 +74,48 @@ PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
   prepared.mount.read_only = mount.read_only;
   SourceTree source = open_source_(mount.from);
   context::Node& node = find_source(mount, source);
-  std::shared_ptr<overlay::Active> copy = snapshot(store_, source, node);
+  if (source.stack) {
+    prepared.mount.source_path = node.path();
+    prepared.mount.source_is_detached = true;
+    bind_layers(mount, std::move(*source.stack), prepared);
+    return prepared;
+  }
+  std::shared_ptr<overlay::Active> copy = snapshot_of(mount, source, node);
   prepared.mount.source = open_path(copy->staging().path() / "tree");
   if (!node.is_directory()) prepared.mount.source_path = sys::RootedPath("/file");
   prepared.keep = copy;
   return prepared;
+}
+
+// Layers are shown as they are, through a mount of their own: read-only, or with a writable layer that
+// goes with the step.
+void MountPreparer::bind_layers(const plan::Mount& mount, overlay::Stack stack, PreparedMount& prepared) {
+  if (mount.read_only) {
+    prepared.make_source = [this, stack = std::move(stack)] {
+      return duplicate(overlay::View(store_, stack).root().fd());
+    };
+    return;
+  }
+  auto writable = std::make_shared<std::vector<overlay::Active>>();
+  prepared.make_source = [this, stack = std::move(stack), writable] {
+    return duplicate(writable->emplace_back(store_, stack, "mount").merged().fd());
+  };
+  prepared.keep = writable;
+}
+
+std::shared_ptr<overlay::Active> MountPreparer::snapshot_of(const plan::Mount& mount, const SourceTree& source,
+                                                            context::Node& node) {
+  if (!mount.read_only) return snapshot(store_, source, node);
+  const auto* named = std::get_if<plan::FromNamed>(&mount.from);
+  const std::string key = base::str(named != nullptr ? named->name : "", "\n", node.path().str());
+  {
+    std::lock_guard lock(snapshots_mutex_);
+    if (auto known = snapshots_.find(key); known != snapshots_.end()) return known->second;
+  }
+  // Nobody else makes the same one meanwhile: whoever has the source is alone with it.
+  std::shared_ptr<overlay::Active> copy = snapshot(store_, source, node);
+  std::lock_guard lock(snapshots_mutex_);
+  return snapshots_[key] = std::move(copy);
 }
 
 std::string MountPreparer::cache_key(const plan::Mount& mount) const {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,11 @@ namespace solve {
 void define_bind(const plan::Mount& mount, const SourceTree& source,
                  cache::Definition& definition);
 
+/// Copies of what read-only bind mounts show of contexts, made once a build: files of a context are
+/// seen without their owners and without what the ignore file leaves out, so they cannot be shown as
+/// they lie there.
+using Snapshots = std::map<std::string, std::shared_ptr<overlay::Active>>;
+
 /// Turns the mounts of a RUN into what the launcher attaches.
 class MountPreparer {
  public:
@@ -27,11 +33,11 @@ class MountPreparer {
   using SourceKey = std::function<std::optional<std::string>(const plan::FileSource&)>;
   /// `waiting` is called when a cache is held by another step, `warn` when one is not as asked for.
   MountPreparer(const Options& options, store::Store& store, OpenSource open_source,
-                SourceKey source_key, std::function<void()> waiting,
-                std::function<void(std::string text)> warn)
+                SourceKey source_key, Snapshots& snapshots, std::mutex& snapshots_mutex,
+                std::function<void()> waiting, std::function<void(std::string text)> warn)
       : options_(options), store_(store), open_source_(std::move(open_source)),
-        source_key_(std::move(source_key)), waiting_(std::move(waiting)), warn_(std::move(warn)),
-        caches_(store.layout()) {}
+        source_key_(std::move(source_key)), snapshots_(snapshots), snapshots_mutex_(snapshots_mutex),
+        waiting_(std::move(waiting)), warn_(std::move(warn)), caches_(store.layout()) {}
 
   /// Throws NotFound for a missing source or a required secret or SSH agent.
   void prepare(const std::vector<plan::Mount>& mounts, RunEnvironment& environment);
@@ -41,6 +47,9 @@ class MountPreparer {
   std::string cache_key(const plan::Mount& mount) const;
   void hold_caches(const std::vector<plan::Mount>& mounts);
   PreparedMount prepare_bind(const plan::Mount& mount);
+  void bind_layers(const plan::Mount& mount, overlay::Stack stack, PreparedMount& prepared);
+  std::shared_ptr<overlay::Active> snapshot_of(const plan::Mount& mount, const SourceTree& source,
+                                               context::Node& node);
   PreparedMount prepare_cache(const plan::Mount& mount);
   void compare_cache(const plan::Mount& mount, const struct stat& st) const;
   /// Fills a cache directory that is not there yet. Holding it shared does not exclude others.
@@ -52,6 +61,8 @@ class MountPreparer {
   store::Store& store_;
   OpenSource open_source_;
   SourceKey source_key_;
+  Snapshots& snapshots_;
+  std::mutex& snapshots_mutex_;
   std::function<void()> waiting_;
   std::function<void(std::string text)> warn_;
   CacheMounts caches_;

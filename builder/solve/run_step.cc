@@ -68,13 +68,17 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
 }
 
 // A step may be started several times, and a launch uses its mounts up.
-launch::Mount copy_mount(const launch::Mount& mount) {
+launch::Mount copy_mount(const PreparedMount& prepared) {
+  const launch::Mount& mount = prepared.mount;
   launch::Mount copy;
   copy.kind = mount.kind;
   copy.target = mount.target;
   copy.read_only = mount.read_only;
   copy.executable = mount.executable;
-  if (mount.source) copy.source = mount.source.duplicate();
+  if (prepared.make_source)
+    copy.source = prepared.make_source();
+  else if (mount.source)
+    copy.source = mount.source.duplicate();
   copy.source_path = mount.source_path;
   copy.source_is_detached = mount.source_is_detached;
   copy.recursive = mount.recursive;
@@ -111,7 +115,7 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
   spec.hosts = net.hosts();
   spec.resolv_conf = net.resolv_conf();
   spec.shm_bytes = env.options.shm_bytes;
-  for (const PreparedMount& prepared : env.mounts) spec.mounts.push_back(copy_mount(prepared.mount));
+  for (const PreparedMount& prepared : env.mounts) spec.mounts.push_back(copy_mount(prepared));
   if (step.script) {
     launch::Mount script;
     script.kind = launch::Mount::Kind::kFile;

@@ -16,6 +16,8 @@ namespace solve {
 struct PreparedMount {
   launch::Mount mount;
   std::shared_ptr<void> keep;  ///< what must live as long as the step
+  /// Makes a detached mount for `mount` each time the step is started: a launch uses it up.
+  std::function<sys::UniqueFd()> make_source;
 };
 
 struct RunEnvironment {

@@ -339,7 +339,7 @@ class Solver {
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
-        [&](const plan::FileSource& from) { return inputs_.key_of(from); },
+        [&](const plan::FileSource& from) { return inputs_.key_of(from); }, snapshots_, snapshots_mutex_,
         [&] { events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"}); },
         [&](std::string text) {
           events_.emit(event::Warning{"CacheMountOwnerMismatch", std::move(text), planned.where, false});
@@ -569,6 +569,8 @@ class Solver {
     std::string instruction;
     std::vector<LayerPtr> layers;
   };
+  Snapshots snapshots_;
+  std::mutex snapshots_mutex_;
   std::atomic<bool> meddled_{false};  // somebody helped a failing step along
   std::mutex failed_mutex_;
   std::vector<LayerPtr> failed_layers_;  // of the first step that failed

@@ -71,15 +71,15 @@ SourceTree Sources::context(const std::string& name) {
     std::lock_guard lock(mutex_);
     context = &open_context(name);
   }
-  return {context->files.get(), false, context->shown, nullptr, std::unique_lock(context->use)};
+  return {context->files.get(), false, context->shown, nullptr, std::unique_lock(context->use), {}};
 }
 
 SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string shown) {
-  auto tree = std::make_shared<ViewTree>(
-      ViewTree{overlay::View(store_, open_stack(store_, layers)), nullptr});
+  overlay::Stack stack = open_stack(store_, layers);
+  auto tree = std::make_shared<ViewTree>(ViewTree{overlay::View(store_, stack), nullptr});
   tree->files =
       std::make_unique<context::FileTree>(tree->view.root().duplicate(), nullptr, nullptr);
-  return {tree->files.get(), true, std::move(shown), tree, {}};
+  return {tree->files.get(), true, std::move(shown), tree, {}, std::move(stack)};
 }
 
 void Sources::save_indexes() {

@@ -23,6 +23,7 @@ struct SourceTree {
   std::string shown;         ///< "stage \"build\"", "the build context"
   std::shared_ptr<void> keep;
   std::unique_lock<std::mutex> alone;
+  std::optional<overlay::Stack> stack;  ///< what the files of a stage or image are made of
 };
 
 /// Opens what COPY --from and mounts name: the context once a build, stages and images as views.

@@ -75,7 +75,7 @@ int run_stop(Context& context, const Arguments& arguments) {
   return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
     container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
     return word;
-  });
+  }, kManyAtOnce);
 }
 
 int run_restart(Context& context, const Arguments& arguments) {
@@ -142,24 +142,17 @@ int run_rm(Context& context, const Arguments& arguments) {
   const bool force = arguments.is_on("force");
   if (force) {
     // What is not there need not be removed.
-    int status = 0;
     if (arguments.words().empty())
       return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
         remove(open.containers, id, true, arguments.is_on("volumes"));
         return word;
-      });
-    for (const std::string& word : arguments.words()) {
-      try {
-        if (const auto id = open.containers.find(word)) {
-          remove(open.containers, *id, true, arguments.is_on("volumes"));
-          context.out(word + "\n");
-        }
-      } catch (const base::Error& e) {
-        print_error(context, e);
-        status = 1;
-      }
-    }
-    return status;
+      }, kManyAtOnce);
+    return each_word(context, arguments.words(), [&](const std::string& word) -> std::string {
+      const auto id = open.containers.find(word);
+      if (!id) return "";
+      remove(open.containers, *id, true, arguments.is_on("volumes"));
+      return word;
+    }, kManyAtOnce);
   }
   return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
     remove(open.containers, id, false, arguments.is_on("volumes"));

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/sys/userns.h"
 #include "base/text.h"
+#include "cli/attach.h"
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
 #include "cli/error_view.h"
@@ -41,7 +42,8 @@ void set_streams(const Context& context, const Arguments& arguments, launch::Spe
   spec.stdin_fd = arguments.is_on("interactive") && !detach ? context.in_fd : -1;
   spec.stdout_fd = detach ? -1 : context.out_fd;
   spec.stderr_fd = detach ? -1 : context.err_fd;
-  spec.die_with_caller = !detach;
+  // What has a terminal can be left alone later; it notices our death by its terminal.
+  spec.die_with_caller = !detach && !(spec.tty && arguments.is_on("interactive"));
   if (!spec.tty) return;
   if (const auto size = launch::terminal_size(context.out_fd)) {
     spec.tty_rows = size->rows;
@@ -50,6 +52,7 @@ void set_streams(const Context& context, const Arguments& arguments, launch::Spe
 }
 
 int run_exec(Context& context, const Arguments& arguments) {
+  const std::string keys = parse_detach_keys(arguments.get("detach-keys", AttachOptions().detach_keys));
   launch::ForwardedSignals signals;
   OpenContainers open = open_containers(context);
   const std::string id = open.containers.get(arguments.word(0));
@@ -75,7 +78,11 @@ int run_exec(Context& context, const Arguments& arguments) {
     }
     std::optional<launch::RawTerminal> raw;
     if (tty && input) raw.emplace(context.in_fd);
-    return launch::attend(program, signals, {input ? context.in_fd : -1, context.out_fd}).shell_status();
+    const auto status = launch::attend(
+        program, signals, {input ? context.in_fd : -1, context.out_fd, tty && input ? keys : ""});
+    if (status) return status->shell_status();
+    launch::leave_with_terminal(std::move(program));
+    return 0;
   } catch (const base::Error& e) {
     if (e.code() != base::Code::kFailed || e.exit_status() <= 0) throw;
     print_error(context, e);
@@ -97,6 +104,7 @@ const Command& exec_command() {
       .group = "containers",
       .flags = {{.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
                 {.name = "tty", .letter = 't', .help = "give it a terminal of its own", .common = true},
+                {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed, with -it (default: ctrl-p,ctrl-q)"},
                 {.name = "detach", .letter = 'd', .help = "leave it alone, without streams", .common = true},
                 {.name = "env", .letter = 'e', .value = "NAME[=VALUE]", .help = "variable of the program", .repeatable = true, .common = true},
                 {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},

@@ -81,6 +81,25 @@ void put(Json& out, const char* key, const std::optional<Number>& value) {
   if (value) out[key] = *value;
 }
 
+/// What says nothing is not written: a record is read by every listing of containers. Numbers stay,
+/// for where one may be absent, 0 means something.
+void drop_empty(Json& object) {
+  for (auto item = object.begin(); item != object.end();) {
+    Json& value = item.value();
+    const bool empty = (value.is_string() && value.get_ref<const std::string&>().empty()) ||
+                       (value.is_structured() && value.empty()) || value == false;
+    if (empty) {
+      item = object.erase(item);
+      continue;
+    }
+    if (value.is_object()) drop_empty(value);
+    if (value.is_array())
+      for (Json& element : value)
+        if (element.is_object()) drop_empty(element);
+    ++item;
+  }
+}
+
 Json map_json(const std::vector<sys::IdRange>& rows) {
   Json out = Json::array();
   for (const sys::IdRange& row : rows) out.push_back({row.inside, row.outside, row.count});
@@ -301,6 +320,11 @@ std::string Config::to_json() const {
   put(out, "stopTimeoutSeconds", stop_timeout_seconds);
   if (healthcheck) out["healthcheck"] = health_json(*healthcheck);
   out.update(lists_json(*this));
+  const Json names = out["labels"], notes = out["annotations"];
+  drop_empty(out);
+  // Values of the user's are as they are.
+  if (!names.empty()) out["labels"] = names;
+  if (!notes.empty()) out["annotations"] = notes;
   return oci::dump_json(out);
 }
 

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <exception>
 #include <thread>
 
 #include "base/error.h"
@@ -203,23 +205,54 @@ Record Containers::read(std::string_view id) const {
   });
 }
 
+namespace {
+
+/// A record as it was found by one look, which may want mending.
+struct Found {
+  std::optional<Record> record;  ///< none: it is not finished, or gone
+  bool is_held = true;           ///< asked of live ones
+  std::exception_ptr failure;
+};
+
+}  // namespace
+
 std::vector<Record> Containers::list() {
+  const std::vector<std::string> ids = this->ids();
+  std::vector<Found> found(ids.size());
+  auto look = [&](size_t i) {
+    try {
+      found[i].record = read(ids[i]);
+      if (found[i].record->state.is_live()) found[i].is_held = is_held(ids[i]);
+    } catch (const base::Error& e) {
+      if (e.code() != base::Code::kNotFound) found[i].failure = std::current_exception();
+    }
+  };
+  // Reading is all in the processor; a thread is worth it from some dozens on.
+  constexpr size_t kForAThread = 32;
+  const size_t threads = std::min<size_t>(
+      {ids.size() / kForAThread, std::max(1u, std::thread::hardware_concurrency()), 8});
+  std::atomic<size_t> next = 0;
+  {
+    auto work = [&] {
+      for (size_t i = next++; i < ids.size(); i = next++) look(i);
+    };
+    std::vector<std::jthread> helpers;
+    for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+    work();
+  }
   std::vector<Record> records;
-  for (const std::string& id : ids()) {
-    if (!std::filesystem::exists(home(id).config())) {
-      discard_unfinished(id);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (found[i].failure) std::rethrow_exception(found[i].failure);
+    if (!found[i].record) {
+      discard_unfinished(ids[i]);
       continue;
     }
-    try {
-      Record record = read(id);
-      if (mend_if_dead(id, record.state)) {
-        if (!std::filesystem::exists(home(id).config())) continue;
-        record.state = read_state(id);
-      }
-      records.push_back(std::move(record));
-    } catch (const base::Error& e) {
-      if (e.code() != base::Code::kNotFound) throw;  // removed meanwhile
+    Record& record = *found[i].record;
+    if (!found[i].is_held && mend_if_dead(ids[i], record.state)) {
+      if (!std::filesystem::exists(home(ids[i]).config())) continue;
+      record.state = read_state(ids[i]);
     }
+    records.push_back(std::move(record));
   }
   std::stable_sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
     return a.config.created > b.config.created;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <iterator>
 #include <string>
 
 #include "base/error.h"
@@ -61,7 +62,8 @@ constexpr char kEndOfFile = 4;  // what a terminal's user types
 /// does not read its input must still be seen writing.
 class Relay {
  public:
-  Relay(int console, const Attendance& attendance) : console_(console), attendance_(attendance) {
+  Relay(int console, const Attendance& attendance)
+      : console_(console), attendance_(attendance), keys_(attendance.detach_keys) {
     if (console < 0) return;
     ::fcntl(console, F_SETFL, ::fcntl(console, F_GETFL) | O_NONBLOCK);
     follow_size();
@@ -77,16 +79,18 @@ class Relay {
     return {console_, events, 0};
   }
 
-  void read_input() {
+  /// False when the keys to leave were typed.
+  bool read_input() {
     char buffer[4096];
     ssize_t n = ::read(attendance_.input, buffer, sizeof buffer);
     if (n > 0) {
-      pending_.assign(buffer, static_cast<size_t>(n));
+      if (keys_.feed({buffer, static_cast<size_t>(n)}, pending_)) return false;
     } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
       input_ended_ = true;
       pending_.assign(1, kEndOfFile);
     }
     write_pending();
+    return true;
   }
 
   void write_pending() {
@@ -126,6 +130,7 @@ class Relay {
  private:
   int console_;
   Attendance attendance_;
+  DetachKeys keys_;
   bool input_ended_ = false;
   std::string pending_;
 };
@@ -142,8 +147,51 @@ void pass_signals(const ForwardedSignals& signals, const Container& container, R
 
 }  // namespace
 
-sys::ExitStatus attend(Container& container, const ForwardedSignals& signals,
-                       const Attendance& attendance) {
+bool DetachKeys::feed(std::string_view typed, std::string& program) {
+  if (keys_.empty()) {
+    program += typed;
+    return false;
+  }
+  for (const char byte : typed) {
+    if (byte == keys_[matched_]) {
+      if (++matched_ == keys_.size()) return true;
+      continue;
+    }
+    // The beginning of the keys, and then something else: it was meant for the program.
+    program.append(keys_, 0, std::exchange(matched_, 0));
+    if (byte == keys_[0])
+      matched_ = 1;
+    else
+      program += byte;
+  }
+  return false;
+}
+
+void leave_with_terminal(Container container) {
+  const int console = container.console(), end = container.pidfd();
+  const pid_t pid = ::fork();
+  if (pid < 0) base::throw_errno("fork");
+  if (pid > 0) {
+    std::move(container).leave();
+    return;
+  }
+  // Nothing but system calls from here on, and no destructor of what is the parent's.
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  for (;;) {
+    pollfd entries[] = {{console, POLLIN, 0}, {end, POLLIN, 0}};
+    if (::poll(entries, std::size(entries), -1) < 0 && errno != EINTR) break;
+    char buffer[4096];
+    const ssize_t n = ::read(console, buffer, sizeof buffer);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) break;
+    if (n < 0 && (entries[1].revents & POLLIN) != 0) break;
+  }
+  ::_exit(0);
+}
+
+std::optional<sys::ExitStatus> attend(Container& container, const ForwardedSignals& signals,
+                                      const Attendance& attendance) {
   Relay relay(container.console(), attendance);
   for (;;) {
     pollfd entries[] = {{container.pidfd(), POLLIN, 0},
@@ -155,7 +203,8 @@ sys::ExitStatus attend(Container& container, const ForwardedSignals& signals,
     if ((entries[1].revents & POLLIN) != 0) pass_signals(signals, container, relay);
     if ((entries[3].revents & (POLLIN | POLLHUP | POLLERR)) != 0) relay.read_console();
     if ((entries[3].revents & POLLOUT) != 0) relay.write_pending();
-    if ((entries[2].revents & (POLLIN | POLLHUP | POLLERR)) != 0) relay.read_input();
+    if ((entries[2].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !relay.read_input())
+      return std::nullopt;
     if ((entries[0].revents & POLLIN) != 0) break;
   }
   relay.drain();

@@ -3,6 +3,9 @@
 #include <csignal>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/sys/fd.h"
 #include "runner/launch/launch.h"
@@ -47,15 +50,34 @@ class ForwardedSignals {
   sys::UniqueFd fd_;
 };
 
+/// The keys that leave a program alone, found in what is typed.
+class DetachKeys {
+ public:
+  /// `keys`: the bytes a terminal sends for them; empty: none.
+  explicit DetachKeys(std::string keys) : keys_(std::move(keys)) {}
+  /// Appends to `program` what is meant for the program. True when the last key was typed.
+  bool feed(std::string_view typed, std::string& program);
+
+ private:
+  std::string keys_;
+  size_t matched_ = 0;
+};
+
 struct Attendance {
   int input = 0;   ///< copied to the container's terminal; -1 for none
   int output = 1;  ///< what the container's terminal shows goes here
+  std::string detach_keys = {};  ///< as DetachKeys has them; empty: none
 };
 
 /// Stays with a container in the foreground until it ends: passes signals on, and, when it has a
 /// terminal, copies bytes both ways and follows the size of ours. The caller puts its own terminal
-/// into raw mode. Returns how the container ended. [spec/cli.md 4 "-it"]
-sys::ExitStatus attend(Container& container, const ForwardedSignals& signals,
-                       const Attendance& attendance);
+/// into raw mode. Returns how the container ended, nullopt when the keys to leave were typed.
+/// [spec/cli.md 4 "-it"]
+std::optional<sys::ExitStatus> attend(Container& container, const ForwardedSignals& signals,
+                                      const Attendance& attendance);
+
+/// Lets go of a program whose terminal we hold: a process of its own keeps the other side open, and
+/// reads what is written to it, until the program ends. Spec::die_with_caller must be off.
+void leave_with_terminal(Container container);
 
 }  // namespace launch

@@ -51,7 +51,7 @@ prints "good" "half"
 step "--debug-on-error: a shell in the step, retry, and the build goes on"
 recipe <<'R'
 FROM base
-RUN --mount=type=tmpfs,target=/scratch test -e /fixed && echo done >/done
+RUN --mount=type=tmpfs,target=/scratch --mount=from=base,target=/view --mount=from=base,target=/tools,rw test -e /view/bin/sh && touch /tools/mark && test -e /fixed && echo done >/done
 RUN cat /done
 R
 cat >"$work/terminal.py" <<'PY'

@@ -32,7 +32,7 @@ TEST_F(Terminal, CopiesBothWaysAndEndsWithTheInput) {
   sys::write_all(input.write_end.get(), base::as_bytes("hello\n"), "input");
   input.write_end.reset();
   launch::Attendance attendance{input.read_end.get(), output.write_end.get()};
-  EXPECT_EQ(launch::attend(container, signals, attendance).shell_status(), 0);
+  EXPECT_EQ(launch::attend(container, signals, attendance)->shell_status(), 0);
   output.write_end.reset();
   sys::FdSource source(output.read_end.get(), "output");
   std::string text = base::read_all(source, 1 << 16);
@@ -53,7 +53,7 @@ TEST_F(Terminal, PassesSignalsOnToProgramsWithAndWithoutInit) {
     char byte;
     ASSERT_EQ(read(output.read_end.get(), &byte, 1), 1);
     kill(getpid(), SIGTERM);
-    EXPECT_EQ(launch::attend(container, signals, {-1, 1}).shell_status(), 42) << init;
+    EXPECT_EQ(launch::attend(container, signals, {-1, 1})->shell_status(), 42) << init;
   }
 }
 
@@ -83,6 +83,18 @@ TEST_F(Terminal, PausedContainersStandStill) {
   EXPECT_EQ(info.si_pid, 0) << "it ended while paused";
   container.resume();
   EXPECT_EQ(container.wait().shell_status(), 0);
+}
+
+TEST(DetachKeys, WhatIsTypedOtherwiseIsThePrograms) {
+  launch::DetachKeys keys("\x10\x11");
+  std::string program;
+  EXPECT_FALSE(keys.feed("ab\x10", program));
+  EXPECT_EQ(program, "ab");
+  EXPECT_FALSE(keys.feed("c\x10\x10", program));
+  EXPECT_EQ(program, "ab\x10" "c\x10");
+  EXPECT_TRUE(keys.feed("\x11more", program));
+  launch::DetachKeys none("");
+  EXPECT_FALSE(none.feed("\x10\x11", program));
 }
 
 }  // namespace
