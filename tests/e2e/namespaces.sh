@@ -19,7 +19,7 @@ quiet rm -f namer
 
 step "ipc: a System V queue under one key on both sides is two queues"
 python=/usr/bin/python3
-if [ -x "$python" ] && [ -d /usr/lib64 ]; then
+if [ -d /usr/lib64 ] && "$python" -c "import ctypes" 2>/dev/null; then
   queue='import ctypes,os,sys
 c = ctypes.CDLL(None, use_errno=True)
 key = 0x746f7274
