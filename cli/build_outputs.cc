@@ -225,11 +225,9 @@ class OutputWriter {
 
   WrittenImage push() {
     if (names_.empty()) throw UsageError("a push needs a name: -t REGISTRY/NAME");
-    if (images_.size() > 1)
-      throw base::Error(base::Code::kUnsupported, "pushing several platforms under one name is not built yet", "not-built")
-          .add_help("write type=oci,dest=FILE and push that with another tool, or push each platform by itself");
     std::vector<oci::Reference> names = std::exchange(names_, {});
     WrittenImage written = write_store();  // with the manifest it shall have
+    if (images_.size() > 1) return push_several(names);
     for (const oci::Reference& name : names) {
       oci::Digest digest = push_image(store_, *options_.registries, record_of(images_.front()), name,
                                       Packing::kAsIs, options_.transfer);
@@ -241,6 +239,30 @@ class OutputWriter {
       if (auto manifest = find_manifest(store_, record_of(images_.front()), true))
         written.descriptor = manifest->describe();
     return written;
+  }
+
+  // The images go by their digests, then the index that joins them by the names.
+  WrittenImage push_several(const std::vector<oci::Reference>& names) {
+    oci::Index index{.media_type = std::string(options_.form.docker ? oci::media_type::kDockerList : oci::media_type::kIndex)};
+    index.annotations = options_.form.annotations_of("index", nullptr);
+    for (const BuiltImage& image : images_) {
+      for (const oci::Reference& name : names)
+        push_image(store_, *options_.registries, record_of(image), name.with_digest(*image.id), Packing::kAsIs,
+                   options_.transfer);
+      std::optional<oci::Manifest> manifest = find_manifest(store_, record_of(image), true);
+      CHECK(manifest);  // the push remembered it
+      oci::Descriptor entry = manifest->describe();
+      entry.platform = image.platform;
+      entry.annotations = options_.form.annotations_of("manifest-descriptor", &image.platform);
+      index.manifests.push_back(std::move(entry));
+    }
+    for (const oci::Reference& name : names) {
+      oci::Digest digest =
+          options_.registries->repository(name).put_document(index.bytes(), index.media_type, name.tag());
+      if (options_.transfer.events != nullptr)
+        options_.transfer.events->emit(base::event::Note{base::str("pushed ", name.familiar(), " ", digest.str())});
+    }
+    return {index.describe()};
   }
 
   const BuiltImage& main_image() const {
