@@ -32,3 +32,9 @@ step "-o type=registry,name=... the same, and nothing is named here"
 ok torte build --platform linux/amd64,linux/arm64 -o "type=registry,name=$plain/direct:2" "$work/context"
 ok torte inspect --raw "docker://$plain/direct:2"
 prints '"arm64"' '"amd64"'
+
+step "push-by-digest: what goes has no tag"
+ok torte build --platform linux/amd64 -o "type=registry,name=$plain/untagged:1,push-by-digest=true" --metadata-file "$work/meta" "$work/context"
+status 1 torte inspect --raw "docker://$plain/untagged:1"
+digest=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' "$work/meta")
+ok torte inspect --raw "docker://$plain/untagged@$digest"
