@@ -405,7 +405,10 @@ class Build {
     for (const std::string& entitlement : arguments_.all("allow")) options.allow_delete |= entitlement == "local.delete";
     options.transfer = transfer_options();
     options.registries = &registries_;
-    if (is_plain()) return;
+    if (shared_cache_ && images_.size() == 1)
+      if (auto keys = shared_cache_->inline_annotation(images_.front().layers))
+        options.form.annotations.push_back({"manifest", {}, keys->first, keys->second});
+    if (is_plain() && !options.form.is_special()) return;
     for (const OutputSpec& spec : outputs_) {
       WrittenImage written = write_output(context_, spec, images_, *store_, options);
       if (written.descriptor) descriptor_ = written.descriptor;
@@ -426,7 +429,7 @@ class Build {
     for (const std::string& text : arguments_.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
     if (from.empty() && to.empty()) return;
     solving_.shared_cache =
-        &shared_cache_.emplace(*store_, registries_, std::move(from), std::move(to), transfer_options());
+        &shared_cache_.emplace(*store_, registries_, from, to, transfer_options());
   }
 
   event::BuildEnd summary() {

@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/sys/file.h"
 #include "cli/base_images.h"
+#include "cli/blob_files.h"
 #include "cli/context.h"
 #include "cli/open_store.h"
 #include "cli/output_file.h"
@@ -60,6 +62,27 @@ Picture from_files(const Place& from, const CopyOptions& options) {
   return picture;
 }
 
+// dir: is one image in one directory: its manifest as manifest.json, and blobs by the hex of their digest.
+// [containers/image, containers-transports(5)]
+constexpr const char* kDirManifest = "manifest.json";
+constexpr const char* kDirVersion = "Directory Transport Version: 1.1\n";
+
+Picture from_directory(const Place& from) {
+  std::filesystem::path directory = from.path;
+  std::string text = sys::read_user_file(directory / kDirManifest, oci::kMaxManifestBytes);
+  if (oci::document_kind(text) == oci::DocumentKind::kIndex)
+    throw base::Error(base::Code::kUnsupported,
+                      "dir:" + from.path + " holds several platforms, which is not built", "not-built");
+  Picture picture{.manifest = oci::Manifest::parse(text)};
+  picture.open = [directory](const oci::Descriptor& blob, uint64_t offset) {
+    return open_blob_file(directory / blob.digest.hex(), offset);
+  };
+  oci::VerifiedSource config(picture.open(picture.manifest.config, 0), picture.manifest.config.digest,
+                             picture.manifest.config.size_bytes);
+  picture.config = oci::ImageConfig::parse(base::read_all(config, oci::kMaxConfigBytes));
+  return picture;
+}
+
 /// A blob checked from its beginning, then read from `offset`.
 std::unique_ptr<base::Source> open_verified(const Picture& picture, const oci::Descriptor& blob,
                                             uint64_t offset) {
@@ -103,7 +126,20 @@ void write_picture(const Picture& picture, const std::vector<oci::Reference>& na
   writer.finish();
 }
 
+void to_directory(const Picture& picture, const Place& to) {
+  std::filesystem::path directory = to.path;
+  sys::make_directories(directory, 0755);
+  for (const oci::Descriptor& layer : picture.manifest.layers)
+    write_blob_file(directory / layer.digest.hex(), [&] { return open_verified(picture, layer, 0); });
+  std::string config = picture.config.bytes();
+  write_blob_file(directory / picture.manifest.config.digest.hex(),
+                  [&] { return std::make_unique<base::MemorySource>(base::as_bytes(config)); });
+  sys::write_file_durably(directory / "version", kDirVersion, 0644);
+  sys::write_file_durably(directory / kDirManifest, picture.manifest.bytes(), 0644);
+}
+
 void to_files(const Context& context, const Picture& picture, const Place& to) {
+  if (to.transport == Transport::kDirectory) return to_directory(picture, to);
   std::vector<oci::Reference> names;
   if (!to.name.empty()) names.push_back(reference_of(to));
   if (to.transport == Transport::kOciDirectory)
@@ -134,34 +170,59 @@ oci::Digest to_store(const Context& context, const Picture& picture, const Place
 }
 
 /// Everything an index lists, and the index itself: the same bytes, the same digests.
-oci::Digest copy_documents(registry::Repository& from, registry::Repository& to,
-                           const registry::Document& document, const std::string& tag, size_t depth) {
-  if (oci::document_kind(document.bytes, document.media_type) == oci::DocumentKind::kIndex) {
-    if (depth >= oci::kMaxIndexDepth)
-      throw base::Error(base::Code::kInvalid, from.name() + ": too many indexes inside each other");
-    oci::Index index = oci::Index::parse(document.bytes, document.media_type);
-    for (const oci::Descriptor& entry : index.manifests) {
-      registry::Document inner = from.get_document(entry.digest.str());
-      inner.media_type = entry.media_type;
-      copy_documents(from, to, inner, {}, depth + 1);
-    }
-    return to.put_document(document.bytes, index.media_type, tag);
+class DocumentCopy {
+ public:
+  DocumentCopy(registry::Repository& from, registry::Repository& to, bool referrers)
+      : from_(from), to_(to), referrers_(referrers) {
+    if (from.client().host() == to.client().host()) mount_ = from.path();
   }
-  oci::Manifest manifest = oci::Manifest::parse_artifact(document.bytes, document.media_type);
-  std::string mount = from.client().host() == to.client().host() ? from.path() : "";
-  Picture picture{.manifest = manifest};
-  picture.open = [&](const oci::Descriptor& blob, uint64_t offset) { return from.open_blob(blob, offset); };
-  for (const oci::Descriptor& layer : manifest.layers) put_blob(to, picture, layer, mount);
-  put_blob(to, picture, manifest.config, mount);
-  return to.put_document(document.bytes, manifest.media_type, tag);
-}
+
+  oci::Digest copy(const registry::Document& document, const std::string& tag, size_t depth = 0) {
+    if (depth > oci::kMaxIndexDepth)
+      throw base::Error(base::Code::kInvalid, from_.name() + ": too many documents inside each other");
+    bool is_index = oci::document_kind(document.bytes, document.media_type) == oci::DocumentKind::kIndex;
+    std::string type = is_index ? copy_entries(document, depth) : copy_blobs(document);
+    oci::Digest digest = to_.put_document(document.bytes, type, tag);
+    if (referrers_)
+      for (const oci::Descriptor& referrer : from_.list_referrers(document.digest)) copy_entry(referrer, depth);
+    return digest;
+  }
+
+ private:
+  std::string copy_entries(const registry::Document& document, size_t depth) {
+    oci::Index index = oci::Index::parse(document.bytes, document.media_type);
+    for (const oci::Descriptor& entry : index.manifests) copy_entry(entry, depth);
+    return index.media_type;
+  }
+
+  void copy_entry(const oci::Descriptor& entry, size_t depth) {
+    registry::Document inner = from_.get_document(entry.digest.str());
+    inner.media_type = entry.media_type;
+    copy(inner, {}, depth + 1);
+  }
+
+  std::string copy_blobs(const registry::Document& document) {
+    oci::Manifest manifest = oci::Manifest::parse_artifact(document.bytes, document.media_type);
+    Picture picture{.manifest = manifest};
+    picture.open = [&](const oci::Descriptor& blob, uint64_t offset) { return from_.open_blob(blob, offset); };
+    for (const oci::Descriptor& layer : manifest.layers) put_blob(to_, picture, layer, mount_);
+    put_blob(to_, picture, manifest.config, mount_);
+    return manifest.media_type;
+  }
+
+  registry::Repository& from_;
+  registry::Repository& to_;
+  const bool referrers_;
+  std::string mount_;
+};
 
 }  // namespace
 
 Place Place::parse(const std::string& text) {
   static const std::map<std::string, Transport> kFiles = {{"oci", Transport::kOciDirectory},
                                                           {"oci-archive", Transport::kOciArchive},
-                                                          {"docker-archive", Transport::kDockerArchive}};
+                                                          {"docker-archive", Transport::kDockerArchive},
+                                                          {"dir", Transport::kDirectory}};
   if (text.starts_with("docker://")) return {Transport::kDocker, {}, text.substr(9)};
   size_t colon = text.find(':');
   std::string transport = text.substr(0, colon);
@@ -171,7 +232,8 @@ Place Place::parse(const std::string& text) {
   if (found == kFiles.end() || rest.empty())
     throw UsageError(base::printable(text, 200) +
                      ": give docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], "
-                     "docker-archive:FILE[:NAME] or store:NAME");
+                     "docker-archive:FILE[:NAME], dir:DIR or store:NAME");
+  if (found->second == Transport::kDirectory) return {found->second, rest, {}};
   size_t name = rest.find(':');
   return {found->second, rest.substr(0, name), name == std::string::npos ? "" : rest.substr(name + 1)};
 }
@@ -179,15 +241,17 @@ Place Place::parse(const std::string& text) {
 oci::Digest copy_image(const Context& context, Registries& registries, const Place& from,
                        const Place& to, const CopyOptions& options) {
   bool remote = from.transport == Transport::kDocker && to.transport == Transport::kDocker;
-  if (options.all && !remote)
-    throw base::Error(base::Code::kUnsupported, "--all copies from registry to registry only so far", "not-built");
-  if (remote && options.all) {
+  if ((options.all || options.referrers) && !remote)
+    throw base::Error(base::Code::kUnsupported,
+                      base::str(options.all ? "--all" : "--referrers", " copies from registry to registry only so far"),
+                      "not-built");
+  if (remote && (options.all || options.referrers)) {
     registry::Repository source = registries.repository(reference_of(from));
     registry::Repository target = registries.repository(reference_of(to));
     target.prepare_to_write();
     oci::Reference name = reference_of(from);
     registry::Document document = source.get_document(name.digest() ? name.digest()->str() : name.tag());
-    return copy_everything(source, target, document, reference_of(to).tag());
+    return copy_everything(source, target, document, reference_of(to).tag(), options.referrers);
   }
   if (from.transport == Transport::kStore && to.transport == Transport::kDocker) {
     auto store = open_store(context);
@@ -197,8 +261,9 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
   if (from.transport == Transport::kStore)
     throw base::Error(base::Code::kUnsupported, "copying from the store into files is done by torte save",
                       "not-built");
-  Picture picture = from.transport == Transport::kDocker ? from_registry(registries, from, options.platform)
-                                                         : from_files(from, options);
+  Picture picture = from.transport == Transport::kDocker      ? from_registry(registries, from, options.platform)
+                    : from.transport == Transport::kDirectory ? from_directory(from)
+                                                              : from_files(from, options);
   picture.manifest.require_matching(picture.config);
   std::string mount;
   if (remote && reference_of(from).domain() == reference_of(to).domain()) mount = reference_of(from).path();
@@ -209,8 +274,8 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
 }
 
 oci::Digest copy_everything(registry::Repository& from, registry::Repository& to,
-                            const registry::Document& document, const std::string& tag) {
-  return copy_documents(from, to, document, tag, 0);
+                            const registry::Document& document, const std::string& tag, bool referrers) {
+  return DocumentCopy(from, to, referrers).copy(document, tag);
 }
 
 }  // namespace cli

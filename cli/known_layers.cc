@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/blob_files.h"
 #include "cli/blob_places.h"
+#include "cli/cache_place.h"
 #include "cli/context.h"
 #include "store/layer/compression.h"
 #include "store/oci/media_types.h"
@@ -23,9 +25,13 @@ std::string place_of(const registry::Repository& repository) {
   return repository.client().host() + "/" + repository.path();
 }
 
-registry::Repository repository_at(Registries& registries, const std::string& place) {
-  size_t slash = place.find('/');
-  return {registries.client(place.substr(0, slash)), place.substr(std::min(slash, place.size() - 1) + 1)};
+std::unique_ptr<base::Source> open_at(Registries& registries, const std::string& source,
+                                      const oci::Descriptor& blob, uint64_t offset) {
+  if (source.starts_with('/')) return open_blob_file(layout_blob(source, blob.digest), offset);
+  size_t slash = source.find('/');
+  CHECK(slash != std::string::npos);
+  registry::Repository repository(registries.client(source.substr(0, slash)), source.substr(slash + 1));
+  return repository.open_blob(blob, offset);
 }
 
 store::LayerRecord record_of(const oci::DiffId& id, const oci::Descriptor& blob,
@@ -98,7 +104,7 @@ void fetch_stack(store::Store& store, Registries& registries, const std::vector<
     image.config.diff_ids.push_back(id);
   }
   image.open = [&](const oci::Descriptor& blob, uint64_t offset) {
-    return repository_at(registries, places.at(blob.digest)).open_blob(blob, offset);
+    return open_at(registries, places.at(blob.digest), blob, offset);
   };
   image.fetched = true;
   image.trusts_trees = true;
@@ -107,7 +113,7 @@ void fetch_stack(store::Store& store, Registries& registries, const std::vector<
     import_layers(store, image, options);
   } catch (base::Error& e) {
     if (e.code() != base::Code::kCancelled)
-      e.add_fact("the layer was known from a registry, and is fetched now that it is needed");
+      e.add_fact("the layer was known from elsewhere, and is fetched now that it is needed");
     throw;
   }
 }
@@ -148,10 +154,10 @@ bool remember_image(store::Store& store, const registry::Repository& repository,
   return true;
 }
 
-void remember_step(store::Store& store, const registry::Repository& repository,
-                   const oci::Descriptor& blob, uint64_t tar_size_bytes, store::CacheRecord record) {
+void remember_step(store::Store& store, const std::string& source, const oci::Descriptor& blob,
+                   uint64_t tar_size_bytes, store::CacheRecord record) {
   store::Batch batch = store.batch();
-  store::LayerRecord layer = record_of(*record.result, blob, place_of(repository));
+  store::LayerRecord layer = record_of(*record.result, blob, source);
   if (tar_size_bytes > 0) layer.tar_size_bytes = tar_size_bytes;
   record.size_bytes = layer.tar_size_bytes;
   if (!store.find_known_layer(layer.diff_id)) batch.add_known_layer(std::move(layer));
@@ -195,7 +201,7 @@ std::unique_ptr<base::Source> open_elsewhere(Registries& registries, const store
                                              uint64_t offset) {
   oci::Descriptor descriptor{blob.media_type, blob.digest, blob.size_bytes};
   auto source = std::make_unique<oci::VerifiedSource>(
-      repository_at(registries, blob.source).open_blob(descriptor), blob.digest, blob.size_bytes);
+      open_at(registries, blob.source, descriptor, 0), blob.digest, blob.size_bytes);
   skip(*source, offset);
   return source;
 }

@@ -18,9 +18,10 @@ namespace cli {
 bool remember_image(store::Store& store, const registry::Repository& repository,
                     const registry::ResolvedImage& found, const oci::ImageConfig& config,
                     const oci::Reference& reference);
-/// Remembers a cached step, and the one layer it made as that blob of the repository.
-void remember_step(store::Store& store, const registry::Repository& repository,
-                   const oci::Descriptor& blob, uint64_t tar_size_bytes, store::CacheRecord record);
+/// Remembers a cached step, and the one layer it made as that blob of `source`: "host/repository", or the
+/// absolute path of an OCI layout. `tar_size_bytes` is 0 where nobody told.
+void remember_step(store::Store& store, const std::string& source, const oci::Descriptor& blob,
+                   uint64_t tar_size_bytes, store::CacheRecord record);
 
 /// Whether all these are there. Costs a look each.
 bool are_here(const store::Store& store, const std::vector<oci::DiffId>& layers);

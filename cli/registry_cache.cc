@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -16,8 +17,10 @@ namespace cli {
 
 namespace {
 
+constexpr const char* kInline = "org.torte.cache.inline";  // a JSON object: key of a step → index of its layer
 constexpr const char* kKey = "org.torte.cache.key";
 constexpr const char* kDelta = "org.torte.cache.delta";
+constexpr const char* kDiffId = "org.torte.cache.diff-id";
 constexpr const char* kInstruction = "org.torte.cache.instruction";
 constexpr const char* kDuration = "org.torte.cache.duration-ms";
 constexpr const char* kVersion = "org.torte.cache.engine-version";
@@ -46,26 +49,56 @@ oci::ImageConfig config_of(const solve::SharedStep& step) {
   return config;
 }
 
-}  // namespace
+using Fields = std::map<std::string, std::string>;
 
-CacheSpec CacheSpec::parse(const std::string& text, const char* flag) {
-  std::map<std::string, std::string> fields;
+Fields read_fields(const std::string& text) {
+  Fields fields;
   for (const std::string& field : base::split(text, ',')) {
     size_t equals = field.find('=');
     // Alone, a name is what other tools take it for.
     if (equals == std::string::npos) fields["ref"] = field;
     else fields[field.substr(0, equals)] = field.substr(equals + 1);
   }
-  std::string type = fields.contains("type") ? fields["type"] : "registry";
-  if (type != "registry")
-    throw base::Error(base::Code::kUnsupported,
-                      base::str("--", flag, " type=", base::printable(type, 40), " is not built; type=registry is"),
-                      "not-built");
+  return fields;
+}
+
+/// Which of the fields says where the cache is, for this type and direction.
+std::string place_field(CacheSpec::Type type, bool to) {
+  switch (type) {
+    case CacheSpec::Type::kRegistry: return "ref";
+    case CacheSpec::Type::kLocal: return to ? "dest" : "src";
+    case CacheSpec::Type::kInline: break;
+  }
+  return "";
+}
+
+CacheSpec::Type parse_type(const std::string& type, const char* flag) {
+  if (type == "registry") return CacheSpec::Type::kRegistry;
+  if (type == "local") return CacheSpec::Type::kLocal;
+  if (type == "inline") return CacheSpec::Type::kInline;
+  throw base::Error(base::Code::kUnsupported,
+                    base::str("--", flag, " type=", base::printable(type, 40),
+                              " is not built; type=registry, local and inline are"),
+                    "not-built");
+}
+
+}  // namespace
+
+CacheSpec CacheSpec::parse(const std::string& text, const char* flag) {
+  Fields fields = read_fields(text);
+  bool to = std::string_view(flag) == "cache-to";
+  CacheSpec spec;
+  spec.type = parse_type(fields.contains("type") ? fields["type"] : "registry", flag);
+  if (spec.type == Type::kInline && !to)
+    throw UsageError("--cache-from needs type=registry,ref=IMAGE for an image with an inline cache");
+  std::string where = place_field(spec.type, to);
   for (const auto& [key, value] : fields)
-    if (key != "type" && key != "ref" && key != "scope" && key != "mode" && key != "ignore-error")
+    if (key != "type" && key != where && key != "scope" && key != "mode" && key != "ignore-error")
       throw UsageError(base::str("--", flag, ": unknown key ", base::printable(key, 40)));
-  if (fields["ref"].empty()) throw UsageError(base::str("--", flag, " needs ref=REGISTRY/REPOSITORY"));
-  CacheSpec spec{oci::Reference::parse(fields["ref"])};
+  if (!where.empty() && fields[where].empty())
+    throw UsageError(base::str("--", flag, " needs ", where, spec.type == Type::kLocal ? "=DIRECTORY" : "=REGISTRY/REPOSITORY"));
+  if (spec.type == Type::kRegistry) spec.repository = oci::Reference::parse(fields[where]);
+  if (spec.type == Type::kLocal) spec.directory = std::filesystem::absolute(fields[where]).lexically_normal();
   spec.scope = fields["scope"];
   if (spec.scope.size() > 40 || spec.scope.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
     throw UsageError(base::str("--", flag, ": scope is up to 40 of a-z, 0-9 and _"));
@@ -76,25 +109,46 @@ CacheSpec CacheSpec::parse(const std::string& text, const char* flag) {
   return spec;
 }
 
+RegistryCache::RegistryCache(store::Store& store, Registries& registries, const std::vector<CacheSpec>& from,
+                             const std::vector<CacheSpec>& to, TransferOptions options)
+    : store_(store), registries_(registries), options_(std::move(options)) {
+  auto add = [this](const CacheSpec& spec, std::vector<std::unique_ptr<Source>>& list) {
+    auto source = std::make_unique<Source>();
+    source->spec = spec;
+    source->place = open(spec);
+    list.push_back(std::move(source));
+  };
+  for (const CacheSpec& spec : from) add(spec, from_);
+  for (const CacheSpec& spec : to) {
+    if (spec.type == CacheSpec::Type::kInline) inline_ = true;
+    else add(spec, to_);
+  }
+}
+
+std::unique_ptr<CachePlace> RegistryCache::open(const CacheSpec& spec) {
+  if (spec.type == CacheSpec::Type::kLocal) return directory_place(store_, registries_, spec.directory, options_);
+  return registry_place(store_, registries_, *spec.repository, options_);
+}
+
 void RegistryCache::note(const std::string& text) const {
   if (options_.events != nullptr) options_.events->emit(base::event::Note{text});
 }
 
 bool RegistryCache::fetch(const store::CacheRecord& record) {
-  for (const CacheSpec& spec : from_) {
+  for (const std::unique_ptr<Source>& source : from_) {
     try {
-      if (fetch_from(spec, record)) return true;
+      if (fetch_from(*source, record) || fetch_inline(*source, record)) return true;
     } catch (const base::Error& e) {
       if (e.code() == base::Code::kCancelled && options_.stop.stop_requested()) throw;
-      note(base::str("cache ", spec.repository.name(), " is passed over: ", e.what()));
+      note(base::str("cache ", source->place->name(), " is passed over: ", e.what()));
     }
   }
   return false;
 }
 
-bool RegistryCache::fetch_from(const CacheSpec& spec, const store::CacheRecord& record) {
-  registry::Repository repository = registries_.repository(spec.repository);
-  auto document = repository.find_document(tag_of(spec, record.key));
+bool RegistryCache::fetch_from(Source& source, const store::CacheRecord& record) {
+  CachePlace& place = *source.place;
+  auto document = place.find(tag_of(source.spec, record.key));
   if (!document) return false;
   oci::Manifest entry = oci::Manifest::parse(document->bytes, document->media_type);
   auto told = [&](const char* name) {
@@ -104,53 +158,100 @@ bool RegistryCache::fetch_from(const CacheSpec& spec, const store::CacheRecord& 
   auto delta = base::parse_decimal(told(kDelta));
   if (told(kKey) != record.key || !delta || *delta >= entry.layers.size())
     throw base::Error(base::Code::kInvalid, "the entry of " + record.key.substr(0, 12) + " is not one of torte's");
-  oci::ImageConfig config = oci::ImageConfig::parse(repository.read_blob(entry.config, oci::kMaxConfigBytes));
-  entry.require_matching(config);
+  // What is told of the layer is proven when it comes.
+  auto diff_id = oci::Digest::try_parse(told(kDiffId));
+  if (!diff_id) {
+    oci::ImageConfig config = oci::ImageConfig::parse(place.read_blob(entry.config, oci::kMaxConfigBytes));
+    entry.require_matching(config);
+    diff_id = config.diff_ids[*delta].digest();
+  }
   // The layers below are known: their steps were found before this one. None comes before it is needed.
   store::CacheRecord found = record;
-  found.result = config.diff_ids[*delta];
+  found.result = oci::DiffId(*diff_id);
   if (auto time = oci::parse_timestamp(told(kCreated)))
     found.created = std::chrono::time_point_cast<store::Time::duration>(*time);
   found.duration = std::chrono::milliseconds(base::parse_decimal(told(kDuration)).value_or(0) % 1'000'000'000);
-  remember_step(store_, repository, entry.layers[*delta], base::parse_decimal(told(kSize)).value_or(0),
+  remember_step(store_, place.source(), entry.layers[*delta], base::parse_decimal(told(kSize)).value_or(0),
                 std::move(found));
   return true;
 }
 
+/// Looks once whether the name given leads to an image that tells its steps.
+void RegistryCache::read_inline(Source& source) {
+  const CacheSpec& spec = source.spec;
+  if (spec.type != CacheSpec::Type::kRegistry || (spec.repository->tag().empty() && !spec.repository->digest())) return;
+  auto document = source.place->find(spec.repository->digest() ? spec.repository->digest()->str() : spec.repository->tag());
+  if (!document || oci::document_kind(document->bytes, document->media_type) != oci::DocumentKind::kManifest) return;
+  oci::Manifest image = oci::Manifest::parse(document->bytes, document->media_type);
+  auto told = image.annotations.find(kInline);
+  if (told == image.annotations.end()) return;
+  nlohmann::json steps = nlohmann::json::parse(told->second, nullptr, false);
+  if (!steps.is_object()) return;
+  oci::ImageConfig config = oci::ImageConfig::parse(source.place->read_blob(image.config, oci::kMaxConfigBytes));
+  image.require_image();
+  image.require_matching(config);
+  for (const auto& [key, layer] : steps.items())
+    if (layer.is_number_unsigned() && layer.get<uint64_t>() < config.diff_ids.size())
+      source.inline_steps.emplace(key, layer.get<size_t>());
+  source.image = std::move(image);
+  source.config = std::move(config);
+}
+
+bool RegistryCache::fetch_inline(Source& source, const store::CacheRecord& record) {
+  std::call_once(source.looked, [&] { read_inline(source); });
+  auto step = source.inline_steps.find(record.key);
+  if (step == source.inline_steps.end()) return false;
+  store::CacheRecord found = record;
+  found.result = source.config->diff_ids[step->second];
+  if (auto time = oci::parse_timestamp(source.config->created))
+    found.created = std::chrono::time_point_cast<store::Time::duration>(*time);
+  remember_step(store_, source.place->source(), source.image->layers[step->second], 0, std::move(found));
+  return true;
+}
+
 void RegistryCache::offer(const std::vector<solve::SharedStep>& steps) {
-  for (const CacheSpec& spec : to_) {
+  if (inline_)
+    for (const solve::SharedStep& step : steps)
+      if (step.in_result) inline_steps_.emplace(step.record.key, step.layers[step.delta]);
+  for (const std::unique_ptr<Source>& target : to_) {
     try {
       for (const solve::SharedStep& step : steps)
-        if (spec.all_steps || step.in_result) offer_to(spec, step);
+        if (target->spec.all_steps || step.in_result) offer_to(*target->place, target->spec, step);
     } catch (base::Error& e) {
-      e.add_context("cache to " + spec.repository.name());
-      if (!spec.ignore_error) throw;
+      e.add_context("cache to " + target->place->name());
+      if (!target->spec.ignore_error) throw;
       note(base::str(e.what(), "; the build itself is not affected"));
     }
   }
 }
 
-void RegistryCache::offer_to(const CacheSpec& spec, const solve::SharedStep& step) {
-  registry::Repository repository = registries_.repository(spec.repository);
+std::optional<std::pair<std::string, std::string>> RegistryCache::inline_annotation(
+    const std::vector<oci::DiffId>& layers) {
+  if (!inline_) return std::nullopt;
+  nlohmann::json steps = nlohmann::json::object();
+  for (const auto& [key, layer] : inline_steps_)
+    if (auto place = std::find(layers.begin(), layers.end(), layer); place != layers.end())
+      steps[key] = place - layers.begin();
+  return std::pair(std::string(kInline), steps.dump());
+}
+
+void RegistryCache::offer_to(CachePlace& place, const CacheSpec& spec, const solve::SharedStep& step) {
   std::string tag = tag_of(spec, step.record.key);
-  if (repository.find_digest(tag)) return;
+  if (place.has(tag)) return;
   oci::ImageConfig config = config_of(step);
   std::string config_text = config.to_json();
   oci::Manifest manifest{.media_type = std::string(oci::media_type::kManifest),
                          .config = oci::Descriptor::of(oci::media_type::kConfig, config_text)};
-  for (const oci::DiffId& layer : step.layers)
-    manifest.layers.push_back(push_layer(store_, registries_, repository, layer, Packing::kAsIs, options_));
-  repository.put_blob(manifest.config.digest, manifest.config.size_bytes, [&](uint64_t offset) {
-    return std::make_unique<base::MemorySource>(base::as_bytes(config_text).subspan(offset));
-  });
+  for (const oci::DiffId& layer : step.layers) manifest.layers.push_back(place.put_layer(layer));
   manifest.annotations = {{kKey, step.record.key},
                           {kDelta, std::to_string(step.delta)},
                           {kInstruction, base::printable(step.instruction, 200)},
                           {kDuration, std::to_string(step.record.duration.count())},
+                          {kDiffId, step.layers[step.delta].str()},
                           {kVersion, TORTE_VERSION},
                           {kSize, std::to_string(step.record.size_bytes)},
                           {kCreated, oci::format_timestamp(step.record.created)}};
-  repository.put_document(manifest.bytes(), manifest.media_type, tag);
+  place.put_entry(manifest, config_text, tag);
 }
 
 }  // namespace cli

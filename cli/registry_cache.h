@@ -1,46 +1,72 @@
 #pragma once
 
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "builder/solve/shared_cache.h"
+#include "cli/cache_place.h"
 #include "cli/registries.h"
 #include "cli/transfer.h"
 
 namespace cli {
 
-/// "type=registry,ref=R[,scope=S][,mode=min|max][,ignore-error=BOOL]" of --cache-to and --cache-from.
+/// One --cache-to or --cache-from: type=registry,ref=R; type=local,dest=DIR or src=DIR; type=inline; with
+/// scope=S, mode=min|max, ignore-error=BOOL.
 struct CacheSpec {
-  oci::Reference repository;
-  std::string scope;          ///< empty: the default one
-  bool all_steps = false;     ///< mode=max
+  enum class Type { kRegistry, kLocal, kInline };
+  Type type = Type::kRegistry;
+  std::optional<oci::Reference> repository = {};
+  std::filesystem::path directory = {};  ///< absolute
+  std::string scope = {};                ///< empty: the default one
+  bool all_steps = false;                ///< mode=max
   bool ignore_error = true;
 
-  /// Throws UsageError; Unsupported for the other types.
+  /// Throws UsageError; Unsupported for other types.
   static CacheSpec parse(const std::string& text, const char* flag);
 };
 
-/// The build cache in a registry: one ordinary image manifest per step under the tag "k1-KEY", or
-/// "k1-SCOPE-KEY", that lists all layers of the state after the step. The manifest goes last and is
-/// never replaced: who finds one there takes it as it is. [spec/scale-out.md 1]
+/// The build cache beside the store: one ordinary image manifest per step under the tag "k1-KEY", or
+/// "k1-SCOPE-KEY", that lists all layers of the state after the step, in a registry or in an OCI layout. The
+/// manifest goes last and is never replaced: who finds one there takes it as it is. An image that was built
+/// with type=inline tells the keys of its own steps in an annotation. [spec/scale-out.md 1]
 class RegistryCache : public solve::SharedCache {
  public:
-  RegistryCache(store::Store& store, Registries& registries, std::vector<CacheSpec> from,
-                std::vector<CacheSpec> to, TransferOptions options)
-      : store_(store), registries_(registries), from_(std::move(from)), to_(std::move(to)),
-        options_(std::move(options)) {}
+  RegistryCache(store::Store& store, Registries& registries, const std::vector<CacheSpec>& from,
+                const std::vector<CacheSpec>& to, TransferOptions options);
   bool fetch(const store::CacheRecord& record) override;
   void offer(const std::vector<solve::SharedStep>& steps) override;
 
+  /// What an image of these layers is to be annotated with: key and value, where type=inline was asked for.
+  std::optional<std::pair<std::string, std::string>> inline_annotation(const std::vector<oci::DiffId>& layers);
+
  private:
-  bool fetch_from(const CacheSpec& spec, const store::CacheRecord& record);
-  void offer_to(const CacheSpec& spec, const solve::SharedStep& step);
+  struct Source {
+    CacheSpec spec;
+    std::unique_ptr<CachePlace> place;
+    std::once_flag looked;
+    std::map<std::string, size_t> inline_steps = {};  ///< of an image that tells them itself: key → layer
+    std::optional<oci::Manifest> image = {};
+    std::optional<oci::ImageConfig> config = {};
+  };
+  std::unique_ptr<CachePlace> open(const CacheSpec& spec);
+  bool fetch_from(Source& source, const store::CacheRecord& record);
+  bool fetch_inline(Source& source, const store::CacheRecord& record);
+  void read_inline(Source& source);
+  void offer_to(CachePlace& place, const CacheSpec& spec, const solve::SharedStep& step);
   void note(const std::string& text) const;
 
   store::Store& store_;
   Registries& registries_;
-  std::vector<CacheSpec> from_;
-  std::vector<CacheSpec> to_;
+  std::vector<std::unique_ptr<Source>> from_;
+  std::vector<std::unique_ptr<Source>> to_;
+  bool inline_ = false;
+  std::map<std::string, oci::DiffId> inline_steps_;  ///< by key
   TransferOptions options_;
 };
 

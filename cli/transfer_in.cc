@@ -295,6 +295,9 @@ class Import {
   }
 
   std::unique_ptr<base::Source> open_blob(const store::BlobWriter& writer, const oci::Descriptor& blob) {
+    // A process that was killed in its last moment leaves blobs that nothing names yet.
+    if (image_.fetched)
+      if (auto here = store_.find_blob(blob.digest)) return std::make_unique<store::BlobReader>(std::move(*here));
     auto rest = image_.open(blob, writer.resumed_bytes());
     if (writer.resumed_bytes() == 0) return rest;
     return std::make_unique<ChainedSource>(writer.resumed(), std::move(rest));

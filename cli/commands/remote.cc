@@ -24,6 +24,7 @@ int run_copy(Context& context, const Arguments& arguments) {
   options.platform = oci::Platform::host();
   if (auto text = arguments.find("platform")) options.platform = oci::Platform::parse(*text);
   options.all = arguments.is_on("all");
+  options.referrers = arguments.is_on("referrers");
   options.transfer.stop = interrupt.token();
   options.transfer.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
@@ -60,6 +61,21 @@ int run_digest(Context& context, const Arguments& arguments) {
   return 0;
 }
 
+int run_referrers(Context& context, const Arguments& arguments) {
+  Interrupt interrupt;
+  Registries registries(context, arguments, interrupt.token(), nullptr);
+  oci::Reference name = remote_name(arguments.word(0)).with_default_tag();
+  registry::Repository repository = registries.repository(name);
+  auto digest = name.digest() ? name.digest() : repository.find_digest(name.tag());
+  if (!digest)
+    throw base::Error(base::Code::kNotFound, name.familiar() + " is not in the registry", "registry-not-found");
+  std::string out;
+  for (const oci::Descriptor& entry : repository.list_referrers(*digest, arguments.get("artifact-type")))
+    out += base::str(entry.digest.str(), "  ", base::printable(entry.artifact_type), "\n");
+  context.out(out);
+  return 0;
+}
+
 int run_delete(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   Registries registries(context, arguments, interrupt.token(), nullptr);
@@ -90,11 +106,12 @@ const std::vector<const Command*>& remote_commands() {
       .name = "copy",
       .summary = "copy an image between registries, files and the store",
       .usage = "[FLAGS] SOURCE DESTINATION",
-      .about = "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] "
-               "and store:NAME. Digests stay what they are. Prints the digest at the destination.",
+      .about = "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], "
+               "dir:DIR and store:NAME. Digests stay what they are. Prints the digest at the destination.",
       .group = "registries",
       .flags = with_registry_flags(
           {{.name = "all", .letter = 'a', .help = "every platform, from registry to registry", .aliases = {"multi-arch"}, .common = true},
+           {.name = "referrers", .help = "every platform, with what refers to each: signatures, attestations"},
            {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)", .common = true},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}}),
       .examples = {{"torte copy --all docker://debian:12 docker://registry.example/debian:12", "with all platforms"},
@@ -139,7 +156,21 @@ const std::vector<const Command*>& remote_commands() {
       .run = run_delete,
       .in_user_namespace = false,
   };
-  static const std::vector<const Command*> kCommands = {&kCopy, &kListTags, &kDigest, &kDelete};
+  static const Command kReferrers{
+      .name = "referrers",
+      .aliases = {"discover"},
+      .summary = "list what refers to an image in a registry",
+      .usage = "[FLAGS] NAME",
+      .about = "Signatures, attestations and the like that name the image as their subject: a digest and an "
+               "artifact type a line. Registries that cannot be asked have the list under a tag.",
+      .group = "registries",
+      .flags = with_registry_flags({{.name = "artifact-type", .value = "TYPE", .help = "only those of this type", .common = true}}),
+      .examples = {{"torte referrers registry.example/app", "what there is beside it"}},
+      .positionals = {1, 1},
+      .run = run_referrers,
+      .in_user_namespace = false,
+  };
+  static const std::vector<const Command*> kCommands = {&kCopy, &kListTags, &kDigest, &kReferrers, &kDelete};
   return kCommands;
 }
 

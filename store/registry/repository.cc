@@ -170,6 +170,18 @@ bool Repository::has_blob(const oci::Digest& digest, std::optional<uint64_t> siz
   return status == 200 && (!size_bytes || exchange->length().value_or(*size_bytes) == *size_bytes);
 }
 
+std::optional<Url> Repository::find_next_page(const Exchange& exchange, const std::string& what) {
+  auto link = exchange.headers().find("link");
+  auto next = link ? parse_next_link(*link) : std::nullopt;
+  if (!next || next->empty()) return std::nullopt;
+  auto url = exchange.url().resolve(*next);
+  if (!url || url->origin() != client_.origin())
+    throw Error(Code::kInvalid,
+                base::str(what, ": the next page is elsewhere: ", base::printable(*next, 200)),
+                "registry-protocol");
+  return url;
+}
+
 std::vector<std::string> Repository::list_tags() {
   constexpr size_t kMostTags = 1'000'000;
   constexpr size_t kMostPages = 10'000;
@@ -189,13 +201,8 @@ std::vector<std::string> Repository::list_tags() {
       for (const auto& tag : document["tags"])
         if (tag.is_string() && oci::is_valid_tag(tag.get_ref<const std::string&>()))
           tags.push_back(tag.get<std::string>());
-    auto link = exchange->headers().find("link");
-    auto next = link ? parse_next_link(*link) : std::nullopt;
-    if (!next || next->empty()) return tags;
-    auto url = here.resolve(*next);
-    if (!url || url->origin() != client_.origin())
-      throw Error(Code::kInvalid, "tags of " + name() + ": the next page is elsewhere: " +
-                                      base::printable(*next, 200), "registry-protocol");
+    auto url = find_next_page(*exchange, "tags of " + name());
+    if (!url) return tags;
     if (*url == here || tags.size() > kMostTags) break;
     ask.url = *url;
   }

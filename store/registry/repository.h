@@ -71,6 +71,9 @@ class Repository {
   bool has_blob(const oci::Digest& digest, std::optional<uint64_t> size_bytes = {});
   /// All tags, sorted as the registry gives them; at most a million.
   std::vector<std::string> list_tags();
+  /// What names this manifest as its subject, of one artifact type or ("") of all. Where the registry does
+  /// not know the question, the index under the tag "sha256-HEX" answers it.
+  std::vector<oci::Descriptor> list_referrers(const oci::Digest& subject, const std::string& artifact_type = {});
 
   // Writing.
 
@@ -82,8 +85,9 @@ class Repository {
   /// ends where the blob does; `finished` waits for the end and tells digest and size.
   void put_stream(const OpenAt& open,
                   const std::function<std::pair<oci::Digest, uint64_t>()>& finished);
-  /// Puts a manifest under a tag, or "" for its digest alone. Throws Corrupt when the registry says
-  /// that it stored something else.
+  /// Puts a manifest under a tag, or "" for its digest alone. One with a subject is added to the list of
+  /// what refers to that, where the registry does not keep it. Throws Corrupt when the registry says that
+  /// it stored something else.
   oci::Digest put_document(const std::string& bytes, const std::string& media_type,
                            const std::string& tag);
   /// Deletes a manifest by digest, or a tag. Throws NotFound, Unsupported.
@@ -91,6 +95,10 @@ class Repository {
 
  private:
   Client::Ask ask(std::string method, const std::string& below) const;
+  oci::Index fallback_referrers(const oci::Digest& subject);
+  void note_referrer(const std::string& bytes, const std::string& media_type);
+  /// Where a list that comes in pages goes on: nowhere but in this registry.
+  std::optional<Url> find_next_page(const Exchange& exchange, const std::string& what);
   Document read_document(Exchange& exchange, const std::string& tag_or_digest);
 
   Client& client_;

@@ -232,6 +232,9 @@ oci::Digest Repository::put_document(const std::string& bytes, const std::string
   auto exchange = client_.ask(ask);
   if (exchange->status() != 201 && exchange->status() != 200) client_.fail(*exchange, what);
   require_digest(*exchange, digest, what);
+  bool listed = exchange->headers().find("oci-subject").has_value();
+  exchange.reset();
+  if (!listed) note_referrer(bytes, media_type);
   return digest;
 }
 

@@ -154,6 +154,16 @@ prints_line "$digest"
 ok torte copy "oci-archive:$work/made.tar" "store:from-archive"
 ok torte run --rm from-archive cat /file
 prints_line ours
+ok torte copy "docker://$plain/team/made:1" "dir:$work/dir"
+ok torte copy "dir:$work/dir" "docker://$plain/from-dir:1"
+prints_line "$digest"
+ok torte copy "dir:$work/dir" "store:from-dir"
+ok torte run --rm from-dir cat /file
+prints_line ours
+ok torte rmi -f from-dir
+rm "$work/dir/$(ls -S "$work/dir" | head -n 1)"
+status 1 torte copy "dir:$work/dir" "docker://$plain/from-broken-dir:1"
+says "[blob-missing]"
 ok torte delete "$plain/copy/made:9"
 status 1 torte digest "$plain/copy/made:9"
 status 1 torte list-tags "$plain/team/nothing"
@@ -184,6 +194,51 @@ ok torte manifest rm app:1
 status 1 torte manifest push app:1
 ok torte rmi -f "$plain/list:1" "$plain/list/copy:1" other
 
+step "what refers to an image is found, copied and kept in a list where the registry keeps none"
+cat >"$work/attach.py" <<'ATTACH'
+import hashlib, json, sys, urllib.request
+
+registry, repository, subject, size = sys.argv[1:]
+
+
+def send(method, url, body=b"", headers=None):
+    return urllib.request.urlopen(urllib.request.Request(url, body, headers or {}, method=method))
+
+
+def put_blob(data):
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    where = send("POST", f"http://{registry}/v2/{repository}/blobs/uploads/").headers["Location"]
+    send("PUT", f"{where}&digest={digest}", data, {"Content-Type": "application/octet-stream"})
+    return {"digest": digest, "size": len(data)}
+
+
+manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "artifactType": "application/vnd.test.signature",
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", **put_blob(b"{}")},
+            "layers": [{"mediaType": "text/plain", **put_blob(b"signed")}],
+            "subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": subject, "size": int(size)}}
+text = json.dumps(manifest).encode()
+digest = "sha256:" + hashlib.sha256(text).hexdigest()
+send("PUT", f"http://{registry}/v2/{repository}/manifests/{digest}", text, {"Content-Type": manifest["mediaType"]})
+entry = {"mediaType": manifest["mediaType"], "digest": digest, "size": len(text), "artifactType": manifest["artifactType"]}
+index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]}
+send("PUT", f"http://{registry}/v2/{repository}/manifests/{subject.replace(':', '-')}", json.dumps(index).encode(),
+     {"Content-Type": index["mediaType"]})
+print(digest)
+ATTACH
+ok torte referrers "$plain/team/made:1"
+equal "$(cat "$work/out")" "" "referrers"
+torte inspect --raw "docker://$plain/team/made:1" >"$work/raw"
+signature=$(python3 "$work/attach.py" "$plain" team/made "$digest" "$(stat -c %s "$work/raw")")
+ok torte referrers "$plain/team/made:1"
+prints_line "$signature  application/vnd.test.signature"
+ok torte referrers --artifact-type text/other "$plain/team/made:1"
+equal "$(cat "$work/out")" "" "referrers of another type"
+ok torte copy --referrers "docker://$plain/team/made:1" "docker://$plain/signed/made:1"
+prints_line "$digest"
+ok torte referrers "$plain/signed/made:1"
+prints_line "$signature  application/vnd.test.signature"
+
 step "a push that is cut off goes on; a pull that is killed keeps what it has"
 ok torte rmi -f "$plain/team/made:1" "$plain/team/made:2" registry.test/made:1 "$secure/made:1" from-archive
 ok torte prune -a -f
@@ -210,6 +265,10 @@ ok skopeo_ copy --src-tls-verify=false --dest-tls-verify=false --format v2s2 "do
 ok torte pull "$plain/docker/made:1"
 ok torte run --rm "$plain/docker/made:1" cat /file
 prints_line ours
+ok skopeo_ copy --src-tls-verify=false "docker://$plain/team/made:1" "dir:$work/skopeo-dir"
+ok torte copy "dir:$work/skopeo-dir" "docker://$plain/skopeo-dir:1"
+ok torte copy "docker://$plain/team/made:1" "dir:$work/our-dir"
+ok skopeo_ copy --dest-tls-verify=false "dir:$work/our-dir" "docker://$plain/our-dir:1"
 ok torte push --compression zstd "$plain/team/made:1" "$plain/zstd/ours:1"
 ok torte rmi -f "$plain/docker/made:1" "$plain/team/made:1"
 ok torte prune -a -f

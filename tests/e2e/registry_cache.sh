@@ -109,6 +109,35 @@ status 2 torte build --cache-to "type=registry" "$work/context"
 status 1 torte build --cache-to "type=s3,bucket=b" "$work/context"
 says "not built"
 
+step "a directory is a cache too, and an OCI layout that others read; what is in it comes when it is needed"
+cp "$work/recipe" "$work/context/Recipe"
+store=$work/local.1
+ok torte build --cache-to "type=local,dest=$work/cache,mode=max" -t made "$work/context"
+id=$(torte inspect --format '{{.id}}' made)
+store=$work/local.2
+ok torte build --cache-from "type=local,src=$work/cache" -t made "$work/context"
+says "7 of 7 cached"
+equal "$(torte inspect --format '{{.id}}' made)" "$id" "image"
+equal "$(ls -A "$store/layers")" "" "layers in the store"
+ok torte run --rm made cat /both
+prints_line content
+ok torte fsck --deep
+if command -v skopeo >/dev/null; then
+  tag=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"])' "$work/cache/index.json")
+  ok skopeo inspect --raw "oci:$work/cache:$tag"
+fi
+status 2 torte build --cache-to "type=local" "$work/context"
+status 2 torte build --cache-from "type=local,dest=$work/cache" "$work/context"
+
+step "an image can tell its own steps"
+store=$work/inline.1
+ok torte build --push --cache-to type=inline -t "$plain/inline:1" "$work/context"
+id=$(torte inspect --format '{{.id}}' "$plain/inline:1")
+store=$work/inline.2
+ok torte build --cache-from "type=registry,ref=$plain/inline:1" -t made "$work/context"
+says "6 of 7 cached" # a stage that is only copied from is not in the image
+status 2 torte build --cache-from type=inline "$work/context"
+
 step "build --push sends what was built"
 ok torte build --push -t "$plain/pushed:1" "$work/context"
 ok torte inspect --raw "docker://$plain/pushed:1"
