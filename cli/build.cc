@@ -135,6 +135,7 @@ class Build {
     set_times_before_planning();
     solving_ = solve_options(context_, arguments_, file_, interrupt_.token());
     if (!times_.rewrite) solving_.created_mtime = times_.epoch;
+    read_builder_arguments();
     if (std::optional<Call> call = call_of(arguments_))
       return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_);
     solving_.secrets = std::move(secrets);
@@ -197,6 +198,17 @@ class Build {
     if (file_.ignore_text)
       ignore_ = dockerfile::IgnoreMatcher(dockerfile::read_ignore_file(*file_.ignore_text, file_.ignore_name));
     planning_.ignore = &ignore_;
+  }
+
+  // Build arguments that are for torte itself. [A8]
+  void read_builder_arguments() {
+    auto given = [&](const char* name) -> std::string {
+      auto found = planning_.build_args.find(name);
+      return found == planning_.build_args.end() ? "" : found->second;
+    };
+    solving_.cache_mount_namespace = given("BUILDKIT_CACHE_MOUNT_NS");
+    if (std::string name = given("BUILDKIT_SANDBOX_HOSTNAME"); !name.empty() && !arguments_.has("hostname"))
+      solving_.hostname = name;
   }
 
   // --- times

@@ -10,6 +10,7 @@
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "cli/network_options.h"
+#include "cli/run_options.h"
 #include "builder/dockerfile/mount.h"
 #include "store/oci/reference.h"
 
@@ -100,6 +101,8 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   plan::Options options;
   options.build_args = read_build_args(context, arguments);
   options.target = arguments.get("target");
+  options.heredoc_errexit = arguments.is_on("heredoc-errexit");
+  options.strict_syntax = arguments.is_on("strict-syntax");
   for (const std::string& label : arguments.all("label")) {
     size_t equals = label.find('=');
     options.labels[label.substr(0, equals)] =
@@ -127,6 +130,26 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   return options;
 }
 
+namespace {
+
+solve::Sandbox sandbox_of(const Arguments& arguments) {
+  solve::Sandbox sandbox;
+  container::Config config;
+  config.capabilities = sandbox.capabilities;
+  config.no_new_privileges = sandbox.no_new_privileges;
+  apply_sandbox_flags(arguments, config);
+  apply_limits(arguments, sandbox.limits);
+  sandbox.capabilities = config.capabilities;
+  sandbox.no_new_privileges = config.no_new_privileges;
+  if (config.seccomp == "unconfined") sandbox.seccomp = launch::Seccomp::kUnconfined;
+  sandbox.mask = std::move(config.mask);
+  sandbox.unmask = std::move(config.unmask);
+  sandbox.ulimits = std::move(config.ulimits);
+  return sandbox;
+}
+
+}  // namespace
+
 solve::Options solve_options(const Context& context, const Arguments& arguments,
                              const RecipeFile& recipe, std::stop_token stop) {
   (void)context;
@@ -150,6 +173,10 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
   for (const std::string& host : arguments.all("add-host"))
     options.extra_hosts.push_back(parse_add_host(host));
   options.network_state = network_state(context);
+  options.dns = arguments.all("dns");
+  options.dns_search = arguments.all("dns-search");
+  options.dns_options = arguments.all("dns-option");
+  options.sandbox = sandbox_of(arguments);
   if (auto bytes = arguments.size_bytes("shm-size")) options.shm_bytes = *bytes;
   options.stop = std::move(stop);
   return options;

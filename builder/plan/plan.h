@@ -209,6 +209,8 @@ struct Options {
   std::string network = "default";             ///< of RUN steps that do not say
   bool allow_host_network = false;             ///< --allow network.host, or --network host
   bool allow_insecure = false;
+  bool heredoc_errexit = false;  ///< a here-document that is a command of its own begins with set -e (R2)
+  bool strict_syntax = false;    ///< `# syntax=` of others is an error, not a warning (L5)
   bool all_stages = false;  ///< plan every stage, reachable or not: for checks
   /// Rules of the main context's ignore file, for the check CopyIgnoredFile; borrowed, may be null.
   const dockerfile::IgnoreMatcher* ignore = nullptr;

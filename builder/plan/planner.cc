@@ -264,6 +264,10 @@ void Planner::number_steps() {
 }
 
 void Planner::check_build_args() {
+  for (const char* name : {"BUILDKIT_INLINE_CACHE", "BUILDKIT_MULTI_PLATFORM"})
+    if (auto given = globals_.build_args.find(name); given != globals_.build_args.end() &&
+                                                     !given->second.empty() && given->second != "0" && given->second != "false")
+      warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg", base::str(name, " is not built yet and changes nothing"));
   for (const auto& [name, value] : globals_.build_args) {
     if (globals_.used_build_args.contains(name) || is_proxy(name) || globals_.arguments.find(name) ||
         name.starts_with("BUILDKIT_") || name == "SOURCE_DATE_EPOCH")
@@ -271,6 +275,25 @@ void Planner::check_build_args() {
     warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg",
          "build argument " + base::printable(name) + " is not declared by any ARG of the stages built");
   }
+}
+
+// The language of docker/dockerfile is built in; that of other frontends is not known here. [L5]
+void Planner::check_syntax() {
+  std::string name = recipe_.syntax;
+  auto given = options_.build_args.find("BUILDKIT_SYNTAX");
+  if (given != options_.build_args.end()) name = given->second;
+  name = name.substr(0, name.find_first_of(" \t"));
+  if (name.empty()) return;
+  const auto reference = oci::Reference::try_parse(name);
+  const std::string path = reference ? reference->path() : "";
+  if (reference && reference->domain() == "docker.io" &&
+      (path == "docker/dockerfile" || path == "docker/dockerfile-upstream"))
+    return;
+  const dockerfile::Span& span = recipe_.syntax_span;
+  const base::SourceRange where{recipe_.file, span.line, span.line, span.column, span.width};
+  const std::string text = "the language " + base::printable(name, 200) + " is not known; the recipe is read as docker/dockerfile";
+  if (options_.strict_syntax) fail(where, "unknown-syntax", text);
+  warn(where, "UnknownSyntax", text);
 }
 
 // A cache belongs to its id alone: whoever fills it first gives it owner, mode and content.
@@ -311,6 +334,7 @@ Plan Planner::run() {
   split_stages();
   if (texts_.empty())
     fail({recipe_.file, 1, 1, 0, 0}, "no-from", "the recipe has no FROM");
+  check_syntax();
   plan_.target = find_target();
   const std::string& target_name = texts_[plan_.target].from.name;
   globals_.add_automatic(target_platform_, oci::Platform::host(),

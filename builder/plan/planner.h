@@ -79,6 +79,7 @@ class Planner {
   void number_steps();
   void check_build_args();
   void check_cache_mounts();
+  void check_syntax();
   void list_targets();
   void edit_result(oci::ContainerConfig& config) const;
   size_t get_image(const std::string& reference, const oci::Platform& platform,

@@ -196,7 +196,7 @@ std::string StagePlanner::command_text(const dockerfile::Run& run, RunStep& step
   if (run.is_single_heredoc()) {
     const dockerfile::Heredoc& heredoc = run.heredocs[0];
     std::string body = heredoc.body();
-    if (!body.starts_with("#!")) return body;
+    if (!body.starts_with("#!")) return planner_.options().heredoc_errexit ? "set -e\n" + body : body;
     step.script = InlineFile{heredoc.name, body};
     return "/dev/pipes/" + heredoc.name;
   }

@@ -20,6 +20,22 @@
 
 namespace solve {
 
+namespace {
+
+// What is as usual is not mentioned: most keys know nothing of all this.
+void define_sandbox(const Sandbox& sandbox, cache::Definition& definition) {
+  for (const launch::Ulimit& limit : sandbox.ulimits)
+    definition.add("ulimit", base::str(limit.resource, "=", limit.soft, ":", limit.hard));
+  if (sandbox.capabilities != launch::build_capabilities())
+    definition.add("capabilities", base::str(sandbox.capabilities));
+  if (sandbox.no_new_privileges) definition.add("no-new-privileges", "true");
+  if (sandbox.seccomp != launch::Seccomp::kDefault) definition.add("seccomp", "unconfined");
+  for (const std::string& path : sandbox.mask) definition.add("mask", path);
+  for (const std::string& path : sandbox.unmask) definition.add("unmask", path);
+}
+
+}  // namespace
+
 void define_run(const plan::RunStep& step, const Options& options, cache::Definition& definition) {
   for (const std::string& argument : step.argv) definition.add("argv", argument);
   for (const std::string& variable : step.env) definition.add("env", variable);
@@ -28,6 +44,7 @@ void define_run(const plan::RunStep& step, const Options& options, cache::Defini
   definition.add("hostname", options.hostname);
   definition.add("network", step.network);
   if (step.insecure) definition.add("security", "insecure");
+  define_sandbox(options.sandbox, definition);
   for (const auto& [name, address] : options.extra_hosts) definition.add("host", name);
   if (step.script) definition.add("script", step.script->content);
   for (const plan::Mount& mount : step.mounts) {
@@ -51,6 +68,9 @@ network::Connection connect_step(const plan::RunStep& step, const overlay::Activ
   request.id = base::sha256_hex(base::as_bytes(active.staging().path().string())).substr(0, 12);
   request.hostname = options.hostname;
   request.extra_hosts = options.extra_hosts;
+  request.dns = options.dns;
+  request.dns_search = options.dns_search;
+  request.dns_options = options.dns_options;
   return network::connect(options.network_state, request);
 }
 
@@ -104,8 +124,14 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
   spec.cwd = step.cwd.empty() ? "/" : step.cwd;
   spec.identity = identity_of(step, active, env.store);
   if (!has_variable(spec.env, "HOME")) spec.env.push_back("HOME=" + spec.identity.home);
-  spec.capabilities = launch::build_capabilities();
-  spec.no_new_privileges = false;  // sudo and set-id tools in recipes are normal
+  const Sandbox& sandbox = env.options.sandbox;
+  spec.capabilities = sandbox.capabilities;
+  spec.no_new_privileges = sandbox.no_new_privileges;
+  spec.seccomp = sandbox.seccomp;
+  spec.mask = sandbox.mask;
+  spec.unmask = sandbox.unmask;
+  spec.ulimits = sandbox.ulimits;
+  spec.limits = sandbox.limits;
   spec.privileged = step.insecure;
   spec.hostname = env.options.hostname;
   spec.network = net.mode() == network::Mode::kHost   ? launch::Network::kHost
@@ -138,7 +164,7 @@ bool is_full(int directory_fd) {
 
 [[noreturn]] void fail_run(const plan::RunStep& step, const sys::ExitStatus& status,
                            const overlay::Active& active, const store::Layout& layout,
-                           bool had_network) {
+                           bool had_network, uint64_t memory_kills) {
   int number = status.shell_status();
   std::string text = status.signal != 0
                          ? base::str("RUN was ended by signal ", status.signal, " (SIG",
@@ -147,6 +173,8 @@ bool is_full(int directory_fd) {
                          : base::str("RUN failed with status ", number);
   base::Error error(base::Code::kFailed, text, "run-failed");
   error.set_exit_status(number);
+  if (memory_kills > 0)
+    error.add_fact("the kernel killed a process of the step: it needs more memory than --memory allows");
   if (is_full(active.upper().fd())) {
     error.add_fact("no space left on the file system of " + base::printable(layout.root().string()))
         .add_help("torte prune removes what nothing needs, torte df shows what needs the disk");
@@ -250,9 +278,12 @@ void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment
     if ((wait[0].revents & (POLLHUP | POLLIN)) == POLLHUP) wait[0].fd = -1;
     ended = (wait[1].revents & POLLIN) != 0;
   }
+  const uint64_t memory_kills = container.memory_kills();  // its cgroup goes with wait()
   sys::ExitStatus status = container.wait();
   forward_output(pipe.read_end.get(), environment.output);
-  if (status.shell_status() != 0) fail_run(step, status, active, environment.store.layout(), net.mode() != network::Mode::kNone);
+  if (status.shell_status() != 0)
+    fail_run(step, status, active, environment.store.layout(), net.mode() != network::Mode::kNone,
+             memory_kills);
 }
 
 }  // namespace

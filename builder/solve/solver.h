@@ -15,6 +15,7 @@
 #include "builder/plan/plan.h"
 #include "builder/solve/shared_cache.h"
 #include "overlay/snapshot.h"
+#include "runner/launch/launch.h"
 #include "store/store.h"
 
 /// Walks a plan: what is remembered is used, the rest is run and remembered.
@@ -34,6 +35,17 @@ struct LocalTree {
 /// What to do with a RUN that failed, after somebody looked at it.
 enum class AfterFailure { kGiveUp, kRetry, kContinue };
 
+/// What RUN steps may do and use.
+struct Sandbox {
+  launch::Capabilities capabilities = launch::build_capabilities();
+  bool no_new_privileges = false;  ///< sudo and set-id tools in recipes are normal
+  launch::Seccomp seccomp = launch::Seccomp::kDefault;
+  std::vector<std::string> mask;
+  std::vector<std::string> unmask;
+  std::vector<launch::Ulimit> ulimits;
+  launch::Limits limits;  ///< of each step; never part of a key
+};
+
 struct Options {
   std::filesystem::path context;                 ///< directory; empty: an empty context
   bool context_is_temporary = false;             ///< its digests are not worth remembering
@@ -50,7 +62,11 @@ struct Options {
   std::string hostname = "build";
   std::vector<std::pair<std::string, std::string>> extra_hosts;
   std::filesystem::path network_state;           ///< where networks are remembered (run root)
+  std::vector<std::string> dns;                  ///< name servers of RUN steps; never part of a key
+  std::vector<std::string> dns_search;
+  std::vector<std::string> dns_options;
   uint64_t shm_bytes = 64 << 20;
+  Sandbox sandbox;
   std::string cache_mount_namespace;
   Secrets secrets;
   std::map<std::string, std::filesystem::path> ssh_agents;  ///< sockets by id, for type=ssh

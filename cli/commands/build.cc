@@ -2,8 +2,22 @@
 #include "cli/build.h"
 #include "cli/commands/commands.h"
 #include "cli/registries.h"
+#include "cli/run_options.h"
 
 namespace cli {
+
+namespace {
+
+std::vector<Flag> with_sandbox_flags(std::vector<Flag> flags) {
+  for (const std::vector<Flag>& more : {limit_flags(), sandbox_flags()})
+    for (Flag flag : more) {
+      flag.group = "RUN steps";
+      flags.push_back(flag);
+    }
+  return flags;
+}
+
+}  // namespace
 
 const Command& build_command() {
   static const Command kCommand{
@@ -17,7 +31,7 @@ const Command& build_command() {
                "git address (https://host/project.git#ref:directory), or - for a recipe or an archive on "
                "standard input.",
       .group = "build and run",
-      .flags = with_registry_flags(
+      .flags = with_registry_flags(with_sandbox_flags(
            {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile); more of them are appended", .repeatable = true, .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last)", .common = true},
@@ -30,8 +44,13 @@ const Command& build_command() {
            {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
            {.name = "allow", .value = "WHAT", .help = "network.host or security.insecure for steps that ask for it; local.delete for outputs", .repeatable = true},
            {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts in RUN steps", .repeatable = true},
+           {.name = "dns", .value = "ADDRESS", .help = "name server of RUN steps instead of the host's", .repeatable = true},
+           {.name = "dns-search", .value = "DOMAIN", .help = "search domain of RUN steps instead of the host's", .repeatable = true},
+           {.name = "dns-option", .value = "OPTION", .help = "option of /etc/resolv.conf in RUN steps", .aliases = {"dns-opt"}, .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
            {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
+           {.name = "heredoc-errexit", .help = "RUN <<END stops at the first command that fails, as if it began with set -e"},
+           {.name = "strict-syntax", .help = "refuse recipes whose # syntax= names another language than docker/dockerfile"},
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
            {.name = "ssh", .value = "default|ID[=SOCKET|KEY,..]", .help = "SSH agent or keys for RUN --mount=type=ssh and git", .repeatable = true},
            {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing, newer or never", .implied = "always", .choices = {"always", "missing", "newer", "never", "true", "false"}},
@@ -64,7 +83,7 @@ const Command& build_command() {
            {.name = "cache-to", .value = "type=TYPE,..[,mode=max]", .help = "put results of steps there, of failed builds too: registry,ref=NAME or local,dest=DIR; or name them in the image: inline", .group = "cache", .repeatable = true},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
-           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}}),
+           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}})),
       .examples = {{"torte build -t app .", "build ./Recipe and name it app:latest"},
                    {"torte build -f web.Dockerfile --build-arg V=2 --explain .", "say why steps ran again"},
                    {"torte build -o type=tar,dest=root.tar .", "the files of the result, no image"},

@@ -31,6 +31,8 @@ const std::vector<const Command*>& container_output_commands();
 const std::vector<const Command*>& cache_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
+/// generate oci-bundle, generate systemd.
+const std::vector<const Command*>& generate_commands();
 const Command& help_command();
 const Command& df_command();
 const Command& diff_command();

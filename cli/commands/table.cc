@@ -41,7 +41,7 @@ const CommandTable& command_table() {
     table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     for (const auto* commands : {&container_life_commands(), &container_output_commands(), &container_file_commands(),
-                                  &container_state_commands(), &volume_commands()})
+                                  &container_state_commands(), &generate_commands(), &volume_commands()})
       table.insert(table.end(), commands->begin(), commands->end());
     table.push_back(&container_inspect_command());
     table.push_back(&container_monitor_command());

@@ -89,4 +89,11 @@ std::optional<Capabilities> find_capabilities(std::string_view name) {
   return std::nullopt;
 }
 
+std::vector<std::string> capability_names(Capabilities set) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::size(kNames); ++i)
+    if ((set >> i & 1) != 0) names.push_back(std::string("CAP_") + kNames[i]);
+  return names;
+}
+
 }  // namespace launch

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace launch {
 
@@ -17,5 +19,8 @@ Capabilities build_capabilities();
 Capabilities all_capabilities();
 /// "NET_ADMIN", "cap_net_admin", or "ALL"; nullopt for an unknown name.
 std::optional<Capabilities> find_capabilities(std::string_view name);
+
+/// "CAP_CHOWN" and so on, in the order of their numbers.
+std::vector<std::string> capability_names(Capabilities set);
 
 }  // namespace launch

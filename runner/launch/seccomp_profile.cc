@@ -92,11 +92,12 @@ bool kernel_is_at_least(const std::string& text) {
   return have_major > major || (have_major == major && have_minor >= minor);
 }
 
-constexpr const char* kArchitecture =
 #if defined(__x86_64__)
-    "amd64";
+constexpr const char* kArchitecture = "amd64";
+constexpr const char* kNativeArchitecture = "SCMP_ARCH_X86_64";
 #else
-    "arm64";
+constexpr const char* kArchitecture = "arm64";
+constexpr const char* kNativeArchitecture = "SCMP_ARCH_AARCH64";
 #endif
 
 /// What `includes` and `excludes` ask; empty lists ask nothing.
@@ -226,6 +227,38 @@ void add_rule(const json& item, Capabilities capabilities, Filter& filter, size_
 }
 
 }  // namespace
+
+std::string runtime_seccomp(std::string_view text, Capabilities capabilities) {
+  compile_seccomp_profile(text, capabilities);  // what is wrong with it is said by one place
+  const json document = oci::parse_strict_json(text, "seccomp profile");
+  const Fields profile(document, "seccomp profile");
+  nlohmann::ordered_json out = {{"defaultAction", profile.text("defaultAction")}};
+  if (document.contains("defaultErrnoRet")) out["defaultErrnoRet"] = document["defaultErrnoRet"];
+  std::vector<std::string> architectures = profile.texts("architectures");
+  if (const json* map = profile.array("archMap"))
+    for (const json& item : *map) {
+      const Fields fields(item, "archMap");
+      if (fields.text("architecture") != kNativeArchitecture) continue;
+      architectures = fields.texts("subArchitectures");
+      architectures.insert(architectures.begin(), kNativeArchitecture);
+    }
+  if (!architectures.empty()) out["architectures"] = architectures;
+  out["syscalls"] = nlohmann::ordered_json::array();
+  const json* rules = profile.array("syscalls");
+  for (size_t i = 0; rules != nullptr && i < rules->size(); ++i) {
+    const json& item = (*rules)[i];
+    const Fields rule(item, "syscalls");
+    if (!applies(rule, capabilities)) continue;
+    std::vector<std::string> names = rule.texts("names");
+    if (const std::string one = rule.text("name"); !one.empty()) names.push_back(one);
+    nlohmann::ordered_json entry = {{"names", names}, {"action", rule.text("action")}};
+    if (item.contains("errnoRet") && !item["errnoRet"].is_null()) entry["errnoRet"] = item["errnoRet"];
+    if (const json* arguments = rule.array("args"); arguments != nullptr && !arguments->empty())
+      entry["args"] = *arguments;
+    out["syscalls"].push_back(std::move(entry));
+  }
+  return oci::dump_json(out);
+}
 
 std::string compile_seccomp_profile(std::string_view text, Capabilities capabilities) {
   const json document = oci::parse_strict_json(text, "seccomp profile");

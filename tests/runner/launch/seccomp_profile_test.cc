@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "runner/launch/seccomp.h"
 #include "tests/runner/launch/bpf_verdict.h"
 
 namespace {
@@ -70,6 +71,29 @@ TEST(SeccompProfile, ConditionsAskForCapabilitiesArchitectureAndKernel) {
   EXPECT_EQ(call(profile, SYS_arch_prctl), SECCOMP_RET_ALLOW);
   EXPECT_EQ(call(profile, SYS_modify_ldt), SECCOMP_RET_ERRNO | ENOSYS);
   EXPECT_EQ(call(profile, SYS_statx), SECCOMP_RET_ERRNO | ENOSYS);
+}
+
+TEST(SeccompProfile, TheDefaultSaysWhatTheFilterDoes) {
+  for (const launch::Capabilities capabilities :
+       std::vector<launch::Capabilities>{launch::run_capabilities(), launch::run_capabilities() | 1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_TIME}) {
+    const std::string theirs = launch::compile_seccomp_profile(
+        launch::default_seccomp_profile(capabilities), capabilities);
+    const std::string ours = launch::seccomp_program(capabilities);
+    // Namespaces, terminals' tricks, families, kinds of nodes and harmless values.
+    for (const uint64_t first : {0ull, 1ull, 8ull, 17ull, 38ull, 39ull, 40ull, 0x10000000ull})
+      for (const uint64_t second : {0ull, 0x5401ull, 0x5412ull, 0x5413ull, 0x541cull, 0x2180ull, 0x6180ull})
+        for (const uint64_t third : {0ull, 0x103ull, 0x801ull, 0x8801ull})
+          for (int number = 0; number < 600; ++number) {
+            seccomp_data data = {};
+            data.nr = number;
+            data.arch = AUDIT_ARCH_X86_64;
+            data.args[0] = first;
+            data.args[1] = second;
+            data.args[2] = third;
+            ASSERT_EQ(verdict(theirs, data) == SECCOMP_RET_ALLOW, verdict(ours, data) == SECCOMP_RET_ALLOW)
+                << number << " " << first << " " << second << " " << third;
+          }
+  }
 }
 #endif
 

@@ -1,0 +1,304 @@
+#include "runner/container/runtime_bundle.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/sys/file.h"
+#include "base/sys/userns.h"
+#include "base/text.h"
+#include "overlay/copy_tree.h"
+#include "runner/container/ids.h"
+#include "runner/container/prepare.h"
+#include "runner/container/volumes.h"
+#include "runner/launch/sandbox_table.h"
+#include "runner/launch/seccomp_profile.h"
+#include "runner/network/names.h"
+#include "store/oci/json_fields.h"
+
+namespace container {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw base::Error(base::Code::kUnsupported, what + " cannot be said in a bundle", "not-in-bundle");
+}
+
+constexpr const char* kFiles[] = {"hosts", "hostname", "resolv.conf"};
+
+const char* limit_name(int resource) {
+  static const std::map<int, const char*> kNames = {
+      {RLIMIT_CORE, "RLIMIT_CORE"},         {RLIMIT_CPU, "RLIMIT_CPU"},
+      {RLIMIT_DATA, "RLIMIT_DATA"},         {RLIMIT_FSIZE, "RLIMIT_FSIZE"},
+      {RLIMIT_LOCKS, "RLIMIT_LOCKS"},       {RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK"},
+      {RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE"}, {RLIMIT_NICE, "RLIMIT_NICE"},
+      {RLIMIT_NOFILE, "RLIMIT_NOFILE"},     {RLIMIT_NPROC, "RLIMIT_NPROC"},
+      {RLIMIT_RSS, "RLIMIT_RSS"},           {RLIMIT_RTPRIO, "RLIMIT_RTPRIO"},
+      {RLIMIT_RTTIME, "RLIMIT_RTTIME"},     {RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING"},
+      {RLIMIT_STACK, "RLIMIT_STACK"},       {RLIMIT_AS, "RLIMIT_AS"}};
+  const auto found = kNames.find(resource);
+  return found == kNames.end() ? nullptr : found->second;
+}
+
+/// One bundle's configuration being written.
+class Writer {
+ public:
+  Writer(const store::Layout& layout, const Config& config, const sys::Root& root,
+         const std::filesystem::path& directory)
+      : layout_(layout),
+        config_(config),
+        directory_(directory),
+        spec_(exec_spec(config, root, config.user)),
+        has_own_user_namespace_(sys::userns_mode() != sys::UsernsMode::kNone) {
+    if (config.privileged) spec_.capabilities = launch::all_capabilities();
+    if (has_own_ids(config)) refuse("--userns and id maps");
+  }
+
+  std::string text() {
+    Json out = {{"ociVersion", "1.0.2"},
+                {"process", process()},
+                {"root", {{"path", "rootfs"}, {"readonly", config_.read_only}}},
+                {"hostname", config_.hostname},
+                {"mounts", mounts()},
+                {"annotations", config_.annotations},
+                {"linux", linux_part()}};
+    if (config_.uts_mode == "host") out.erase("hostname");
+    return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+
+ private:
+  Json process() const {
+    std::vector<std::string> command = config_.entrypoint;
+    command.insert(command.end(), config_.arguments.begin(), config_.arguments.end());
+    const std::vector<std::string> rights = launch::capability_names(spec_.capabilities);
+    const bool is_root = spec_.identity.uid == 0;
+    Json user = {{"uid", spec_.identity.uid},
+                 {"gid", spec_.identity.gid},
+                 {"umask", config_.umask.value_or(022)}};
+    if (!spec_.identity.groups.empty() && sys::userns_mode() != sys::UsernsMode::kSingle)
+      user["additionalGids"] = spec_.identity.groups;
+    Json out = {{"terminal", config_.tty},
+                {"user", user},
+                {"args", command},
+                {"env", spec_.env},
+                {"cwd", config_.cwd},
+                {"capabilities",
+                 {{"bounding", rights},
+                  {"permitted", is_root ? rights : std::vector<std::string>()},
+                  {"effective", is_root ? rights : std::vector<std::string>()}}},
+                {"rlimits", Json::array()},
+                {"noNewPrivileges", config_.no_new_privileges}};
+    for (const launch::Ulimit& limit : config_.ulimits)
+      if (const char* name = limit_name(limit.resource))
+        out["rlimits"].push_back({{"type", name}, {"hard", limit.hard}, {"soft", limit.soft}});
+    return out;
+  }
+
+  static Json mount(const std::string& target, const char* type, const std::string& source,
+                    std::vector<std::string> options) {
+    return {{"destination", target}, {"type", type}, {"source", source}, {"options", std::move(options)}};
+  }
+
+  Json mounts() const {
+    std::vector<std::string> pts = {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"};
+    if (sys::userns_mode() != sys::UsernsMode::kSingle) pts.emplace_back("gid=5");
+    const char* writable = config_.privileged ? "rw" : "ro";
+    Json out = {mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
+                mount("/dev", "tmpfs", "tmpfs", {"nosuid", "noexec", "strictatime", "mode=755", "size=65536k"}),
+                mount("/dev/pts", "devpts", "devpts", pts),
+                mount("/dev/shm", "tmpfs", "shm",
+                      {"nosuid", "noexec", "nodev", "mode=1777", base::str("size=", config_.shm_bytes)})};
+    if (config_.ipc_mode != "host")
+      out.push_back(mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
+    if (has_own_user_namespace_ && config_.network_mode == "host")
+      out.push_back(mount("/sys", "bind", "/sys", {"rbind", "nosuid", "noexec", "nodev", "ro"}));
+    else
+      out.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", writable}));
+    out.push_back(mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", writable}));
+    for (const char* name : kFiles)
+      if (!config_.no_hosts || std::string_view(name) != "hosts")
+        out.push_back(mount(std::string("/etc/") + name, "bind", directory_ / "files" / name,
+                            {"bind", "ro", "nosuid", "nodev", "noexec", "private"}));
+    for (const MountConfig& asked : config_.mounts) out.push_back(user_mount(asked));
+    return out;
+  }
+
+  Json user_mount(const MountConfig& asked) const {
+    std::vector<std::string> options = {asked.read_only ? "ro" : "rw", "nodev"};
+    if (!asked.executable) options.emplace_back("noexec");
+    if (asked.type == MountConfig::Type::kTmpfs) {
+      char mode[16];
+      snprintf(mode, sizeof mode, "mode=%o", asked.mode & 07777);
+      options.insert(options.end(), {"nosuid", mode});
+      if (asked.size_bytes > 0) options.push_back(base::str("size=", asked.size_bytes));
+      return mount(asked.target, "tmpfs", "tmpfs", options);
+    }
+    if (asked.type == MountConfig::Type::kImage) refuse("the mount of an image at " + asked.target);
+    if (asked.overlay) refuse("a directory whose changes stay in the container (" + asked.target + ")");
+    const bool volume = asked.type == MountConfig::Type::kVolume;
+    std::string source = volume ? volume_data(layout_, asked.source).string() : asked.source;
+    if (!asked.subpath.empty()) refuse("a part of a directory (" + asked.target + ")");
+    options.insert(options.end(), {asked.recursive && !volume ? "rbind" : "bind", "rprivate"});
+    return mount(asked.target, "bind", source, options);
+  }
+
+  Json namespaces() const {
+    Json out = Json::array();
+    out.push_back({{"type", "mount"}});
+    out.push_back({{"type", "cgroup"}});
+    auto add = [&](const char* type, const std::string& mode) {
+      if (mode == "host") return;
+      constexpr std::string_view kPath = "ns:";
+      if (!joined_container(mode).empty()) refuse("a namespace of another container by name");
+      Json entry = {{"type", type}};
+      if (mode.starts_with(kPath)) entry["path"] = mode.substr(kPath.size());
+      out.push_back(std::move(entry));
+    };
+    add("pid", config_.pid_mode);
+    add("ipc", config_.ipc_mode);
+    add("uts", config_.uts_mode);
+    add("network", config_.network_mode);
+    if (has_own_user_namespace_) out.push_back({{"type", "user"}});
+    return out;
+  }
+
+  /// The map of the namespace torte works in is what the runtime has to make for itself.
+  static Json id_mappings(const char* file) {
+    Json out = Json::array();
+    constexpr uint64_t kMost = 1 << 20;
+    for (const std::string& line : base::split(sys::find_user_file(file, kMost).value_or(""), '\n')) {
+      std::vector<uint64_t> row;
+      for (const std::string& word : base::split(line, ' '))
+        if (!word.empty()) row.push_back(base::parse_decimal(word).value_or(0));
+      if (row.size() == 3) out.push_back({{"containerID", row[0]}, {"hostID", row[1]}, {"size", row[2]}});
+    }
+    return out;
+  }
+
+  Json resources() const {
+    const launch::Limits& limits = config_.limits;
+    Json out = Json::object();
+    if (!has_own_user_namespace_ || limits.pids) {
+      constexpr uint64_t kUsualPids = 2048;
+      const uint64_t pids = limits.pids.value_or(kUsualPids);
+      if (pids > 0) out["pids"]["limit"] = pids;
+    }
+    if (limits.memory_bytes) out["memory"]["limit"] = *limits.memory_bytes;
+    if (limits.memory_swap_bytes) out["memory"]["swap"] = *limits.memory_swap_bytes;
+    if (limits.memory_reservation_bytes) out["memory"]["reservation"] = *limits.memory_reservation_bytes;
+    constexpr uint64_t kPeriod = 100000;
+    if (limits.cpus) {
+      out["cpu"]["period"] = kPeriod;
+      out["cpu"]["quota"] = static_cast<int64_t>(*limits.cpus * kPeriod);
+    }
+    if (limits.cpu_shares) out["cpu"]["shares"] = *limits.cpu_shares;
+    if (!limits.cpuset_cpus.empty()) out["cpu"]["cpus"] = limits.cpuset_cpus;
+    if (!limits.cpuset_memories.empty()) out["cpu"]["mems"] = limits.cpuset_memories;
+    if (!has_own_user_namespace_) {
+      out["devices"] = Json::array();
+      out["devices"].push_back({{"allow", config_.privileged}, {"access", "rwm"}});
+      for (const DeviceConfig& device : config_.devices) {
+        const auto [type, status] = look_at(device);
+        out["devices"].push_back({{"allow", true}, {"type", type}, {"major", major(status.st_rdev)},
+                                  {"minor", minor(status.st_rdev)}, {"access", device.access}});
+      }
+    }
+    return out;
+  }
+
+  static std::pair<std::string, struct stat> look_at(const DeviceConfig& device) {
+    struct stat status;
+    if (::stat(device.source.c_str(), &status) < 0) base::throw_errno("--device " + device.source);
+    if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode))
+      refuse("the device " + base::printable(device.source) + ", which is none,");
+    return {S_ISBLK(status.st_mode) ? "b" : "c", status};
+  }
+
+  Json devices() const {
+    Json out = Json::array();
+    for (const DeviceConfig& device : config_.devices) {
+      const auto [type, status] = look_at(device);
+      out.push_back({{"path", device.target}, {"type", type}, {"major", major(status.st_rdev)},
+                     {"minor", minor(status.st_rdev)}, {"fileMode", status.st_mode & 0777},
+                     {"uid", 0}, {"gid", 0}});
+    }
+    return out;
+  }
+
+  Json linux_part() const {
+    Json out = {{"namespaces", namespaces()}, {"resources", resources()}, {"devices", devices()}};
+    if (has_own_user_namespace_) {
+      out["uidMappings"] = id_mappings("/proc/self/uid_map");
+      out["gidMappings"] = id_mappings("/proc/self/gid_map");
+    }
+    for (const auto& [name, value] : config_.sysctls) out["sysctl"][name] = value;
+    if (config_.privileged) return out;
+    out["maskedPaths"] = config_.mask;
+    out["readonlyPaths"] = Json::array();
+    auto shown = [&](std::string_view path) {
+      for (const std::string& known : config_.unmask)
+        if (known == path || known == "ALL") return true;
+      return false;
+    };
+    for (const launch::Hidden& hidden : launch::kMasked)
+      if (!shown(hidden.path)) out["maskedPaths"].push_back(hidden.path);
+    for (const char* path : launch::kReadOnly)
+      if (!shown(path)) out["readonlyPaths"].push_back(path);
+    if (config_.seccomp != "unconfined")
+      out["seccomp"] = Json::parse(launch::runtime_seccomp(
+          config_.seccomp.empty() ? launch::default_seccomp_profile(spec_.capabilities) : config_.seccomp,
+          spec_.capabilities));
+    return out;
+  }
+
+  const store::Layout& layout_;
+  const Config& config_;
+  const std::filesystem::path& directory_;
+  launch::Spec spec_;
+  bool has_own_user_namespace_;
+};
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  sys::write_file_durably(path, text, 0644);
+}
+
+}  // namespace
+
+std::string runtime_config(const store::Layout& layout, const Config& config, const sys::Root& root,
+                           const std::filesystem::path& directory) {
+  return Writer(layout, config, root, directory).text();
+}
+
+void write_bundle(const Containers& containers, const Config& config, const sys::Root& root,
+                  const std::filesystem::path& directory) {
+  const std::string text = runtime_config(containers.layout(), config, root, directory);
+  if (::mkdir(directory.c_str(), 0700) < 0) base::throw_errno("create " + base::printable(directory.string()));
+  sys::make_directories(directory / "rootfs", 0755);
+  sys::make_directories(directory / "files", 0755);
+  const sys::Root rootfs = sys::Root::open(directory / "rootfs");
+  struct stat like;
+  if (::fstat(root.fd(), &like) < 0) base::throw_errno("stat the container's root");
+  if (::fchownat(rootfs.fd(), "", like.st_uid, like.st_gid, AT_EMPTY_PATH) < 0 ||
+      ::chmod((directory / "rootfs").c_str(), like.st_mode & 07777) < 0)
+    base::throw_errno("set owner of the bundle's root");
+  overlay::copy_tree(root, rootfs);
+  network::Request request = config.network;
+  request.hostname = config.hostname;
+  network::Surroundings around;
+  around.own_namespace = config.network_mode != "host";
+  if (!around.own_namespace) around.host_address = "127.0.0.1";
+  write_text(directory / "files/hosts", network::hosts_text(request, around));
+  write_text(directory / "files/resolv.conf", network::resolv_text(request, around));
+  write_text(directory / "files/hostname", config.hostname + "\n");
+  write_text(directory / "config.json", text);
+}
+
+}  // namespace container

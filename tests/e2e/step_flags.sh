@@ -1,0 +1,72 @@
+# Flags of build that say what RUN steps may do and use: limits, rights, name servers, here-documents.
+. "$(dirname "$0")/lib.sh"
+base_image
+mkdir -p "$work/context"
+build() { torte build --network none "$@" "$work/context"; }
+
+step "--ulimit is part of the key, limits are not"
+printf 'FROM base\nRUN ulimit -n >/n; ulimit -Hn >>/n\n' >"$work/context/Recipe"
+ok build -t limited --ulimit nofile=100:200
+ok torte run --rm --network none limited cat /n
+equal "$(tr '\n' ' ' <"$work/out")" "100 200 "
+ok build --ulimit nofile=100:200 --pids-limit 50
+says "2 of 2 cached"
+ok build --ulimit nofile=101:200 --explain
+says "ulimit" "1 of 2 cached"
+status 2 build --ulimit files=1
+
+step "--pids-limit and --memory hold for a step"
+printf 'FROM base\nRUN for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; wait\n' >"$work/context/Recipe"
+if build --pids-limit 5 >"$work/out" 2>"$work/err"; then fail "nine processes ran where five may"; fi
+if [ "$(id -u)" = 0 ]; then
+  printf 'FROM base\nRUN dd if=/dev/zero of=/dev/null bs=300M count=1\n' >"$work/context/Recipe"
+  if build --memory 30m >"$work/out" 2>"$work/err"; then fail "300 MB fitted into 30"; fi
+  says "needs more memory than --memory allows"
+fi
+
+step "--cap-drop, --security-opt: in the key too, since they change what a step can do"
+printf 'FROM base\nRUN grep -E "CapBnd|NoNewPrivs" /proc/self/status >/status\n' >"$work/context/Recipe"
+ok build -t rights --cap-drop ALL --security-opt no-new-privileges
+ok torte run --rm --network none rights cat /status
+prints "0000000000000000" "NoNewPrivs:	1"
+ok build -t rights
+says "1 of 2 cached"
+
+step "--dns: the step's name servers; no part of a key"
+printf 'FROM base\nRUN cat /etc/resolv.conf >/resolv\n' >"$work/context/Recipe"
+ok torte build --network host -t dns --dns 192.0.2.53 --dns-search example.org "$work/context"
+ok torte run --rm --network none dns cat /resolv
+prints "192.0.2.53" "example.org"
+ok torte build --network host --dns 192.0.2.54 "$work/context"
+says "2 of 2 cached"
+
+step "build arguments for torte itself (A8): host name, name space of cache mounts"
+printf 'FROM base\nRUN --mount=type=cache,target=/c hostname >/name; ls /c >/seen; touch /c/mark\n' >"$work/context/Recipe"
+ok build -t named --build-arg BUILDKIT_SANDBOX_HOSTNAME=here --build-arg BUILDKIT_CACHE_MOUNT_NS=one
+ok torte run --rm --network none named cat /name /seen
+equal "$(cat "$work/out")" here
+ok build -t named --no-cache --hostname flag --build-arg BUILDKIT_SANDBOX_HOSTNAME=here --build-arg BUILDKIT_CACHE_MOUNT_NS=one
+ok torte run --rm --network none named cat /name /seen
+equal "$(tr '\n' ' ' <"$work/out")" "flag mark "
+ok build -t named --no-cache
+ok torte run --rm --network none named cat /name /seen
+equal "$(cat "$work/out")" build
+ok build --build-arg BUILDKIT_INLINE_CACHE=1
+says "BUILDKIT_INLINE_CACHE is not built yet"
+
+step "--heredoc-errexit: a here-document stops where a command fails"
+printf 'FROM base\nRUN <<E\nfalse\ntouch /went-on\nE\n' >"$work/context/Recipe"
+ok build
+status 1 build --heredoc-errexit
+says "RUN failed with status 1"
+
+step "# syntax= of another language is a warning, with --strict-syntax an error (L5)"
+printf '# syntax=docker/dockerfile:1.9-labs\nFROM base\n' >"$work/context/Recipe"
+ok build --strict-syntax
+says_not "UnknownSyntax"
+printf '# syntax=example.org/other/frontend:1\nFROM base\n' >"$work/context/Recipe"
+ok build
+says "UnknownSyntax" "Recipe:1"
+status 1 build --strict-syntax
+says "[unknown-syntax]"
+status 1 build --build-arg BUILDKIT_SYNTAX=mine/own --strict-syntax
