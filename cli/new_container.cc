@@ -183,6 +183,8 @@ void set_process(Context& context, const Arguments& arguments, const oci::Contai
   config.tty = arguments.is_on("tty");
   config.interactive = arguments.is_on("interactive");
   config.init = arguments.is_on("init");
+  config.runtime = arguments.get("runtime");
+  if (config.runtime == "torte") config.runtime.clear();
   config.env = container_environment(context, arguments, image.env);
   config.labels = image.labels;
   for (auto& [key, value] : parse_labels(arguments)) config.labels[key] = value;
@@ -357,6 +359,7 @@ std::vector<Flag> new_container_flags() {
       {.name = "umask", .value = "MODE", .help = "file mode mask of the command (default: 0022)"},
       {.name = "entrypoint", .value = "COMMAND", .help = "replaces the image's entry point; a JSON list for several words"},
       {.name = "init", .help = "a small init reaps orphans and passes signals on"},
+      {.name = "runtime", .value = "PROGRAM", .help = "another OCI runtime starts it: crun, runc, or a path (default: torte itself)"},
       {.name = "rootfs", .value = "DIR[:O]", .help = "run a directory instead of an image; :O leaves it as it is"},
       {.name = "label", .letter = 'l', .value = "KEY[=VALUE]", .help = "label of the container", .repeatable = true},
       {.name = "label-file", .value = "FILE", .help = "file of labels, one a line", .repeatable = true},

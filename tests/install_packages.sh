@@ -15,7 +15,7 @@ build_packages=(
   libnftables1 slirp4netns passt              # private networks: root's; ordinary users' (one of the two is enough)
 )
 test_packages=(
-  skopeo umoci podman crun docker-registry apache2-utils  # read what we write, and the other way round
+  skopeo umoci podman crun runc docker-registry apache2-utils  # read what we write, and the other way round
   python3 curl git openssh-client xz-utils  procps              # what test scripts call
   iproute2 nftables util-linux               # namespaces that stand for hosts, and their rules
   clang                                      # the fuzz preset

@@ -289,6 +289,33 @@ std::optional<uint64_t> start_of_process(pid_t pid) {
   return base::parse_decimal(word);
 }
 
+ExitStatus run_program_on(const std::vector<std::string>& argv, const int (&streams)[3]) {
+  std::vector<char*> arguments = pointers(argv);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (int i = 0; i < 3; ++i) {
+    if (streams[i] < 0)
+      posix_spawn_file_actions_addopen(&actions, i, "/dev/null", O_RDWR, 0);
+    else
+      posix_spawn_file_actions_adddup2(&actions, streams[i], i);
+  }
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  pid_t pid = -1;
+  const int error =
+      ::posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw base::SystemError("start " + argv[0], error);
+  return Process(pid, UniqueFd()).wait();
+}
+
 ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,
                       std::string& output) {
   std::vector<char*> arguments = pointers(argv);

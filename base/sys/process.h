@@ -101,6 +101,10 @@ bool signal_process(int pidfd, int number);
 /// nullopt when it is gone.
 std::optional<uint64_t> start_of_process(pid_t pid);
 
+/// Runs a host program on these streams (-1: /dev/null), with no signal blocked, and waits for it.
+/// Throws SystemError when it cannot be started.
+ExitStatus run_program_on(const std::vector<std::string>& argv, const int (&streams)[3]);
+
 /// Runs a host program on `input` and gives what it wrote to standard output, at most 1 MiB; its
 /// errors go to ours. For credential helpers. Throws SystemError when it cannot be started.
 ExitStatus run_filter(const std::vector<std::string>& argv, std::string_view input,

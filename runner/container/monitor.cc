@@ -16,6 +16,7 @@
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "runner/container/clients.h"
+#include "runner/container/foreign_runtime.h"
 #include "runner/container/health.h"
 #include "runner/container/life.h"
 #include "runner/container/log.h"
@@ -75,6 +76,7 @@ class Monitor {
   // --- start ---
 
   void start() {
+    if (!config_.runtime.empty()) ForeignRuntime::leave_host_mounts();
     Prepared prepared = prepare(containers_, claim_, config_);
     launch::Spec& spec = prepared.spec;
     sys::Pipe in, out, err;
@@ -91,7 +93,12 @@ class Monitor {
       spec.stderr_fd = err.write_end.get();
     }
     spec.own_cgroup = !options_.pass_through && launch::can_have_cgroup();
-    container_.emplace(launch::launch(std::move(spec)));
+    if (config_.runtime.empty()) {
+      container_.emplace(launch::launch(std::move(spec)));
+    } else {
+      runtime_.emplace(containers_, config_, prepared);
+      container_.emplace(runtime_->take());
+    }
     network_ = std::move(prepared.network);
     network_->release_namespace();  // it ends with the container
     ids_ = std::move(prepared.ids);
@@ -403,6 +410,7 @@ class Monitor {
     state_.memory_killed = container_->memory_kills() > 0;
     const sys::ExitStatus status = container_->wait();
     container_.reset();
+    runtime_.reset();
     network_.reset();
     ids_.reset();
     for (sys::UniqueFd* fd : {&output_[0], &output_[1], &input_}) fd->reset();
@@ -477,6 +485,7 @@ class Monitor {
   std::optional<LogWriter> log_;
   std::optional<network::Connection> network_;
   std::optional<Ids> ids_;
+  std::optional<ForeignRuntime> runtime_;
   std::optional<launch::Container> container_;
   std::optional<HealthChecks> health_;
   sys::UniqueFd output_[2];

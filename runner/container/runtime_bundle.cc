@@ -52,12 +52,12 @@ const char* limit_name(int resource) {
 class Writer {
  public:
   Writer(const store::Layout& layout, const Config& config, const sys::Root& root,
-         const std::filesystem::path& directory)
+         const BundlePlace& place)
       : layout_(layout),
         config_(config),
-        directory_(directory),
+        place_(place),
         spec_(exec_spec(config, root, config.user)),
-        has_own_user_namespace_(sys::userns_mode() != sys::UsernsMode::kNone) {
+        is_user_(sys::userns_mode() != sys::UsernsMode::kNone) {
     if (config.privileged) spec_.capabilities = launch::all_capabilities();
     if (has_own_ids(config)) refuse("--userns and id maps");
   }
@@ -118,17 +118,22 @@ class Writer {
                       {"nosuid", "noexec", "nodev", "mode=1777", base::str("size=", config_.shm_bytes)})};
     if (config_.ipc_mode != "host")
       out.push_back(mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
-    if (has_own_user_namespace_ && config_.network_mode == "host")
+    if (is_user_ && place_.network_host)
       out.push_back(mount("/sys", "bind", "/sys", {"rbind", "nosuid", "noexec", "nodev", "ro"}));
     else
       out.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", writable}));
     out.push_back(mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", writable}));
     for (const char* name : kFiles)
       if (!config_.no_hosts || std::string_view(name) != "hosts")
-        out.push_back(mount(std::string("/etc/") + name, "bind", directory_ / "files" / name,
+        out.push_back(mount(std::string("/etc/") + name, "bind", file(name),
                             {"bind", "ro", "nosuid", "nodev", "noexec", "private"}));
     for (const MountConfig& asked : config_.mounts) out.push_back(user_mount(asked));
     return out;
+  }
+
+  std::filesystem::path file(std::string_view name) const {
+    if (name == "hosts" && !place_.hosts_file.empty()) return place_.hosts_file;
+    return place_.directory / "files" / name;
   }
 
   Json user_mount(const MountConfig& asked) const {
@@ -165,8 +170,11 @@ class Writer {
     add("pid", config_.pid_mode);
     add("ipc", config_.ipc_mode);
     add("uts", config_.uts_mode);
-    add("network", config_.network_mode);
-    if (has_own_user_namespace_) out.push_back({{"type", "user"}});
+    if (!place_.network_namespace.empty())
+      add("network", "ns:" + place_.network_namespace);
+    else
+      add("network", place_.network_host ? "host" : config_.network_mode);
+    if (is_user_ && place_.makes_user_namespace) out.push_back({{"type", "user"}});
     return out;
   }
 
@@ -186,7 +194,7 @@ class Writer {
   Json resources() const {
     const launch::Limits& limits = config_.limits;
     Json out = Json::object();
-    if (!has_own_user_namespace_ || limits.pids) {
+    if (!is_user_ || limits.pids) {
       constexpr uint64_t kUsualPids = 2048;
       const uint64_t pids = limits.pids.value_or(kUsualPids);
       if (pids > 0) out["pids"]["limit"] = pids;
@@ -202,7 +210,7 @@ class Writer {
     if (limits.cpu_shares) out["cpu"]["shares"] = *limits.cpu_shares;
     if (!limits.cpuset_cpus.empty()) out["cpu"]["cpus"] = limits.cpuset_cpus;
     if (!limits.cpuset_memories.empty()) out["cpu"]["mems"] = limits.cpuset_memories;
-    if (!has_own_user_namespace_) {
+    if (!is_user_) {
       out["devices"] = Json::array();
       out["devices"].push_back({{"allow", config_.privileged}, {"access", "rwm"}});
       for (const DeviceConfig& device : config_.devices) {
@@ -235,7 +243,7 @@ class Writer {
 
   Json linux_part() const {
     Json out = {{"namespaces", namespaces()}, {"resources", resources()}, {"devices", devices()}};
-    if (has_own_user_namespace_) {
+    if (is_user_ && place_.makes_user_namespace) {
       out["uidMappings"] = id_mappings("/proc/self/uid_map");
       out["gidMappings"] = id_mappings("/proc/self/gid_map");
     }
@@ -261,9 +269,9 @@ class Writer {
 
   const store::Layout& layout_;
   const Config& config_;
-  const std::filesystem::path& directory_;
+  const BundlePlace& place_;
   launch::Spec spec_;
-  bool has_own_user_namespace_;
+  bool is_user_;
 };
 
 void write_text(const std::filesystem::path& path, const std::string& text) {
@@ -273,13 +281,16 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 }  // namespace
 
 std::string runtime_config(const store::Layout& layout, const Config& config, const sys::Root& root,
-                           const std::filesystem::path& directory) {
-  return Writer(layout, config, root, directory).text();
+                           const BundlePlace& place) {
+  return Writer(layout, config, root, place).text();
 }
 
 void write_bundle(const Containers& containers, const Config& config, const sys::Root& root,
                   const std::filesystem::path& directory) {
-  const std::string text = runtime_config(containers.layout(), config, root, directory);
+  BundlePlace place;
+  place.directory = directory;
+  place.network_host = config.network_mode == "host";
+  const std::string text = runtime_config(containers.layout(), config, root, place);
   if (::mkdir(directory.c_str(), 0700) < 0) base::throw_errno("create " + base::printable(directory.string()));
   sys::make_directories(directory / "rootfs", 0755);
   sys::make_directories(directory / "files", 0755);

@@ -20,8 +20,18 @@ namespace container {
 void write_bundle(const Containers& containers, const Config& config, const sys::Root& root,
                   const std::filesystem::path& directory);
 
-/// The text of config.json for such a bundle.
+/// Where a bundle is, and what the runtime finds when it starts it.
+struct BundlePlace {
+  std::filesystem::path directory;
+  bool makes_user_namespace = true;  ///< of an ordinary user: it is not started from within torte's
+  /// A wired network namespace; empty: as the configuration says, or one with nothing in it.
+  std::string network_namespace;
+  bool network_host = false;
+  std::filesystem::path hosts_file;  ///< instead of files/hosts; may be empty
+};
+
+/// The text of config.json for a bundle.
 std::string runtime_config(const store::Layout& layout, const Config& config, const sys::Root& root,
-                           const std::filesystem::path& directory);
+                           const BundlePlace& place);
 
 }  // namespace container

@@ -265,6 +265,8 @@ Container launch(Spec given) {
   });
 }
 
+Container adopt_container(pid_t pid) { return Container(adopt(pid), sys::UniqueFd(), nullptr); }
+
 Container join(int pidfd, Spec given) {
   Spec spec = with_privileges(std::move(given));
   return base::with_context("join container", [&] {

@@ -224,6 +224,7 @@ class Container {
  private:
   friend Container launch(Spec spec);
   friend Container join(int pidfd, Spec spec);
+  friend Container adopt_container(pid_t pid);
   Container(sys::Process process, sys::UniqueFd console, std::unique_ptr<Cgroup> cgroup);
 
   std::unique_ptr<Cgroup> cgroup_;  // last to go: it can only be removed when empty
@@ -240,6 +241,10 @@ bool can_have_cgroup();
 /// Error is the engine's own (125). May be called by several threads at once.
 /// [spec/security.md 5; spec/performance.md 2.1; spec/cli.md G4]
 Container launch(Spec spec);
+
+/// A container that another program made, and whose process 1 is our child now. Without a cgroup of
+/// ours: it cannot be paused, and its limits are its maker's.
+Container adopt_container(pid_t pid);
 
 /// Starts another program in the namespaces and the cgroup of the running container whose process 1
 /// `pidfd` is (`torte exec`). Of `spec` counts what describes the process: argv, env, cwd,

@@ -45,6 +45,33 @@ for runtime in "${runtimes[@]}"; do
   [ -d "$work/bundle-$runtime/rootfs/made" ] || [ "$(id -u)" != 0 ] || fail "it wrote elsewhere"
 done
 
+for runtime in "${runtimes[@]}"; do
+  if [ "$runtime" = crun ] && [ -d /sys/fs/cgroup/unified ]; then continue; fi
+  status 3 torte run --rm --network none --runtime "$runtime" base sh -c 'echo out; exit 3'
+  prints_line out
+  if [ "$(id -u)" != 0 ]; then continue; fi
+  step "--runtime $runtime: run, exec, logs, stop, start again"
+  status 3 torte run --rm --runtime "$runtime" base sh -c 'echo out; echo err >&2; exit 3'
+  prints_line out
+  says err
+  status 127 torte run --rm --runtime "$runtime" base /no/such
+  says "$runtime"
+  quiet run -d --runtime "$runtime" --name other -e A=1 base sh -c 'trap "echo asked; exit 4" TERM; echo up $A; touch /kept; while :; do sleep 0.05; done'
+  wait_for 10 sh -c "'$TORTE' --root '$store' --run-root '$work/run' logs other | grep -qx 'up 1'"
+  ok torte exec other sh -c 'ls /kept; grep -E "^(Seccomp|CapBnd):" /proc/self/status; ip address show eth0'
+  prints "Seccomp:	2" "inet $(torte inspect -f '{{.NetworkSettings.IpAddress}}' other)/"
+  ok torte stop other
+  equal "$(torte ps -a --filter name=other --format '{{.State}} {{.ExitCode}}')" "exited 4"
+  ok torte diff other
+  prints "A /kept"
+  ok torte start other
+  ok torte exec other ls /kept
+  quiet rm -f other
+  ! grep -q "$work/store/containers" /proc/self/mountinfo || fail "a mount is left"
+done
+status 125 torte run --rm --runtime no-such-runtime base true
+says "no-such-runtime"
+
 step "what cannot be said is refused"
 quiet create --name joined --pid container:app base true
 status 1 torte generate oci-bundle joined "$work/joined"

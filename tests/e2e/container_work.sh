@@ -23,6 +23,16 @@ fi
 ok torte exec -d box sh -c 'echo later >/tmp/later'
 wait_for 10 sh -c "'$TORTE' --root '$store' --run-root '$work/run' exec box cat /tmp/later | grep -q later"
 
+if command -v script >/dev/null; then
+  step "exec -it is left by its keys, and goes on"
+  (sleep 1; printf 'q\020'; sleep 0.2; printf '\021'; sleep 1) |
+    timeout 20 script -qec "'$TORTE' --root '$store' --run-root '$work/run' exec -it box sh -c 'echo up; sleep 1.5; echo still >/tmp/still; sleep 60'" /dev/null >"$work/out" 2>"$work/err" ||
+    fail "exec did not end with 0"
+  prints up
+  wait_for 10 sh -c "'$TORTE' --root '$store' --run-root '$work/run' exec box cat /tmp/still 2>/dev/null | grep -q still"
+  status 2 torte exec -it --detach-keys ctrl-nonsense box true
+fi
+
 step "exec is held by the same sandbox"
 ok torte exec box sh -c "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status"
 grep -qE 'Seccomp:.*2' "$work/out" || fail "no seccomp filter in exec"

@@ -6,26 +6,29 @@ many=${TORTE_MANY:-64} idle=${TORTE_IDLE:-16} jobs=16
 network=()
 [ "$(id -u)" = 0 ] || network=(--network none)  # a forwarder for each would measure the forwarder
 
-# What of the machine is in use, in lines that can be compared.
+# What of the machine is in use, in lines that can be compared. Others may use torte at the same time; with the numbers
+# asked for, the machine is taken to be ours.
 in_use() {
   echo "mounts $(wc -l </proc/self/mountinfo)"
+  echo "processes $(grep -lsF -- "$store" /proc/[0-9]*/cmdline | wc -l)"
+  if [ "$(id -u)" = 0 ]; then
+    local id count=0 links=0
+    for id in $(cat "$work/ids"); do
+      if [ -e "/sys/class/net/e${id:0:12}" ]; then links=$((links + 1)); fi
+      if grep -qrsF "$id" /run/torte/net/leases "$work/run/net/leases"; then count=$((count + 1)); fi
+    done
+    echo "leases $count links $links"
+  fi
+  [ -n "${TORTE_MANY:-}" ] || return 0
+  echo "groups $(find /sys/fs/cgroup -type d -path '*torte*' 2>/dev/null | wc -l)"
   if [ "$(id -u)" = 0 ]; then
     echo "namespaces $(readlink /proc/[0-9]*/ns/{net,pid,mnt,uts,ipc,user,cgroup} 2>/dev/null | sort -u | wc -l)"
-    echo "links $(ls /sys/class/net | grep -c '^e[0-9a-f]\{12\}$' || true)"
+    if command -v nft >/dev/null; then
+      for map in pub4 pub4a; do
+        echo "$map $(nft list map inet torte "$map" 2>/dev/null | grep -c ' : .*\.' || true)"
+      done
+    fi
   fi
-  echo "groups $(find /sys/fs/cgroup -type d -name 'torte*' -o -type d -path '*torte*' 2>/dev/null | wc -l)"
-  echo "processes $(grep -lsF -- "$store" /proc/[0-9]*/cmdline | wc -l)"
-  if [ "$(id -u)" = 0 ] && command -v nft >/dev/null; then
-    for map in pub4 pub4a; do
-      echo "$map $(nft list map inet torte "$map" 2>/dev/null | grep -c ' : .*\.' || true)"
-    done
-  fi
-  # Addresses of others of this machine are not ours to count.
-  local id count=0
-  for id in $(cat "$work/ids" 2>/dev/null); do
-    if grep -qrsF "$id" /run/torte/net/leases "$work/run/net/leases"; then count=$((count + 1)); fi
-  done
-  echo "leases $count"
 }
 settled() { in_use >"$work/after"; cmp -s "$work/before" "$work/after"; }
 nothing_left() {
@@ -45,7 +48,8 @@ status 0 xargs -a <(seq "$many") -P "$jobs" -I N sh -c \
   '"$TORTE" --root "$store" --run-root "$work/run" run --rm --cidfile "$work/cid.N" "$@" base true' sh "${network[@]}"
 echo "   $(((($(date +%s%N) - start)) / 1000000)) ms"
 equal "$(cat "$work/err")" "" "messages"
-cat "$work"/cid.* | sed 's/$/ /' | tr ' ' '\n' | grep . >"$work/ids" || true
+for file in "$work"/cid.*; do cat "$file"; echo; done | grep . >"$work/ids"
+equal "$(wc -l <"$work/ids")" "$many" "ids"
 rm -f "$work"/cid.*
 equal "$(torte ps -a -q)" "" "containers"
 nothing_left
