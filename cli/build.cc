@@ -428,6 +428,10 @@ class Build {
     for (const std::string& text : arguments_.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
     for (const std::string& text : arguments_.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
     if (from.empty() && to.empty()) return;
+    for (const CacheSpec& spec : to)
+      if (spec.type == CacheSpec::Type::kInline && plans_.size() > 1)
+        throw base::Error(base::Code::kUnsupported, "--cache-to type=inline for several platforms is not built",
+                          "not-built");
     solving_.shared_cache =
         &shared_cache_.emplace(*store_, registries_, from, to, transfer_options());
   }

@@ -165,6 +165,7 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
   for (const std::string& list : arguments.all("no-cache-filter"))
     for (const std::string& stage : base::split(list, ','))
       options.no_cache_stages.insert(base::to_lower(stage));
+  options.cache_ttl = arguments.duration("cache-ttl");
   options.explain = arguments.is_on("explain");
   for (const std::string& tag : arguments.all("tag"))
     options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());

@@ -81,11 +81,12 @@ OutputSpec parse_output(const std::string& text, ImageForm& form) {
   }
   std::map<std::string, std::string> fields = split_fields(text, "output");
   if (!fields.contains("type")) throw UsageError("--output needs a type, as in type=oci,dest=FILE");
+  spec.type = parse_type(fields.extract("type").mapped());
   for (const auto& [key, value] : fields) {
-    if (key == "type") spec.type = parse_type(value);
-    else if (key == "dest") spec.dest = value;
+    if (key == "dest") spec.dest = value;
     else if (key == "name") spec.names = base::split(value, ',');
     else if (key == "mode" && (value == "copy" || value == "delete")) spec.delete_others = value == "delete";
+    else if (key == "push-by-digest" && spec.type == OutputSpec::Type::kRegistry) spec.by_digest = parse_switch(key, value);
     else if (key == "platform-split") spec.platform_split = parse_switch(key, value);
     else if (key == "compression") form.packing = parse_packing(value);
     else if (key == "force-compression") form.force = parse_switch(key, value);
@@ -123,6 +124,11 @@ ImageForm parse_image_form(const Arguments& arguments) {
   if (auto text = arguments.find("compression")) form.packing = parse_packing(*text);
   form.force = arguments.is_on("force-compression");
   for (const std::string& text : arguments.all("annotation")) form.annotations.push_back(parse_annotation(text));
+  // Those of a base image are never taken over, so these are the only ones there are.
+  const std::vector<std::string> unset = arguments.all("unsetannotation");
+  std::erase_if(form.annotations, [&](const AnnotationSpec& spec) {
+    return std::find(unset.begin(), unset.end(), spec.key) != unset.end();
+  });
   return form;
 }
 
@@ -225,14 +231,14 @@ class OutputWriter {
 
   WrittenImage push() {
     if (names_.empty()) throw UsageError("a push needs a name: -t REGISTRY/NAME");
-    if (images_.size() > 1)
-      throw base::Error(base::Code::kUnsupported, "pushing several platforms under one name is not built yet", "not-built")
-          .add_help("write type=oci,dest=FILE and push that with another tool, or push each platform by itself");
     std::vector<oci::Reference> names = std::exchange(names_, {});
     WrittenImage written = write_store();  // with the manifest it shall have
+    if (images_.size() > 1) return push_several(names);
     for (const oci::Reference& name : names) {
-      oci::Digest digest = push_image(store_, *options_.registries, record_of(images_.front()), name,
-                                      Packing::kAsIs, options_.transfer);
+      const BuiltImage& image = images_.front();
+      oci::Digest digest =
+          push_image(store_, *options_.registries, record_of(image), spec_.by_digest ? name.with_digest(*image.id) : name,
+                     Packing::kAsIs, options_.transfer);
       if (options_.transfer.events != nullptr)
         options_.transfer.events->emit(base::event::Note{base::str("pushed ", name.familiar(), " ", digest.str())});
     }
@@ -241,6 +247,30 @@ class OutputWriter {
       if (auto manifest = find_manifest(store_, record_of(images_.front()), true))
         written.descriptor = manifest->describe();
     return written;
+  }
+
+  // The images go by their digests, then the index that joins them by the names.
+  WrittenImage push_several(const std::vector<oci::Reference>& names) {
+    oci::Index index{.media_type = std::string(options_.form.docker ? oci::media_type::kDockerList : oci::media_type::kIndex)};
+    index.annotations = options_.form.annotations_of("index", nullptr);
+    for (const BuiltImage& image : images_) {
+      for (const oci::Reference& name : names)
+        push_image(store_, *options_.registries, record_of(image), name.with_digest(*image.id), Packing::kAsIs,
+                   options_.transfer);
+      std::optional<oci::Manifest> manifest = find_manifest(store_, record_of(image), true);
+      CHECK(manifest);  // the push remembered it
+      oci::Descriptor entry = manifest->describe();
+      entry.platform = image.platform;
+      entry.annotations = options_.form.annotations_of("manifest-descriptor", &image.platform);
+      index.manifests.push_back(std::move(entry));
+    }
+    for (const oci::Reference& name : names) {
+      oci::Digest digest =
+          options_.registries->repository(name).put_document(index.bytes(), index.media_type, spec_.by_digest ? "" : name.tag());
+      if (options_.transfer.events != nullptr)
+        options_.transfer.events->emit(base::event::Note{base::str("pushed ", name.familiar(), " ", digest.str())});
+    }
+    return {index.describe()};
   }
 
   const BuiltImage& main_image() const {

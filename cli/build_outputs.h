@@ -21,6 +21,7 @@ struct OutputSpec {
   std::vector<std::string> names;  ///< as given
   bool delete_others = false;      ///< local: what is there and not in the image goes
   std::optional<bool> platform_split;
+  bool by_digest = false;          ///< registry: the name gets no tag there
 
   bool is_image() const {
     return type == Type::kStore || type == Type::kOci || type == Type::kOciDir || type == Type::kDocker ||

@@ -60,11 +60,18 @@ std::optional<CacheRecord> Store::find_cache(const std::string& key) {
 }
 
 std::optional<CacheRecord> Store::nearest_cache(const std::string& slot) {
+  std::vector<CacheRecord> recent = recent_cache(slot, 1);
+  if (recent.empty()) return std::nullopt;
+  return std::move(recent.front());
+}
+
+std::vector<CacheRecord> Store::recent_cache(const std::string& slot, int most) {
   Core::Records records = core_->records();
-  Query query(records, TORTE_CACHE_COLUMNS "WHERE slot = ? ORDER BY last_used DESC LIMIT 1");
-  query.bind(slot);
-  if (!query.step()) return std::nullopt;
-  return cache_row(query);
+  Query query(records, TORTE_CACHE_COLUMNS "WHERE slot = ? ORDER BY last_used DESC LIMIT ?");
+  query.bind(slot, int64_t{most});
+  std::vector<CacheRecord> recent;
+  while (query.step()) recent.push_back(cache_row(query));
+  return recent;
 }
 
 std::vector<CacheRecord> Store::list_cache() {

@@ -108,6 +108,8 @@ class Store {
   std::optional<CacheRecord> find_cache(const std::string& key);
   /// The record most recently used in a slot: what a miss is compared with.
   std::optional<CacheRecord> nearest_cache(const std::string& slot);
+  /// The `most` records used most recently in a slot, the latest first.
+  std::vector<CacheRecord> recent_cache(const std::string& slot, int most);
   /// Most recently used first.
   std::vector<CacheRecord> list_cache();
   /// Notes that these were used now, for the order of eviction. Cheap, not synced.

@@ -87,10 +87,11 @@ class Forecaster {
     std::optional<store::CacheRecord> found;
     if (!forced) found = store_.find_cache(key);
     if (!forced && !found && has_layers) {
-      auto before = store_.nearest_cache(base::str(options_.slot, "/", stage.label(), "/", step.index));
-      if (before && inputs_.same_content(step, definition, state.layers, *before))
-        found = store_.find_cache(before->key);
+      const std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
+      found = inputs_.find_same(step, definition, state.layers, slot, store_.nearest_cache(slot));
     }
+    if (found && options_.cache_ttl && found->created + *options_.cache_ttl < std::chrono::system_clock::now())
+      found.reset();
     state.key = key_above(step, state.key, key);
     return found;
   }

@@ -215,14 +215,15 @@ class Solver {
     const cache::Definition definition = inputs_.define(stage, step, state);
     const cache::CacheKey key = definition.key();
     const std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
-    const bool forced = options_.no_cache || options_.no_cache_stages.contains(stage.name);
+    bool forced = options_.no_cache || options_.no_cache_stages.contains(stage.name);
+    if (options_.cache_ttl)
+      if (auto remembered = store_.find_cache(key); remembered && is_too_old(*remembered)) forced = true;
     std::optional<store::CacheRecord> before;
     Results::Request request{.step = step.number, .key = key, .forced = forced};
     request.recall = [&]() -> std::optional<store::CacheRecord> {
       before = store_.nearest_cache(slot);
-      if (!before || !inputs_.same_content(step, definition, state.layers, *before)) return std::nullopt;
-      std::optional<store::CacheRecord> same = store_.find_cache(before->key);
-      if (!same) return std::nullopt;
+      std::optional<store::CacheRecord> same = inputs_.find_same(step, definition, state.layers, slot, before);
+      if (!same || is_too_old(*same)) return std::nullopt;
       same->key = key;
       same->definition = definition.text();
       same->slot = slot;
@@ -248,10 +249,14 @@ class Solver {
     return answer.cached;
   }
 
+  bool is_too_old(const store::CacheRecord& record) const {
+    return options_.cache_ttl && record.created + *options_.cache_ttl < std::chrono::system_clock::now();
+  }
+
   void explain(const plan::Step& step, const std::optional<store::CacheRecord>& before,
                const cache::Definition& definition, bool forced) {
     if (forced) {
-      events_.emit(event::CacheMiss{step.number, "forced by --no-cache", "", "", ""});
+      events_.emit(event::CacheMiss{step.number, options_.no_cache || !options_.cache_ttl ? "forced by --no-cache" : "older than --cache-ttl", "", "", ""});
       return;
     }
     if (!before) {

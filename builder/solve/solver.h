@@ -56,6 +56,7 @@ struct Options {
   int jobs = 0;                                  ///< steps that run at once; 0: torte's choice
   bool no_cache = false;
   std::set<std::string> no_cache_stages;         ///< --no-cache-filter
+  std::optional<std::chrono::milliseconds> cache_ttl;  ///< older results will not do
   bool explain = false;                          ///< emit a CacheMiss for each miss
   std::vector<std::string> names;                ///< normalised names for the result
   std::string slot;                              ///< identity of the recipe, for finding what changed

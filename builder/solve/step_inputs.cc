@@ -198,6 +198,25 @@ bool StepInputs::same_content(const plan::Step& step, const cache::Definition& d
   return true;
 }
 
+std::optional<store::CacheRecord> StepInputs::find_same(const plan::Step& step,
+                                                        const cache::Definition& definition,
+                                                        const std::vector<LayerPtr>& below,
+                                                        const std::string& slot,
+                                                        const std::optional<store::CacheRecord>& before) const {
+  constexpr int kMostLookedAt = 4;
+  constexpr size_t kSmall = 64 << 10;  // definitions of large COPYs are megabytes
+  if (!before) return std::nullopt;
+  if (same_content(step, definition, below, *before))
+    if (auto found = store_.find_cache(before->key)) return found;
+  if (definition.text().size() > kSmall) return std::nullopt;
+  for (const store::CacheRecord& earlier : store_.recent_cache(slot, kMostLookedAt)) {
+    if (earlier.key == before->key || earlier.definition.size() > kSmall) continue;
+    if (!same_content(step, definition, below, earlier)) continue;
+    if (auto found = store_.find_cache(earlier.key)) return found;
+  }
+  return std::nullopt;
+}
+
 bool StepInputs::same_files(const plan::Step& step, size_t nth, const plan::FileSource& from,
                             const std::string& ids_before) const {
   std::optional<std::vector<LayerPtr>> now = layers_of(from);

@@ -49,6 +49,13 @@ class StepInputs {
   bool same_content(const plan::Step& step, const cache::Definition& definition,
                     const std::vector<LayerPtr>& below, const store::CacheRecord& before) const;
 
+  /// A record of the step made from the same content, whose result is still there. `before` is the
+  /// latest record of `slot`; of small steps some earlier ones are looked at too, so that going back
+  /// and forth between two states of a recipe costs nothing.
+  std::optional<store::CacheRecord> find_same(const plan::Step& step, const cache::Definition& definition,
+                                              const std::vector<LayerPtr>& below, const std::string& slot,
+                                              const std::optional<store::CacheRecord>& before) const;
+
   /// Opens what a COPY or a mount takes files from.
   SourceTree open(const plan::FileSource& from) const;
   /// The text that stands for a source in keys when its files do not.

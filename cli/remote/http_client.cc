@@ -1,7 +1,5 @@
 #include "cli/remote/http_client.h"
 
-#include <curl/curl.h>
-#include <dlfcn.h>
 #include <time.h>
 
 #include <chrono>
@@ -11,67 +9,27 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/dockerfile/git_reference.h"
+#include "store/registry/curl_library.h"
 
 namespace cli {
 
 namespace {
 
-/// The functions of libcurl that are used here, found at run time.
-struct Curl {
-  decltype(&curl_easy_init) init = nullptr;
-  decltype(&curl_easy_cleanup) cleanup = nullptr;
-  decltype(&curl_easy_setopt) setopt = nullptr;
-  decltype(&curl_easy_perform) perform = nullptr;
-  decltype(&curl_easy_getinfo) getinfo = nullptr;
-  decltype(&curl_easy_strerror) strerror = nullptr;
-  decltype(&curl_slist_append) append = nullptr;
-  decltype(&curl_slist_free_all) free_list = nullptr;
-};
-
-template <typename Function>
-void load(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr)
-    throw base::Error(base::Code::kUnsupported, base::str("libcurl has no ", name), "no-libcurl");
-}
-
-const Curl& curl() {
-  static const Curl kCurl = [] {
-    void* library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr)
-      throw base::Error(base::Code::kUnsupported, "downloads need libcurl, which is not installed",
-                        "no-libcurl")
-          .add_help("install Debian's package libcurl4");
-    Curl functions;
-    decltype(&curl_global_init) global_init = nullptr;
-    load(library, "curl_global_init", global_init);
-    load(library, "curl_easy_init", functions.init);
-    load(library, "curl_easy_cleanup", functions.cleanup);
-    load(library, "curl_easy_setopt", functions.setopt);
-    load(library, "curl_easy_perform", functions.perform);
-    load(library, "curl_easy_getinfo", functions.getinfo);
-    load(library, "curl_easy_strerror", functions.strerror);
-    load(library, "curl_slist_append", functions.append);
-    load(library, "curl_slist_free_all", functions.free_list);
-    global_init(CURL_GLOBAL_DEFAULT);
-    return functions;
-  }();
-  return kCurl;
-}
+const registry::CurlLibrary& curl() { return registry::curl_library(); }
 
 /// One attempt; what libcurl calls back with.
 class Transfer {
  public:
   Transfer(const HttpRequest& request, base::Sink& body)
-      : request_(request), body_(body), handle_(curl().init()) {
+      : request_(request), body_(body), handle_(curl().easy_init()) {
     if (handle_ == nullptr) throw base::Error(base::Code::kFailed, "libcurl gives no handle");
     for (const auto& [name, value] : request.headers) add_header(name + ": " + value);
   }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() {
-    curl().cleanup(handle_);
-    if (list_ != nullptr) curl().free_list(list_);
+    curl().easy_cleanup(handle_);
+    if (list_ != nullptr) curl().slist_free_all(list_);
   }
 
   CURLcode perform() {
@@ -94,7 +52,7 @@ class Transfer {
     set(CURLOPT_NOPROGRESS, 0L);
     set(CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
     set(CURLOPT_XFERINFODATA, this);
-    CURLcode code = curl().perform(handle_);
+    CURLcode code = curl().easy_perform(handle_);
     if (error_) std::rethrow_exception(error_);
     if (request_.stop.stop_requested())
       throw base::Error(base::Code::kCancelled, "download cancelled", "cancelled");
@@ -108,13 +66,13 @@ class Transfer {
  private:
   template <typename Value>
   void set(CURLoption option, Value value) {
-    if (curl().setopt(handle_, option, value) != CURLE_OK)
+    if (curl().easy_setopt(handle_, option, value) != CURLE_OK)
       throw base::Error(base::Code::kUnsupported, "this libcurl is too old", "no-libcurl");
   }
-  void add_header(const std::string& line) { list_ = curl().append(list_, line.c_str()); }
+  void add_header(const std::string& line) { list_ = curl().slist_append(list_, line.c_str()); }
   long status() {
     long code = 0;
-    curl().getinfo(handle_, CURLINFO_RESPONSE_CODE, &code);
+    curl().easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &code);
     return code;
   }
 
@@ -182,7 +140,7 @@ HttpResponse http_get(const HttpRequest& request, base::Sink& body) {
     if (!again && code != CURLE_OK)
       throw base::Error(base::Code::kUnavailable,
                         base::str("download ", base::printable(dockerfile::without_userinfo(request.url), 200), ": ",
-                                  curl().strerror(code)),
+                                  curl().easy_strerror(code)),
                         "download-failed");
     if (!again) return std::move(transfer.response());
     std::this_thread::sleep_for(std::chrono::milliseconds(500) * attempt);

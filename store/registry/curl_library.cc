@@ -20,7 +20,7 @@ CurlLibrary load() {
   // Never unloaded: its own global state belongs to the process.
   void* library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
-    throw base::Error(base::Code::kUnsupported, "registries need libcurl, which is not installed",
+    throw base::Error(base::Code::kUnsupported, "registries and downloads need libcurl, which is not installed",
                       "libcurl-missing")
         .add_help("install Debian's package libcurl4");
   decltype(&::curl_global_init) global_init = nullptr;
@@ -31,6 +31,7 @@ CurlLibrary load() {
   bind(library, "curl_easy_init", out.easy_init);
   bind(library, "curl_easy_cleanup", out.easy_cleanup);
   bind(library, "curl_easy_reset", out.easy_reset);
+  bind(library, "curl_easy_perform", out.easy_perform);
   bind(library, "curl_easy_setopt", out.easy_setopt);
   bind(library, "curl_easy_getinfo", out.easy_getinfo);
   bind(library, "curl_easy_strerror", out.easy_strerror);

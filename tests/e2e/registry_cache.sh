@@ -137,6 +137,9 @@ store=$work/inline.2
 ok torte build --cache-from "type=registry,ref=$plain/inline:1" -t made "$work/context"
 says "6 of 7 cached" # a stage that is only copied from is not in the image
 status 2 torte build --cache-from type=inline "$work/context"
+printf 'FROM scratch\nCOPY file /file\n' >"$work/context/both"
+status 1 torte build --platform linux/amd64,linux/arm64 --cache-to type=inline -f "$work/context/both" "$work/context"
+says "not built"
 
 step "build --push sends what was built"
 ok torte build --push -t "$plain/pushed:1" "$work/context"

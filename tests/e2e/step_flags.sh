@@ -54,6 +54,28 @@ equal "$(cat "$work/out")" build
 ok build --build-arg BUILDKIT_INLINE_CACHE=1
 says "BUILDKIT_INLINE_CACHE is not built yet"
 
+step "--cache-ttl: results that are too old are made again"
+printf 'FROM base\nRUN date +%%N >/when\n' >"$work/context/Recipe"
+ok build
+ok build --cache-ttl 1h
+says "2 of 2 cached"
+sleep 1.1
+ok build --cache-ttl 1s --explain
+says "1 of 2 cached" "older than --cache-ttl"
+
+step "going back and forth between two states of a stage runs nothing again"
+variant() { printf 'FROM base AS a\nRUN echo %s >/a; echo %s >/b\nFROM base\nCOPY --from=a /a /a\nRUN cat /a\n' "$1" "$2" >"$work/context/Recipe"; }
+variant 1 1; ok build
+variant 2 2; ok build
+variant 1 3; ok build
+says "4 of 5 cached"   # the stage is new, but what is copied of it was there two builds ago
+
+step "--unsetannotation"
+printf 'FROM scratch\nCOPY Recipe /\n' >"$work/context/Recipe"
+ok build --annotation keep=1 --annotation gone=1 --unsetannotation gone -o type=oci,tar=false,dest="$work/layout"
+grep -qr '"keep"' "$work/layout/blobs" || fail "the annotation is not there"
+! grep -qr '"gone"' "$work/layout/blobs" || fail "the annotation is still there"
+
 step "--heredoc-errexit: a here-document stops where a command fails"
 printf 'FROM base\nRUN <<E\nfalse\ntouch /went-on\nE\n' >"$work/context/Recipe"
 ok build
