@@ -87,8 +87,8 @@ if grep -q refresh-OTHER "$work/out" "$work/err"; then fail "the refresh token w
 sed -i s/refresh-OTHER/refresh-CANARY/ "$auth"
 
 step "tokens that end in the middle of a transfer are renewed, and not a byte is wrong"
-echo lifetime=1 >"$tokens/mode"
-echo rate=8000000 >"$work/line"
+echo lifetime=2 >"$tokens/mode"  # in whole seconds, so between one and two
+echo rate=4000000 >"$work/line"
 ok torte push --digestfile "$work/digest2" "${as_user[@]}" made "$slow/team/slow:1"
 equal "$(cat "$work/digest2")" "$(cat "$work/digest")" "digest"
 id=$(torte inspect --format '{{.id}}' made)
