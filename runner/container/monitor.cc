@@ -157,6 +157,11 @@ class Monitor {
     state_.exit_code = e.exit_status() > 0 ? e.exit_status() : 125;
     state_.error = e.what();
     state_.finished = now();
+    leave_record();
+  }
+
+  // Nobody is served from here on: the record says how it ended, or goes.
+  void leave_record() {
     clients_.stop_listening();
     ::unlink(home_.control().c_str());
     if (config_.auto_remove)
@@ -463,12 +468,7 @@ class Monitor {
     const int status = state_.exit_code;
     state_.status = Status::kExited;
     // From here on nobody is served any more: who connects too late finds the record.
-    clients_.stop_listening();
-    ::unlink(home_.control().c_str());
-    if (config_.auto_remove)
-      remove_container(containers_, claim_, true);
-    else
-      write_state(true);
+    leave_record();
     { const Claim done = std::move(claim_); }
     clients_.send_end(status);
     clients_.linger();
