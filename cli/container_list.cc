@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
-#include <map>
 #include <thread>
 
 #include "base/error.h"
@@ -12,6 +11,7 @@
 #include "cli/age.h"
 #include "cli/base_images.h"
 #include "cli/error_view.h"
+#include "cli/filters.h"
 #include "cli/network_options.h"
 #include "cli/open_store.h"
 #include "runner/container/prepare.h"
@@ -22,7 +22,7 @@ namespace {
 
 using container::Record;
 using container::Status;
-using Predicate = std::function<bool(const Record&)>;
+using Predicate = Filters<Record>::Predicate;
 
 Predicate make_predicate(container::Containers& containers, const std::string& kind,
                          const std::string& value) {
@@ -141,20 +141,10 @@ std::string describe_status(const container::State& state, container::Time now) 
 
 std::vector<Record> filter_containers(container::Containers& containers, std::vector<Record> records,
                                       const std::vector<std::string>& filters) {
-  std::map<std::string, std::vector<Predicate>> kinds;
-  for (const std::string& filter : filters) {
-    const size_t equals = filter.find('=');
-    if (equals == std::string::npos)
-      throw UsageError("--filter wants KEY=VALUE, not " + base::printable(filter));
-    const std::string kind = filter.substr(0, equals);
-    kinds[kind].push_back(make_predicate(containers, kind, filter.substr(equals + 1)));
-  }
-  std::erase_if(records, [&](const Record& record) {
-    return !std::all_of(kinds.begin(), kinds.end(), [&](const auto& kind) {
-      return std::any_of(kind.second.begin(), kind.second.end(),
-                         [&](const Predicate& predicate) { return predicate(record); });
-    });
+  const Filters<Record> wanted(filters, [&](const std::string& kind, const std::string& value) {
+    return make_predicate(containers, kind, value);
   });
+  std::erase_if(records, [&](const Record& record) { return !wanted.pass(record); });
   return records;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/filters.h"
 #include "cli/options.h"
 #include "store/oci/image_config.h"
 #include "store/oci/limits.h"
@@ -18,7 +19,7 @@ namespace cli {
 
 namespace {
 
-using Predicate = std::function<bool(const ImageLine&)>;
+using Predicate = Filters<ImageLine>::Predicate;
 
 bool matches_reference(const ImageLine& line, const std::string& pattern) {
   if (line.name == nullptr) return false;
@@ -93,25 +94,14 @@ std::map<std::string, std::string> image_labels(store::Store& store,
 std::vector<ImageLine> filter_images(store::Store& store,
                                      const std::vector<store::ImageRecord>& images,
                                      const std::vector<std::string>& filters) {
-  std::map<std::string, std::vector<Predicate>> kinds;
-  for (const std::string& filter : filters) {
-    const size_t equals = filter.find('=');
-    if (equals == std::string::npos)
-      throw UsageError("--filter wants KEY=VALUE, not " + base::printable(filter));
-    const std::string kind = filter.substr(0, equals);
-    kinds[kind].push_back(make_predicate(store, kind, filter.substr(equals + 1)));
-  }
-  const auto passes = [&](const ImageLine& line) {
-    return std::all_of(kinds.begin(), kinds.end(), [&](const auto& kind) {
-      return std::any_of(kind.second.begin(), kind.second.end(),
-                         [&](const Predicate& predicate) { return predicate(line); });
-    });
-  };
+  const Filters<ImageLine> wanted(filters, [&](const std::string& kind, const std::string& value) {
+    return make_predicate(store, kind, value);
+  });
   std::vector<ImageLine> lines;
   for (const store::ImageRecord& image : images) {
-    if (image.names.empty() && passes({&image, nullptr})) lines.push_back({&image, nullptr});
+    if (image.names.empty() && wanted.pass({&image, nullptr})) lines.push_back({&image, nullptr});
     for (const store::Name& name : image.names)
-      if (passes({&image, &name})) lines.push_back({&image, &name});
+      if (wanted.pass({&image, &name})) lines.push_back({&image, &name});
   }
   return lines;
 }
