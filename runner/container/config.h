@@ -78,6 +78,7 @@ struct Config {
   std::string user;
   std::vector<std::string> groups;  ///< --group-add
   std::optional<uint32_t> umask;
+  std::optional<int> oom_score_adj;
   std::string hostname;
   std::string domainname;
   bool tty = false;
@@ -94,8 +95,10 @@ struct Config {
   std::string network_mode = "default";  ///< as it was asked for; "container:ID" is resolved at start
   network::Request network;
   bool no_hosts = false;
+  bool no_hostname = false;  ///< the image's /etc/hostname stays
   std::vector<std::string> ports;    ///< "80/tcp": those the image and --expose name
   std::string pid_mode, ipc_mode, uts_mode;  ///< empty: private; "host", "container:ID"
+  bool host_cgroup = false;          ///< --cgroupns host
   std::string userns;                ///< empty: torte's own; see ids.h
   sys::IdMaps id_maps;               ///< --uidmap, --gidmap; empty: as `userns` says
 

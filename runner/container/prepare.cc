@@ -132,7 +132,9 @@ class Preparation {
     spec.tty = config_.tty;
     spec.init = config_.init;
     if (config_.umask) spec.umask = *config_.umask;
+    spec.oom_score_adj = config_.oom_score_adj;
     spec.hostname = config_.hostname;
+    spec.domainname = config_.domainname;
     sys::Root view;
     std::optional<overlay::View> merged;
     if (!config_.rootfs.empty()) {
@@ -164,6 +166,7 @@ class Preparation {
     network::Request request = config_.network;
     request.id = config_.id;
     request.hostname = config_.hostname;
+    request.domainname = config_.domainname;
     if (request.mode == network::Mode::kNamed && config_.name != config_.hostname)
       request.aliases.push_back(config_.name);
     if (const std::string other = joined_container(config_.network_mode); !other.empty()) {
@@ -178,8 +181,9 @@ class Preparation {
                                                         : launch::Network::kJoin;
     spec.network_namespace = net.namespace_fd();
     spec.resolv_conf = net.resolv_conf();
-    spec.hostname_file = config_.hostname + "\n";
+    if (!config_.no_hostname) spec.hostname_file = config_.hostname + "\n";
     if (!config_.no_hosts) hosts(net);
+    spec.host_cgroup = config_.host_cgroup;
     name_space(config_.pid_mode, "pid", spec.host_pid, spec.pid_namespace);
     name_space(config_.ipc_mode, "ipc", spec.host_ipc, spec.ipc_namespace);
     name_space(config_.uts_mode, "uts", spec.host_uts, spec.uts_namespace);
@@ -379,6 +383,7 @@ launch::Spec exec_spec(const Config& config, const sys::Root& merged, const std:
   set_seccomp(config, spec);
   spec.joins_user_namespace = has_own_ids(config);
   if (config.umask) spec.umask = *config.umask;
+  spec.oom_score_adj = config.oom_score_adj;
   spec.ulimits = config.ulimits;
   return spec;
 }

@@ -65,6 +65,9 @@ class ProcessPart {
     limit(RLIMIT_CORE, 0, 0, true);
     if (cgroup_.process_rlimit > 0)
       limit(RLIMIT_NPROC, cgroup_.process_rlimit, cgroup_.process_rlimit, true);
+    if (spec_.oom_score_adj)
+      add(Kind::kWriteFile, "set oom_score_adj", {.b = root_, .x = 1},
+          strings({"proc/self/oom_score_adj"}) + std::to_string(*spec_.oom_score_adj));
     for (const Ulimit& ulimit : spec_.ulimits)
       limit(ulimit.resource, ulimit.soft, ulimit.hard, false);
   }

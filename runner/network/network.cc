@@ -126,7 +126,8 @@ void refuse_unsuitable(const Request& request) {
     throw base::Error(base::Code::kInvalid, "--network-alias needs a user-defined network",
                       "alias-without-network");
   for (const std::string& alias : request.aliases) check_host_name(alias);
-  if (!request.hostname.empty()) check_host_name(request.hostname);
+  for (const std::string* name : {&request.hostname, &request.domainname})
+    if (!name->empty()) check_host_name(*name);
 }
 
 void connect_as_asked(State& state, const std::filesystem::path& directory, const Request& request) {

@@ -52,6 +52,7 @@ struct Request {
 
   std::string id;  ///< of the container, at least 12 hex digits, unique
   std::string hostname;
+  std::string domainname;              ///< what the host name is in, for its own /etc/hosts
   std::vector<std::string> aliases;    ///< more names on a user-defined network
   std::optional<std::string> address;  ///< --ip: this IPv4 address of the network
   std::optional<std::string> mac;      ///< --mac-address: "02:00:0a:59:00:02"

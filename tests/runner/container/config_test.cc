@@ -26,6 +26,10 @@ Config full() {
   config.env = {"A=1", "B=x=y"};
   config.user = "guest";
   config.umask = 027;
+  config.oom_score_adj = -5;
+  config.host_cgroup = config.no_hostname = true;
+  config.limits.cpu_period_microseconds = 50000;
+  config.limits.throttles = {{launch::Throttle::Kind::kWriteOperations, 8, 1, 77}};
   config.tty = config.interactive = true;
   config.labels = {{"k", "v"}};
   MountConfig mount;
