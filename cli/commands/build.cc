@@ -48,6 +48,7 @@ const Command& build_command() {
            {.name = "dns-search", .value = "DOMAIN", .help = "search domain of RUN steps instead of the host's", .repeatable = true},
            {.name = "dns-option", .value = "OPTION", .help = "option of /etc/resolv.conf in RUN steps", .aliases = {"dns-opt"}, .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
+           {.name = "runtime", .value = "PROGRAM", .help = "another OCI runtime starts RUN steps: crun, runc, or a path (default: torte itself)", .group = "RUN steps"},
            {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
            {.name = "heredoc-errexit", .help = "RUN <<END stops at the first command that fails, as if it began with set -e"},
            {.name = "strict-syntax", .help = "refuse recipes whose # syntax= names another language than docker/dockerfile"},

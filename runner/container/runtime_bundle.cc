@@ -51,12 +51,11 @@ const char* limit_name(int resource) {
 /// One bundle's configuration being written.
 class Writer {
  public:
-  Writer(const store::Layout& layout, const Config& config, const sys::Root& root,
-         const BundlePlace& place)
+  Writer(const store::Layout& layout, const Config& config, launch::Spec process, const BundlePlace& place)
       : layout_(layout),
         config_(config),
         place_(place),
-        spec_(exec_spec(config, root, config.user)),
+        spec_(std::move(process)),
         is_user_(sys::userns_mode() != sys::UsernsMode::kNone) {
     if (config.privileged) spec_.capabilities = launch::all_capabilities();
     if (has_own_ids(config)) refuse("--userns and id maps");
@@ -295,7 +294,12 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 
 std::string runtime_config(const store::Layout& layout, const Config& config, const sys::Root& root,
                            const BundlePlace& place) {
-  return Writer(layout, config, root, place).text();
+  return runtime_config(layout, config, exec_spec(config, root, config.user), place);
+}
+
+std::string runtime_config(const store::Layout& layout, const Config& config, launch::Spec process,
+                           const BundlePlace& place) {
+  return Writer(layout, config, std::move(process), place).text();
 }
 
 void write_bundle(const Containers& containers, const Config& config, const sys::Root& root,
