@@ -151,6 +151,7 @@ void set_ids(container::Containers& containers, const Arguments& arguments, Conf
   config.userns = arguments.get("userns");
   container::check_userns(config.userns);
   if (config.userns == "host") config.userns.clear();
+  if (const std::string kept = container::kept_user(config); !kept.empty() && !arguments.has("user")) config.user = kept;
   config.userns = resolve_container(containers, config.userns);
   config.id_maps = {parse_id_map(arguments, "uidmap"), parse_id_map(arguments, "gidmap")};
   if (config.id_maps.uids.empty()) config.id_maps.uids = config.id_maps.gids;
@@ -402,7 +403,7 @@ std::vector<Flag> new_container_flags() {
       {.name = "ipc", .value = "MODE", .help = "System V objects and message queues: the same", .group = "namespaces"},
       {.name = "uts", .value = "MODE", .help = "host name: the same", .group = "namespaces"},
       {.name = "cgroupns", .value = "MODE", .help = "control groups it sees: private (its own as the root; default) or host", .group = "namespaces", .choices = {"private", "host"}},
-      {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), auto[:size=N] (ids nobody else has), container:NAME", .group = "namespaces"},
+      {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), auto[:size=N] (ids nobody else has; root), keep-id[:uid=N,gid=N] (you are yourself; ordinary users), container:NAME", .group = "namespaces"},
       {.name = "uidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "users of the container and what they are outside", .group = "namespaces", .repeatable = true},
       {.name = "gidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "the same for groups (default: as the users)", .group = "namespaces", .repeatable = true},
       {.name = "restart", .value = "POLICY", .help = "no, on-failure[:TIMES], always or unless-stopped", .group = "life", .common = true},

@@ -37,8 +37,8 @@ struct OpenFiles {
 OpenFiles open_files(container::Containers& containers, const std::string& id) {
   const container::Record record = containers.read(id);
   if (record.state.is_live()) {
-    if (const auto process = container::open_main_process(record.state)) {
-      sys::join_user_namespace(process->get());
+    if (container::open_main_process(record.state)) {
+      container::enter_user_namespace_of(record);
       return {std::nullopt, container::has_own_ids(record.config), container::open_running(record.state)};
     }
   }
@@ -335,6 +335,10 @@ int run_commit(Context& context, const Arguments& arguments) {
   std::vector<oci::Reference> names;
   if (!arguments.word(1).empty())
     names.push_back(oci::Reference::parse(arguments.word(1)).with_default_tag());
+  if (sys::userns_mode() != sys::UsernsMode::kNone && container::has_own_ids(config))
+    throw base::Error(base::Code::kUnsupported,
+                      base::str("--userns ", config.userns, ": what it wrote has other ids than an image's files have"),
+                      "ids-differ");
   if (!config.rootfs.empty())
     throw base::Error(base::Code::kUnsupported, "a container of --rootfs has no image to go on from",
                       "rootfs-container");

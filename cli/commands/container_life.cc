@@ -10,6 +10,7 @@
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
 #include "cli/error_view.h"
+#include "cli/image_mounts.h"
 #include "cli/new_container.h"
 #include "runner/container/life.h"
 
@@ -34,6 +35,16 @@ std::optional<std::chrono::seconds> patience(const Arguments& arguments) {
 std::optional<int> chosen_signal(const Arguments& arguments) {
   const auto text = arguments.find("signal");
   return text ? std::optional<int>(signal_of(*text)) : std::nullopt;
+}
+
+/// A mount that somebody else took away, or the last start of the machine, does not count; `force` takes away
+/// those that are left.
+void settle_mounts(const Containers& containers, const std::string& id, bool force) {
+  if (!std::filesystem::exists(containers.home(id).mounted())) return;
+  ImageMounts mounts(containers.layout());
+  const std::vector<ImageMount> all = mounts.all();
+  for (const ImageMount& mount : all)
+    if (force && mount.record.image == mounted_container(id)) mounts.unmount(mount, true);
 }
 
 int start_attached(Context& context, Containers& containers, const std::string& id,
@@ -66,6 +77,7 @@ int run_start(Context& context, const Arguments& arguments) {
   return each_container(context, arguments, containers, [&](const std::string& id, const std::string& word) {
     // One that runs is what was asked for.
     if (containers.read_state(id).is_live() && containers.is_held(id)) return word;
+    settle_mounts(containers, id, false);
     container::start_monitor(monitor_command(context), containers.claim(id), false).monitor.release();
     return word;
   });
@@ -150,6 +162,7 @@ void remove(Containers& containers, const std::string& id, bool force, bool volu
     container::wait(containers, id);
     if (!containers.find(id)) return;  // --rm did it
   }
+  settle_mounts(containers, id, force);
   try {
     container::remove_container(containers, containers.claim(id), volumes);
   } catch (base::Error& e) {

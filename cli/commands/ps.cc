@@ -50,7 +50,7 @@ Json record_json(const Record& record, container::Containers& containers, const 
               {"health", container::name_of(record.state.health)},
               {"restarts", record.state.restarts},
               {"ports", base::join(record.state.ports, ", ")},
-              {"networks", config.network_mode},
+              {"networks", config.further_networks.empty() ? config.network_mode : base::join(container::networks_of(config), ",")},
               {"names", config.name},
               {"labels", base::join(labels, ",")},
               {"mounts", base::join(mounts, ",")}};

@@ -320,6 +320,7 @@ std::string Config::to_json() const {
               {"shmBytes", shm_bytes},
               {"networkMode", network_mode},
               {"network", request_json(network)},
+              {"furtherNetworks", Json::array()},
               {"noHosts", no_hosts},
               {"noHostname", no_hostname},
               {"ports", ports},
@@ -344,6 +345,7 @@ std::string Config::to_json() const {
               {"runtime", runtime}};
   put(out, "stopTimeoutSeconds", stop_timeout_seconds);
   if (healthcheck) out["healthcheck"] = health_json(*healthcheck);
+  for (const network::Request& more : further_networks) out["furtherNetworks"].push_back(request_json(more));
   out.update(lists_json(*this));
   const Json names = out["labels"], notes = out["annotations"];
   drop_empty(out);
@@ -381,6 +383,8 @@ Config Config::parse(std::string_view json) {
   const nlohmann::json* network = fields.find("network");
   if (network == nullptr) fields.fail("network", "is missing");
   config.network = read_request(*network);
+  if (const nlohmann::json* more = fields.array("furtherNetworks"))
+    for (const nlohmann::json& one : *more) config.further_networks.push_back(read_request(one));
   config.no_hosts = fields.flag("noHosts");
   config.no_hostname = fields.flag("noHostname");
   config.ports = fields.texts("ports");
@@ -410,6 +414,14 @@ Config Config::parse(std::string_view json) {
   config.runtime = fields.text("runtime");
   read_lists(fields, config);
   return config;
+}
+
+std::vector<std::string> networks_of(const Config& config) {
+  std::vector<std::string> names;
+  const std::string first = network::network_name(config.network);
+  if (!first.empty() && !config.network_mode.starts_with("container:")) names.push_back(first);
+  for (const network::Request& more : config.further_networks) names.push_back(network::network_name(more));
+  return names;
 }
 
 std::optional<int> parse_signal(std::string_view text) {

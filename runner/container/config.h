@@ -94,6 +94,7 @@ struct Config {
 
   std::string network_mode = "default";  ///< as it was asked for; "container:ID" is resolved at start
   network::Request network;
+  std::vector<network::Request> further_networks;  ///< joined later (network connect): name, aliases, address, mac
   bool no_hosts = false;
   bool no_hostname = false;  ///< the image's /etc/hostname stays
   std::vector<std::string> ports;    ///< "80/tcp": those the image and --expose name
@@ -126,6 +127,9 @@ struct Config {
   /// Throws Invalid or Corrupt for what to_json() did not write.
   static Config parse(std::string_view json);
 };
+
+/// The bridge networks a container is on, the first one first; "bridge" is the default one.
+std::vector<std::string> networks_of(const Config& config);
 
 /// "TERM", "SIGTERM", "15", "rtmin+3" as a number; nullopt for what is none.
 std::optional<int> parse_signal(std::string_view text);

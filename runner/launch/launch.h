@@ -172,6 +172,8 @@ struct Spec {
   /// A user namespace whose ids are mapped already (sys::make_user_namespace) and in which the
   /// container is to live; -1: torte's own. Its other namespaces belong to it then.
   int user_namespace = -1;
+  /// Who we are in it while the container is made ready: its root, or the only id there is.
+  uint32_t inner_uid = 0, inner_gid = 0;
   /// join(): the container has a user namespace of its own below torte's.
   bool joins_user_namespace = false;
   /// Every capability, no masks, no seccomp, /sys and cgroups writable.

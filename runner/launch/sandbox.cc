@@ -183,8 +183,9 @@ class Composer {
 
   /// Whoever enters a user namespace has every right in it, but is nobody it knows.
   void become_root() {
-    add(Kind::kGroups, "set groups");
-    add(Kind::kIdentity, "become root of the user namespace", {.c = 0, .d = 0, .x = ~uint64_t{0}});
+    if (sys::userns_mode() != sys::UsernsMode::kSingle) add(Kind::kGroups, "set groups");
+    add(Kind::kIdentity, "become root of the user namespace",
+        {.c = static_cast<int>(spec_.inner_uid), .d = static_cast<int>(spec_.inner_gid), .x = ~uint64_t{0}});
   }
 
   /// Parts of a mount can only be cloned once it is attached somewhere. A directory of the old root
