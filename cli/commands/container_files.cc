@@ -12,6 +12,7 @@
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
 #include "cli/image_changes.h"
+#include "cli/output_file.h"
 #include "overlay/copy_tree.h"
 #include "runner/container/life.h"
 #include "runner/container/ids.h"
@@ -234,16 +235,7 @@ int run_export(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const Config config = open.containers.read(open.containers.get(arguments.word(0))).config;
   const overlay::View view(*open.store, whole_stack(open.containers, config));
-  const std::string path = arguments.get("output", "-");
-  if (path == "-" && ::isatty(context.out_fd) == 1)
-    throw UsageError("a tar does not belong on a terminal; give --output FILE");
-  sys::UniqueFd file;
-  if (path != "-") {
-    file = sys::UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!file) base::throw_errno("create " + base::printable(path));
-  }
-  sys::FdSink sink(file ? file.get() : context.out_fd, path == "-" ? "standard output" : path);
-  layer::write_tree(view.root(), sink, {.clamp_mtime = {}, .plain = true, .stop = {}});
+  write_tar(context, arguments.get("output", "-"), view.root());
   return 0;
 }
 
