@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/base_images.h"
 #include "cli/network_options.h"
@@ -149,6 +150,8 @@ std::vector<sys::IdRange> parse_id_map(const Arguments& arguments, const char* f
 
 void set_ids(container::Containers& containers, const Arguments& arguments, Config& config) {
   config.userns = arguments.get("userns");
+  // An ordinary user's containers are in one that is not the machine's as it is.
+  if (config.userns == "private") config.userns = sys::userns_mode() == sys::UsernsMode::kNone ? "auto" : "host";
   container::check_userns(config.userns);
   if (config.userns == "host") config.userns.clear();
   if (const std::string kept = container::kept_user(config); !kept.empty() && !arguments.has("user")) config.user = kept;
@@ -403,7 +406,7 @@ std::vector<Flag> new_container_flags() {
       {.name = "ipc", .value = "MODE", .help = "System V objects and message queues: the same", .group = "namespaces"},
       {.name = "uts", .value = "MODE", .help = "host name: the same", .group = "namespaces"},
       {.name = "cgroupns", .value = "MODE", .help = "control groups it sees: private (its own as the root; default) or host", .group = "namespaces", .choices = {"private", "host"}},
-      {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), auto[:size=N] (ids nobody else has; root), keep-id[:uid=N,gid=N] (you are yourself; ordinary users), container:NAME", .group = "namespaces"},
+      {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), private or auto[:size=N] (ids nobody else has; auto is root's), keep-id[:uid=N,gid=N] (you are yourself; ordinary users), container:NAME", .group = "namespaces"},
       {.name = "uidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "users of the container and what they are outside", .group = "namespaces", .repeatable = true},
       {.name = "gidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "the same for groups (default: as the users)", .group = "namespaces", .repeatable = true},
       {.name = "restart", .value = "POLICY", .help = "no, on-failure[:TIMES], always or unless-stopped", .group = "life", .common = true},

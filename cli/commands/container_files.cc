@@ -40,7 +40,9 @@ OpenFiles open_files(container::Containers& containers, const std::string& id) {
   if (record.state.is_live()) {
     if (container::open_main_process(record.state)) {
       container::enter_user_namespace_of(record);
-      return {std::nullopt, container::has_own_ids(record.config), container::open_running(record.state)};
+      // An ordinary user's container shows files with the ids they have on disk.
+      const bool foreign = container::has_own_ids(record.config) && sys::userns_mode() == sys::UsernsMode::kNone;
+      return {std::nullopt, foreign, container::open_running(record.state)};
     }
   }
   sys::enter_user_namespace();

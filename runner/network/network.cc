@@ -28,6 +28,7 @@ struct Connection::State {
   std::filesystem::path hosts_file;
   bool is_bridged = false;  ///< from the start
   Request request;          ///< where it is bridged: for /etc/hosts when the first network is left
+  std::filesystem::path directory;  ///< the state of user-defined networks
   // What is taken back at the end.
   std::list<Attachment> attachments;
   std::optional<Forwarder> forwarder;
@@ -86,6 +87,7 @@ void connect_bridge(State& state, const std::filesystem::path& directory, const 
   state.is_bridged = true;
   if (attachment.hosts_file().empty()) return;
   state.request = request;
+  state.directory = directory;
   state.hosts_file = attachment.hosts_file();
   create_hosts_file(state.hosts_file, state.hosts);
   attachment.tell_members();
@@ -261,6 +263,8 @@ void Connection::leave(const std::string& network, int namespace_fd) {
     state.gateway = other.gateway();
   }
   if (state.hosts_file.empty()) return;
+  // Members of other networks may be writing to the same file.
+  const sys::FileLock lock = StateDirectory(state.directory).lock();
   remove_section(state.hosts_file, network);
   // The others' lines say where it is now.
   if (had_own_text) rewrite_own_text(state.hosts_file, own_hosts_text(state.request, nullptr, host));

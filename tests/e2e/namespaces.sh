@@ -138,6 +138,10 @@ if [ "$(id -u)" != 0 ]; then
   prints_line mine
   equal "$(grep -cx "$(id -u)" "$work/out")" 3 "the same ids in exec"
   ok torte cp myself:/home/me/file "$work/copied"
+  ok torte cp "$work/copied" myself:/tmp/brought
+  equal "$(torte exec myself stat -c %u /tmp/brought)" "$(id -u)" "owner of what was copied in"
+  ok torte run --rm --network none --userns private base id -u
+  prints_line 0
   ok torte diff myself
   prints_line "A /made"
   status 1 torte commit myself kept
@@ -163,6 +167,7 @@ if [ "$(id -u)" != 0 ]; then
 else
   status 125 torte run --rm --network none --userns keep-id base true
   says "auto"
+  [ "$(torte run --rm --network none --userns private base awk '{print $2}' /proc/self/uid_map)" != 0 ] || fail "its root is ours"
 fi
 
 step "user: root inside is somebody else outside, and inspect has the map"
