@@ -128,7 +128,8 @@ Json limits_json(const launch::Limits& limits) {
   put(out, "cpuPeriod", limits.cpu_period_microseconds);
   put(out, "ioWeight", limits.io_weight);
   for (const launch::Throttle& throttle : limits.throttles)
-    out["throttles"].push_back({static_cast<int>(throttle.kind), throttle.major, throttle.minor, throttle.rate});
+    out["throttles"].push_back(
+        {static_cast<int>(throttle.kind), throttle.major, throttle.minor, throttle.rate});
   put(out, "cpuShares", limits.cpu_shares);
   put(out, "pids", limits.pids);
   if (!limits.cpuset_cpus.empty()) out["cpusetCpus"] = limits.cpuset_cpus;
@@ -141,11 +142,12 @@ std::vector<launch::Throttle> read_throttles(const Fields& fields) {
   const nlohmann::json* list = fields.array("throttles");
   if (list == nullptr) return throttles;
   for (const nlohmann::json& row : *list) {
-    const bool numbers = row.is_array() && row.size() == 4 &&
-                         std::all_of(row.begin(), row.end(), [](const auto& n) { return n.is_number_unsigned(); });
+    const bool numbers =
+        row.is_array() && row.size() == 4 &&
+        std::all_of(row.begin(), row.end(), [](const auto& n) { return n.is_number_unsigned(); });
     if (!numbers || row[0] > 3) fields.fail("throttles", "is not a list of four numbers each");
-    throttles.push_back({static_cast<launch::Throttle::Kind>(row[0].get<int>()), row[1].get<uint32_t>(),
-                         row[2].get<uint32_t>(), row[3].get<uint64_t>()});
+    throttles.push_back({static_cast<launch::Throttle::Kind>(row[0].get<int>()),
+                         row[1].get<uint32_t>(), row[2].get<uint32_t>(), row[3].get<uint64_t>()});
   }
   return throttles;
 }
@@ -248,7 +250,8 @@ void read_process(const Fields& fields, Config& config) {
   config.seccomp = fields.text("seccomp");
   if (auto umask = fields.integer("umask", 0, 0777))
     config.umask = static_cast<uint32_t>(*umask);
-  if (auto score = fields.integer("oomScoreAdj", -1000, 1000)) config.oom_score_adj = static_cast<int>(*score);
+  if (auto score = fields.integer("oomScoreAdj", -1000, 1000))
+    config.oom_score_adj = static_cast<int>(*score);
 }
 
 void read_lists(const Fields& fields, Config& config) {
@@ -345,7 +348,8 @@ std::string Config::to_json() const {
               {"runtime", runtime}};
   put(out, "stopTimeoutSeconds", stop_timeout_seconds);
   if (healthcheck) out["healthcheck"] = health_json(*healthcheck);
-  for (const network::Request& more : further_networks) out["furtherNetworks"].push_back(request_json(more));
+  for (const network::Request& more : further_networks)
+    out["furtherNetworks"].push_back(request_json(more));
   out.update(lists_json(*this));
   const Json names = out["labels"], notes = out["annotations"];
   drop_empty(out);
@@ -420,7 +424,8 @@ std::vector<std::string> networks_of(const Config& config) {
   std::vector<std::string> names;
   const std::string first = network::network_name(config.network);
   if (!first.empty() && !config.network_mode.starts_with("container:")) names.push_back(first);
-  for (const network::Request& more : config.further_networks) names.push_back(network::network_name(more));
+  for (const network::Request& more : config.further_networks)
+    names.push_back(network::network_name(more));
   return names;
 }
 

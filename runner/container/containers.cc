@@ -81,8 +81,8 @@ bool is_valid_name(std::string_view name) {
 void refuse_mounted(const Home& home) {
   if (!std::filesystem::exists(home.mounted())) return;
   const std::string id = short_id(home.path().filename().string());
-  throw base::Error(base::Code::kUnavailable, base::str("container ", id, " is mounted as a directory"),
-                    "container-mounted")
+  throw base::Error(base::Code::kUnavailable,
+                    base::str("container ", id, " is mounted as a directory"), "container-mounted")
       .add_help(base::str("torte umount ", id, " takes it away"));
 }
 

@@ -81,9 +81,10 @@ ForeignRuntime::ForeignRuntime(Containers& containers, const Config& config, Pre
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) base::throw_errno("adopt the runtime's children");
   discard();  // of this container's last life
   try {
-    write_files(prepared.spec, prepared.network->hosts_file(), [&](const sys::Root& root, const BundlePlace& place) {
-      return runtime_config(containers.layout(), config, root, place);
-    });
+    write_files(prepared.spec, prepared.network->hosts_file(),
+                [&](const sys::Root& root, const BundlePlace& place) {
+                  return runtime_config(containers.layout(), config, root, place);
+                });
     create(prepared.spec);
   } catch (...) {
     discard();
@@ -125,7 +126,8 @@ std::vector<std::string> ForeignRuntime::command(std::initializer_list<std::stri
 
 void ForeignRuntime::write_files(launch::Spec& spec, const std::filesystem::path& hosts_file,
                                  const Configuration& configuration) {
-  for (const char* name : {"rootfs", "files", "mounts"}) sys::make_directories(bundle_ / name, 0755);
+  for (const char* name : {"rootfs", "files", "mounts"})
+    sys::make_directories(bundle_ / name, 0755);
   const sys::UniqueFd root = launch::make_root(spec);
   sys::attach_mount(root.get(), bundle_ / "rootfs");
   mounted_.push_back(bundle_ / "rootfs");
@@ -144,7 +146,8 @@ void ForeignRuntime::write_files(launch::Spec& spec, const std::filesystem::path
   sys::write_file_durably(bundle_ / "files/hosts", spec.hosts.value_or(""), 0644);
   sys::write_file_durably(bundle_ / "files/hostname", spec.hostname_file.value_or(""), 0644);
   sys::write_file_durably(bundle_ / "files/resolv.conf", spec.resolv_conf.value_or(""), 0644);
-  sys::write_file_durably(bundle_ / "config.json", configuration(sys::Root(root.duplicate()), place), 0644);
+  sys::write_file_durably(bundle_ / "config.json",
+                          configuration(sys::Root(root.duplicate()), place), 0644);
 }
 
 /// A mount of the Spec at a place in the bundle, where the runtime finds it by its name.
@@ -168,19 +171,23 @@ MountConfig ForeignRuntime::put_mount(launch::Mount& mount, const std::string& n
     sys::make_directories(place);
   } else {
     sys::write_file_durably(place, mount.content, mount.mode & 07777);
-    if (::chown(place.c_str(), mount.uid, mount.gid) < 0) base::throw_errno("set owner of " + place.string());
+    if (::chown(place.c_str(), mount.uid, mount.gid) < 0)
+      base::throw_errno("set owner of " + place.string());
   }
   if (mount.kind == Kind::kFile) return out;
   sys::UniqueFd source = mount.source.duplicate();
   if (mount.source_is_detached && !mount.source_path.is_root()) {
     // Only what is attached can be cloned in part.
     const std::filesystem::path whole = place.string() + ".whole";
-    is_directory(source.get()) ? sys::make_directories(whole) : sys::write_file_durably(whole, "", 0600);
+    is_directory(source.get()) ? sys::make_directories(whole)
+                               : sys::write_file_durably(whole, "", 0600);
     sys::attach_mount(source.get(), whole);
   }
-  if (!mount.source_path.is_root()) source = sys::Root(std::move(source)).open_at(mount.source_path, O_PATH);
+  if (!mount.source_path.is_root())
+    source = sys::Root(std::move(source)).open_at(mount.source_path, O_PATH);
   const bool attachable = mount.source_is_detached && mount.source_path.is_root();
-  sys::attach_mount(attachable ? source.get() : sys::clone_mount(source.get(), "", mount.recursive).get(), place);
+  sys::attach_mount(
+      attachable ? source.get() : sys::clone_mount(source.get(), "", mount.recursive).get(), place);
   return out;
 }
 

@@ -27,10 +27,11 @@ constexpr uint32_t kBlocks = 4096;
 constexpr const char* kLeases = "/run/torte/ids";
 
 [[noreturn]] void fail_mode(const std::string& mode) {
-  throw base::Error(base::Code::kInvalid,
-                    "--userns " + base::printable(mode) +
-                        ": expected host, auto[:size=N], keep-id[:uid=N,gid=N], nomap or container:NAME",
-                    "bad-userns");
+  throw base::Error(
+      base::Code::kInvalid,
+      "--userns " + base::printable(mode) +
+          ": expected host, auto[:size=N], keep-id[:uid=N,gid=N], nomap or container:NAME",
+      "bad-userns");
 }
 
 uint32_t size_of(const std::string& mode) {
@@ -80,7 +81,9 @@ Ids take_block(const Config& config, uint32_t size, bool with_network) {
                     "no-free-ids");
 }
 
-bool is_kept(const std::string& mode) { return mode == kKeep || mode.starts_with(base::str(kKeep, ":")); }
+bool is_kept(const std::string& mode) {
+  return mode == kKeep || mode.starts_with(base::str(kKeep, ":"));
+}
 
 /// Our own id as it is outside, or as the user wants it to be inside.
 std::pair<uint32_t, uint32_t> kept_ids(const std::string& mode) {
@@ -99,8 +102,9 @@ std::pair<uint32_t, uint32_t> kept_ids(const std::string& mode) {
 Ids keep_ids(const Config& config, bool with_network) {
   const auto [uid, gid] = kept_ids(config.userns);
   Ids ids;
-  ids.space = sys::make_user_namespace(
-      {kept_rows(read_map("/proc/self/uid_map"), uid), kept_rows(read_map("/proc/self/gid_map"), gid)}, with_network);
+  ids.space = sys::make_user_namespace({kept_rows(read_map("/proc/self/uid_map"), uid),
+                                        kept_rows(read_map("/proc/self/gid_map"), gid)},
+                                       with_network);
   ids.maps_files = false;
   std::tie(ids.inner_uid, ids.inner_gid) = inner_root(config);
   return ids;
@@ -140,10 +144,12 @@ std::vector<sys::IdRange> kept_rows(const std::vector<sys::IdRange>& own, uint32
     // Our ids 1 to `kept` are 0 and up inside, those behind it are themselves.
     const uint64_t end = uint64_t{row.inside} + row.count, behind = uint64_t{kept} + 1;
     if (row.inside < behind)
-      rows.push_back({row.inside - 1, row.inside, static_cast<uint32_t>(std::min(end, behind) - row.inside)});
+      rows.push_back(
+          {row.inside - 1, row.inside, static_cast<uint32_t>(std::min(end, behind) - row.inside)});
     const uint64_t from = std::max<uint64_t>(row.inside, behind);
     if (from < end)
-      rows.push_back({static_cast<uint32_t>(from), static_cast<uint32_t>(from), static_cast<uint32_t>(end - from)});
+      rows.push_back({static_cast<uint32_t>(from), static_cast<uint32_t>(from),
+                      static_cast<uint32_t>(end - from)});
   }
   return rows;
 }
@@ -166,7 +172,8 @@ Ids make_ids(const Config& config, pid_t other, bool with_network) {
   if (is_user && is_kept(config.userns)) return keep_ids(config, with_network);
   if (is_user)
     throw base::Error(base::Code::kUnsupported,
-                      "--userns " + base::printable(config.userns.empty() ? "with maps" : config.userns) +
+                      "--userns " +
+                          base::printable(config.userns.empty() ? "with maps" : config.userns) +
                           " is root's: the kernel shows files with other ids for nobody else",
                       "userns-unsupported")
         .add_help("--userns keep-id: you are yourself in the container");

@@ -179,7 +179,8 @@ class Preparation {
     if (out_.ids) request.namespace_fd = out_.ids->space.network.get();
     out_.network.emplace(network::connect(containers_.networks(), request));
     for (const network::Request& more : config_.further_networks)
-      out_.network->join(containers_.networks(), member_request(config_, more), out_.network->namespace_fd());
+      out_.network->join(containers_.networks(), member_request(config_, more),
+                         out_.network->namespace_fd());
     const network::Connection& net = *out_.network;
     spec.network = net.mode() == network::Mode::kHost   ? launch::Network::kHost
                    : net.mode() == network::Mode::kNone ? launch::Network::kNone
@@ -365,7 +366,9 @@ network::Request member_request(const Config& config, const network::Request& as
 
 void enter_user_namespace_of(const Record& record) {
   const auto process = open_main_process(record.state);
-  if (!process) throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
+  if (!process)
+    throw base::Error(base::Code::kUnavailable, "the container is not running",
+                      "container-not-running");
   if (has_own_ids(record.config))
     sys::join_user_namespace_around(record.state.pid);
   else

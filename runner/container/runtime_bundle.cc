@@ -51,7 +51,8 @@ const char* limit_name(int resource) {
 /// One bundle's configuration being written.
 class Writer {
  public:
-  Writer(const store::Layout& layout, const Config& config, launch::Spec process, const BundlePlace& place)
+  Writer(const store::Layout& layout, const Config& config, launch::Spec process,
+         const BundlePlace& place)
       : layout_(layout),
         config_(config),
         place_(place),
@@ -206,7 +207,8 @@ class Writer {
     }
     if (limits.memory_bytes) out["memory"]["limit"] = *limits.memory_bytes;
     if (limits.memory_swap_bytes) out["memory"]["swap"] = *limits.memory_swap_bytes;
-    if (limits.memory_reservation_bytes) out["memory"]["reservation"] = *limits.memory_reservation_bytes;
+    if (limits.memory_reservation_bytes)
+      out["memory"]["reservation"] = *limits.memory_reservation_bytes;
     if (limits.cpus) {
       const uint64_t period = limits.cpu_period_microseconds.value_or(100000);
       out["cpu"]["period"] = period;

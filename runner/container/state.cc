@@ -63,8 +63,12 @@ std::string State::to_json() const {
               {"mac", mac},
               {"ports", ports}};
   for (const network::Membership& one : networks)
-    out["networks"].push_back({{"network", one.network}, {"interface", one.interface}, {"address", one.address},
-                               {"gateway", one.gateway}, {"mac", one.mac}, {"aliases", one.aliases}});
+    out["networks"].push_back({{"network", one.network},
+                               {"interface", one.interface},
+                               {"address", one.address},
+                               {"gateway", one.gateway},
+                               {"mac", one.mac},
+                               {"aliases", one.aliases}});
   if (!probes.empty()) {
     Json list = Json::array();
     for (const Probe& probe : probes)
@@ -104,8 +108,8 @@ State State::parse(std::string_view json) {
   if (const nlohmann::json* networks = fields.array("networks"))
     for (const nlohmann::json& item : *networks) {
       Fields one(item, "network");
-      state.networks.push_back({one.text("network"), one.text("interface"), one.text("address"), one.text("gateway"),
-                                one.text("mac"), one.texts("aliases")});
+      state.networks.push_back({one.text("network"), one.text("interface"), one.text("address"),
+                                one.text("gateway"), one.text("mac"), one.texts("aliases")});
     }
   if (const nlohmann::json* probes = fields.array("probes"))
     for (const nlohmann::json& item : *probes) {

@@ -96,8 +96,8 @@ std::vector<Setting> settings_of(const Limits& limits) {
   for (const Throttle& throttle : limits.throttles) {
     const auto [v1, v2] = kThrottleFiles[static_cast<int>(throttle.kind)];
     const std::string device = base::str(throttle.major, ':', throttle.minor, ' ');
-    add({io, base::str("blkio.throttle.", v1, "_device"), base::str(device, throttle.rate), "io.max",
-         base::str(device, v2, '=', throttle.rate)});
+    add({io, base::str("blkio.throttle.", v1, "_device"), base::str(device, throttle.rate),
+         "io.max", base::str(device, v2, '=', throttle.rate)});
   }
   for (const auto& [file, value] : {std::pair("cpuset.cpus", limits.cpuset_cpus),
                                     std::pair("cpuset.mems", limits.cpuset_memories)})

@@ -82,14 +82,17 @@ class ProcessPart {
   void identity() {
     const std::vector<gid_t>& groups = spec_.identity.groups;
     bool single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
-    if (single_id && (spec_.identity.uid != spec_.inner_uid || spec_.identity.gid != spec_.inner_gid))
+    if (single_id &&
+        (spec_.identity.uid != spec_.inner_uid || spec_.identity.gid != spec_.inner_gid))
       throw base::Error(base::Code::kDenied,
-                        base::str("cannot become user ", spec_.identity.uid, ":", spec_.identity.gid,
-                                  ": you have one id only, which is ", spec_.inner_uid == 0 ? "root" : std::to_string(spec_.inner_uid),
+                        base::str("cannot become user ", spec_.identity.uid, ":",
+                                  spec_.identity.gid, ": you have one id only, which is ",
+                                  spec_.inner_uid == 0 ? "root" : std::to_string(spec_.inner_uid),
                                   " in the container"),
                         "ids-missing")
-          .add_help("give yourself a range: usermod --add-subuids 100000-165535 --add-subgids "
-                    "100000-165535 NAME")
+          .add_help(
+              "give yourself a range: usermod --add-subuids 100000-165535 --add-subgids "
+              "100000-165535 NAME")
           .add_help("the range also needs newuidmap (Debian package uidmap)");
     // With one mapped id the kernel forbids setgroups.
     if (!single_id)

@@ -328,7 +328,8 @@ Attachment attach(const std::filesystem::path& given, const Request& request, co
   text.hostname = request.hostname;
   text.aliases = request.aliases;
   text.ports = ports;
-  text.link = base::str("e", request.id.substr(0, 12), wiring.number == 0 ? "" : std::to_string(wiring.number));
+  text.link = base::str("e", request.id.substr(0, 12),
+                        wiring.number == 0 ? "" : std::to_string(wiring.number));
   text.is_further = wiring.is_further;
   if (wiring.is_further)
     text.hosts_file = wiring.hosts_file;

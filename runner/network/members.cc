@@ -22,11 +22,14 @@ constexpr std::string_view kSection = "# members of network ";
 using Leases = std::vector<StateDirectory::Found>;
 
 /// Who else is on it. Its own address is in the text above, unless this is not its first network.
-std::vector<HostsLine> lines_for(const StateDirectory::Found& reader, const Leases& leases, const std::string& except) {
+std::vector<HostsLine> lines_for(const StateDirectory::Found& reader, const Leases& leases,
+                                 const std::string& except) {
   std::vector<HostsLine> lines;
   for (const auto& lease : leases) {
     const bool own = lease.text.id == reader.text.id;
-    if (!lease.is_live || lease.text.id == except || lease.text.hostname.empty() || (own && !lease.text.is_further)) continue;
+    if (!lease.is_live || lease.text.id == except || lease.text.hostname.empty() ||
+        (own && !lease.text.is_further))
+      continue;
     HostsLine line{lease.address.str(), {lease.text.hostname}};
     line.names.insert(line.names.end(), lease.text.aliases.begin(), lease.text.aliases.end());
     lines.push_back(std::move(line));
@@ -36,15 +39,18 @@ std::vector<HostsLine> lines_for(const StateDirectory::Found& reader, const Leas
 
 void write_in_place(const std::filesystem::path& path, const std::string& text) {
   sys::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file || ::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
+  if (!file ||
+      ::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
       ::ftruncate(file.get(), static_cast<off_t>(text.size())) < 0)
     base::throw_errno("write " + path.string());
 }
 
-void rewrite_section(const std::filesystem::path& path, const std::string& network, const std::vector<HostsLine>& lines) {
+void rewrite_section(const std::filesystem::path& path, const std::string& network,
+                     const std::vector<HostsLine>& lines) {
   const std::optional<std::string> before = sys::find_user_file(path, kMostBytes);
   if (!before) return;  // its owner is gone
-  const std::string begin = base::str(kSection, network, "\n"), end = base::str("# end of ", network, "\n");
+  const std::string begin = base::str(kSection, network, "\n"),
+                    end = base::str("# end of ", network, "\n");
   std::string text = *before;
   if (const size_t from = text.find(begin); from != std::string::npos) {
     const size_t to = text.find(end, from);
@@ -52,7 +58,8 @@ void rewrite_section(const std::filesystem::path& path, const std::string& netwo
   }
   if (!lines.empty()) {
     text += begin;
-    for (const HostsLine& line : lines) text += line.address + "\t" + base::join(line.names, " ") + "\n";
+    for (const HostsLine& line : lines)
+      text += line.address + "\t" + base::join(line.names, " ") + "\n";
     text += end;
   }
   if (text != *before) write_in_place(path, text);
@@ -79,7 +86,8 @@ void remove_section(const std::filesystem::path& path, const std::string& networ
   rewrite_section(path, network, {});
 }
 
-void refresh_members(const StateDirectory& state, const Network& network, const std::string& except) {
+void refresh_members(const StateDirectory& state, const Network& network,
+                     const std::string& except) {
   if (network.implicit) return;
   const Leases leases = state.leases(network);
   for (const auto& lease : leases)

@@ -67,7 +67,8 @@ NewNamespace new_namespace(const Request& request) {
   return given;
 }
 
-std::string own_hosts_text(const Request& request, const Attachment* first, const std::string& host) {
+std::string own_hosts_text(const Request& request, const Attachment* first,
+                           const std::string& host) {
   Surroundings around;
   if (first != nullptr) around.own_address = first->address().str();
   around.host_address = host;
@@ -215,23 +216,28 @@ const std::string& Connection::warning() const { return state_->warning; }
 std::vector<Membership> Connection::memberships() const {
   std::vector<Membership> all;
   for (const Attachment& one : state_->attachments)
-    all.push_back({one.network().name, one.interface(), base::str(one.address().str(), "/", one.subnet().prefix),
-                   one.gateway(), str(one.mac()), one.aliases()});
+    all.push_back({one.network().name, one.interface(),
+                   base::str(one.address().str(), "/", one.subnet().prefix), one.gateway(),
+                   str(one.mac()), one.aliases()});
   return all;
 }
 
-void Connection::join(const std::filesystem::path& directory, const Request& given, int namespace_fd) {
+void Connection::join(const std::filesystem::path& directory, const Request& given,
+                      int namespace_fd) {
   State& state = *state_;
   if (!state.is_bridged)
-    throw base::Error(base::Code::kUnsupported, "the container was not started on a bridge, so it can join none while it runs",
-                      "no-bridge")
+    throw base::Error(
+        base::Code::kUnsupported,
+        "the container was not started on a bridge, so it can join none while it runs", "no-bridge")
         .add_help("stop it first: it is on the network at its next start");
   Request request = given;
   request.namespace_fd = namespace_fd;
-  Wiring wiring{.is_further = true, .default_route = state.gateway.empty(), .hosts_file = state.hosts_file};
+  Wiring wiring{
+      .is_further = true, .default_route = state.gateway.empty(), .hosts_file = state.hosts_file};
   auto is_taken = [&] {
-    return std::any_of(state.attachments.begin(), state.attachments.end(),
-                       [&](const Attachment& one) { return one.interface() == wiring.interface(); });
+    return std::any_of(
+        state.attachments.begin(), state.attachments.end(),
+        [&](const Attachment& one) { return one.interface() == wiring.interface(); });
   };
   while (is_taken()) ++wiring.number;
   NewNamespace inside = new_namespace(request);
@@ -244,10 +250,12 @@ void Connection::join(const std::filesystem::path& directory, const Request& giv
 
 void Connection::leave(const std::string& network, int namespace_fd) {
   State& state = *state_;
-  const auto left = std::find_if(state.attachments.begin(), state.attachments.end(),
-                                 [&](const Attachment& one) { return one.network().name == network; });
+  const auto left =
+      std::find_if(state.attachments.begin(), state.attachments.end(),
+                   [&](const Attachment& one) { return one.network().name == network; });
   if (left == state.attachments.end())
-    throw base::Error(base::Code::kNotFound, "the container is not on network " + base::printable(network),
+    throw base::Error(base::Code::kNotFound,
+                      "the container is not on network " + base::printable(network),
                       "not-on-network");
   Netlink inside = open_inside(namespace_fd);
   delete_link(inside, left->interface());
@@ -267,7 +275,8 @@ void Connection::leave(const std::string& network, int namespace_fd) {
   const sys::FileLock lock = StateDirectory(state.directory).lock();
   remove_section(state.hosts_file, network);
   // The others' lines say where it is now.
-  if (had_own_text) rewrite_own_text(state.hosts_file, own_hosts_text(state.request, nullptr, host));
+  if (had_own_text)
+    rewrite_own_text(state.hosts_file, own_hosts_text(state.request, nullptr, host));
 }
 
 Connection connect(const std::filesystem::path& directory, const Request& request) {

@@ -78,8 +78,8 @@ for runtime in "${runtimes[@]}"; do
   step "build --runtime $runtime: RUN steps with all their mounts, and with the same rights as torte's own"
   recipe <<'R'
 FROM base
-RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t --mount=type=secret,id=s --mount=type=bind,source=file,target=/ctx \
-  cat /run/secrets/s /ctx && touch /c/kept /t/gone && mkdir /made && hostname >/made/name
+RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t --mount=type=secret,id=s --mount=type=bind,source=file,target=/ctx --mount=type=bind,from=base,source=/etc,target=/e \
+  cat /run/secrets/s /ctx && test -s /e/passwd && touch /c/kept /t/gone && mkdir /made && hostname >/made/name
 RUN <<END
   echo "from a script: $(ls /made)"; grep -E '^(Seccomp|CapBnd|NoNewPrivs):' /proc/self/status
 END
