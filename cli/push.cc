@@ -26,8 +26,9 @@ constexpr uint64_t kLeastStreamedBytes = 4 << 20;
 /// A blob that grows while others read it.
 class GrowingBlob : public PackWatcher {
  public:
-  /// `start` is called when there is something to read.
-  explicit GrowingBlob(std::function<void()> start) : start_(std::move(start)) {}
+  /// `start` is called when there is something to read, `end` when all of it is there.
+  GrowingBlob(std::function<void()> start, std::function<void()> end)
+      : start_(std::move(start)), end_(std::move(end)) {}
 
   void began(sys::UniqueFd blob) override {
     fd_ = std::move(blob);
@@ -38,12 +39,15 @@ class GrowingBlob : public PackWatcher {
     size_ += bytes;
     changed_.notify_all();
   }
-  bool has_begun() const { return static_cast<bool>(fd_); }
-  void finish(const oci::Descriptor& blob) {
-    std::lock_guard lock(mutex_);
-    blob_ = blob;
-    changed_.notify_all();
+  void ended(const oci::Descriptor& blob) override {
+    {
+      std::lock_guard lock(mutex_);
+      blob_ = blob;
+      changed_.notify_all();
+    }
+    end_();
   }
+  bool has_begun() const { return static_cast<bool>(fd_); }
   void fail() {
     std::lock_guard lock(mutex_);
     failed_ = true;
@@ -67,6 +71,7 @@ class GrowingBlob : public PackWatcher {
 
  private:
   std::function<void()> start_;
+  std::function<void()> end_;
   sys::UniqueFd fd_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -183,6 +188,9 @@ class Push {
   oci::Descriptor stream_layer(const oci::DiffId& id) {
     std::exception_ptr error;
     std::jthread sender;
+    // One at a time: a packer takes all cores there are, and the memory that goes with them. The next
+    // one need not wait for the disk.
+    std::unique_lock packing_now(packing_now_, std::defer_lock);
     std::optional<GrowingBlob> growing;
     growing.emplace([&] {
       sender = std::jthread([&] {
@@ -196,11 +204,10 @@ class Push {
           error = std::current_exception();
         }
       });
-    });
+    }, [&] { packing_now.unlock(); });
     oci::Descriptor blob = [&] {
       try {
-        // One at a time: a packer takes all cores there are, and the memory that goes with them.
-        std::lock_guard lock(packing_now_);
+        packing_now.lock();
         return pack_layer(store_, id, packing_, options_, &*growing);
       } catch (...) {
         growing->fail();
@@ -209,10 +216,10 @@ class Push {
       }
     }();
     if (!growing->has_begun()) {
+      packing_now.unlock();
       send_known(blob);
       return blob;
     }
-    growing->finish(blob);
     sender.join();
     if (error) std::rethrow_exception(error);
     return blob;
