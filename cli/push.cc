@@ -261,6 +261,26 @@ void do_several(size_t count, const std::function<void(size_t)>& work,
   if (error) std::rethrow_exception(error);
 }
 
+/// "" where the digest alone is the name.
+std::string tag_of(const oci::Reference& destination) {
+  return destination.digest() ? std::string() : destination.tag();
+}
+
+/// A registry that has the manifest has the blobs: all it needs is the tag. nullopt where it has not,
+/// or finds that some are missing after all.
+std::optional<oci::Digest> tag_what_is_there(registry::Repository repository, const oci::Manifest& manifest,
+                                             const oci::Reference& destination) {
+  repository.prepare_to_write();
+  std::string text = manifest.bytes();
+  if (!repository.has_manifest(oci::Digest::sha256_of(text))) return std::nullopt;
+  try {
+    return repository.put_document(text, manifest.media_type, tag_of(destination));
+  } catch (const base::Error& e) {
+    if (e.code() != base::Code::kInvalid && e.code() != base::Code::kNotFound) throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 oci::Digest push_image(store::Store& store, Registries& registries, const store::ImageRecord& image,
@@ -276,6 +296,9 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     auto originals = find_originals(image, config, known);
     bool as_it_is = packing == Packing::kAsIs && known;
     oci::Manifest manifest = as_it_is ? *known : begin_manifest(config);
+    if (as_it_is)
+      if (auto digest = tag_what_is_there(registries.repository(destination), manifest, destination))
+        return *digest;
     if (!as_it_is)
       for (size_t i = 0; i < config.diff_ids.size(); ++i) manifest.layers.push_back(manifest.config);
     Push push(store, registries, registries.repository(destination), packing, options);
@@ -296,8 +319,7 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     }, [&] { registries.abort(); });
     if (!as_it_is && packing == Packing::kAsIs) remember_manifest(store, image, manifest);
     oci::Digest digest = push.repository().put_document(
-        manifest.bytes(), manifest.media_type,
-        destination.digest() ? std::string() : destination.tag());
+        manifest.bytes(), manifest.media_type, tag_of(destination));
     std::vector<oci::Digest> blobs;
     for (const oci::Descriptor& layer : manifest.layers) blobs.push_back(layer.digest);
     remember_blob_places(store, push.repository().client().host(), push.repository().path(), blobs);

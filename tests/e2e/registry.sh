@@ -21,10 +21,21 @@ digest=$(cat "$work/digest")
 equal "$(curl -sI -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$plain/v2/team/made/manifests/1" |
          tr -d '\r' | awk 'tolower($1) == "docker-content-digest:" {print $2}')" "$digest" "digest"
 
-step "a second push sends nothing but the manifest"
+step "a second push is two questions: is the manifest there, and under this tag please"
 : >"$work/plain.log"
 ok torte push made "$plain/team/made:2"
-if grep -q '"PUT /v2/.*blobs' "$work/plain.log"; then fail "it sent blobs again"; fi
+equal "$(sed -nE 's|.*"([A-Z]+ /v2/team/made/[a-z]+)/.*|\1|p' "$work/plain.log" | tr '\n' ' ')" \
+  "HEAD /v2/team/made/manifests PUT /v2/team/made/manifests " "requests"
+
+step "all tags of a name go together"
+ok torte tag made tags:one
+ok torte tag base tags:two
+ok torte push --all-tags tags "$plain/team/tags"
+ok torte list-tags "$plain/team/tags"
+equal "$(sort "$work/out" | tr '\n' ' ')" "one two " "tags"
+status 2 torte push --all-tags tags:one "$plain/team/tags"
+status 1 torte push --all-tags nothing "$plain/team/tags"
+ok torte untag tags:one tags:two
 
 step "what was pushed comes back: the same image, under the same digest"
 id=$(torte inspect --format '{{.id}}' made)
