@@ -188,23 +188,26 @@ class Push {
   oci::Descriptor stream_layer(const oci::DiffId& id) {
     std::exception_ptr error;
     std::jthread sender;
-    // One at a time: a packer takes all cores there are, and the memory that goes with them. The next
-    // one need not wait for the disk.
+    // One at a time: a packer takes all cores there are, and the memory that goes with them. The
+    // next one need not wait for the disk.
     std::unique_lock packing_now(packing_now_, std::defer_lock);
     std::optional<GrowingBlob> growing;
-    growing.emplace([&] {
-      sender = std::jthread([&] {
-        try {
-          repository_.put_stream(
-              [&](uint64_t offset) {
-                return watch(std::make_unique<GrowingSource>(*growing, offset), id.str(), id.short_hex(), 0, offset);
-              },
-              [&] { return growing->await_end(); });
-        } catch (...) {
-          error = std::current_exception();
-        }
-      });
-    }, [&] { packing_now.unlock(); });
+    growing.emplace(
+        [&] {
+          sender = std::jthread([&] {
+            try {
+              repository_.put_stream(
+                  [&](uint64_t offset) {
+                    return watch(std::make_unique<GrowingSource>(*growing, offset), id.str(),
+                                 id.short_hex(), 0, offset);
+                  },
+                  [&] { return growing->await_end(); });
+            } catch (...) {
+              error = std::current_exception();
+            }
+          });
+        },
+        [&] { packing_now.unlock(); });
     oci::Descriptor blob = [&] {
       try {
         packing_now.lock();
@@ -266,15 +269,19 @@ std::string tag_of(const oci::Reference& destination) {
   return destination.digest() ? std::string() : destination.tag();
 }
 
-/// A registry that has the manifest has the blobs: all it needs is the tag. nullopt where it has not,
-/// or finds that some are missing after all.
-std::optional<oci::Digest> tag_what_is_there(registry::Repository repository, const oci::Manifest& manifest,
+/// A registry that has the manifest has the blobs: all it may need is the tag. nullopt where it has
+/// not, or finds that some are missing after all.
+std::optional<oci::Digest> tag_what_is_there(registry::Repository repository,
+                                             const oci::Manifest& manifest,
                                              const oci::Reference& destination) {
   repository.prepare_to_write();
   std::string text = manifest.bytes();
-  if (!repository.has_manifest(oci::Digest::sha256_of(text))) return std::nullopt;
+  std::string tag = tag_of(destination);
+  oci::Digest digest = oci::Digest::sha256_of(text);
+  if (!tag.empty() && repository.has_manifest(digest, tag)) return digest;
+  if (!repository.has_manifest(digest)) return std::nullopt;
   try {
-    return repository.put_document(text, manifest.media_type, tag_of(destination));
+    return repository.put_document(text, manifest.media_type, tag);
   } catch (const base::Error& e) {
     if (e.code() != base::Code::kInvalid && e.code() != base::Code::kNotFound) throw;
     return std::nullopt;
@@ -297,7 +304,8 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     bool as_it_is = packing == Packing::kAsIs && known;
     oci::Manifest manifest = as_it_is ? *known : begin_manifest(config);
     if (as_it_is)
-      if (auto digest = tag_what_is_there(registries.repository(destination), manifest, destination))
+      if (auto digest =
+              tag_what_is_there(registries.repository(destination), manifest, destination))
         return *digest;
     if (!as_it_is)
       for (size_t i = 0; i < config.diff_ids.size(); ++i) manifest.layers.push_back(manifest.config);
@@ -318,8 +326,8 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
       });
     }, [&] { registries.abort(); });
     if (!as_it_is && packing == Packing::kAsIs) remember_manifest(store, image, manifest);
-    oci::Digest digest = push.repository().put_document(
-        manifest.bytes(), manifest.media_type, tag_of(destination));
+    oci::Digest digest =
+        push.repository().put_document(manifest.bytes(), manifest.media_type, tag_of(destination));
     std::vector<oci::Digest> blobs;
     for (const oci::Descriptor& layer : manifest.layers) blobs.push_back(layer.digest);
     remember_blob_places(store, push.repository().client().host(), push.repository().path(), blobs);

@@ -35,8 +35,15 @@ std::vector<Flag> with_registry_flags(std::vector<Flag> flags) {
   flags.push_back({.name = "creds", .value = "USER[:PASSWORD]", .help = "user name and password for this command alone", .group = "registry"});
   flags.push_back({.name = "authfile", .value = "FILE", .help = "where credentials are kept", .group = "registry"});
   flags.push_back({.name = "cert-dir", .value = "DIR", .help = "*.crt to trust, and NAME.cert with NAME.key to show", .group = "registry"});
-  flags.push_back({.name = "retry", .value = "N", .help = "try again so often (default: 5, less where nobody answers)", .group = "registry"});
-  flags.push_back({.name = "retry-delay", .value = "TIME", .help = "wait so long before each try (default: 0.5 s to 16 s, longer each time)", .group = "registry"});
+  flags.push_back({.name = "retry",
+                   .value = "N",
+                   .help = "try again so often (default: 5, less where nobody answers)",
+                   .group = "registry"});
+  flags.push_back(
+      {.name = "retry-delay",
+       .value = "TIME",
+       .help = "wait so long before each try (default: 0.5 s to 16 s, longer each time)",
+       .group = "registry"});
   return flags;
 }
 

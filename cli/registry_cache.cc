@@ -160,7 +160,9 @@ bool RegistryCache::fetch(const store::CacheRecord& record) {
     Source& source = *from_[i];
     try {
       if (answers[i].error) std::rethrow_exception(answers[i].error);
-      if (answers[i].entry ? take_entry(source, *answers[i].entry, record) : take_inline(source, record)) return true;
+      if (answers[i].entry ? take_entry(source, *answers[i].entry, record)
+                           : take_inline(source, record))
+        return true;
     } catch (const base::Error& e) {
       if (e.code() == base::Code::kCancelled && options_.stop.stop_requested()) throw;
       bool unusable = e.code() == base::Code::kUnavailable || e.code() == base::Code::kDenied;
@@ -171,7 +173,8 @@ bool RegistryCache::fetch(const store::CacheRecord& record) {
   return false;
 }
 
-bool RegistryCache::take_entry(Source& source, const registry::Document& document, const store::CacheRecord& record) {
+bool RegistryCache::take_entry(Source& source, const registry::Document& document,
+                               const store::CacheRecord& record) {
   CachePlace& place = *source.place;
   oci::Manifest entry = oci::Manifest::parse(document.bytes, document.media_type);
   auto told = [&](const char* name) {
@@ -242,8 +245,10 @@ void RegistryCache::offer(const std::vector<solve::SharedStep>& steps) {
     } catch (base::Error& e) {
       if (e.code() == base::Code::kCancelled && options_.stop.stop_requested()) throw;
       e.add_context("cache to " + target->place->name());
-      if (target->spec.ignore_error) note(base::str(e.what(), "; the build itself is not affected"));
-      else if (!failure_) failure_ = std::current_exception();
+      if (target->spec.ignore_error)
+        note(base::str(e.what(), "; the build itself is not affected"));
+      else if (!failure_)
+        failure_ = std::current_exception();
     }
   }
 }

@@ -52,9 +52,11 @@ std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& ar
           reference && reference->name() == name.name() && !reference->tag().empty())
         parcels.emplace_back(image, destination.with_tag(reference->tag()));
   if (parcels.empty())
-    throw base::Error(base::Code::kNotFound, "no tag of " + name.familiar() + " is in the store", "image-missing");
-  std::sort(parcels.begin(), parcels.end(),
-            [](const Parcel& one, const Parcel& other) { return one.second.tag() < other.second.tag(); });
+    throw base::Error(base::Code::kNotFound, "no tag of " + name.familiar() + " is in the store",
+                      "image-missing");
+  std::sort(parcels.begin(), parcels.end(), [](const Parcel& one, const Parcel& other) {
+    return one.second.tag() < other.second.tag();
+  });
   return parcels;
 }
 
@@ -77,11 +79,13 @@ int run_push(Context& context, const Arguments& arguments) {
   Registries registries(context, arguments, interrupt.token(), events.get());
   auto store = open_store(context);
   for (const auto& [image, destination] : parcels_of(*store, arguments)) {
-    oci::Digest digest = push_image(*store, registries, image, destination, packing_of(arguments), options);
+    oci::Digest digest =
+        push_image(*store, registries, image, destination, packing_of(arguments), options);
     if (auto file = arguments.find("digestfile"))
       sys::write_file_durably(*file, digest.str(), 0644);
-    context.out(context.quiet ? digest.str() + "\n"
-                              : base::str("pushed ", destination.familiar(), " ", digest.str(), "\n"));
+    context.out(context.quiet
+                    ? digest.str() + "\n"
+                    : base::str("pushed ", destination.familiar(), " ", digest.str(), "\n"));
   }
   return 0;
 }
@@ -94,18 +98,30 @@ const Command& push_command() {
       .aliases = {"image push"},
       .summary = "send an image to a registry",
       .usage = "[FLAGS] NAME [DESTINATION]",
-      .about = "Sends the layers the registry does not have, and then the manifest. Layers are packed "
-               "while they are sent, once: another push of them finds them packed. An image that was "
-               "pulled or loaded keeps its digest.",
+      .about =
+          "Sends the layers the registry does not have, and then the manifest. Layers are packed "
+          "while they are sent, once: another push of them finds them packed. An image that was "
+          "pulled or loaded keeps its digest.",
       .group = "registries",
       .flags = with_registry_flags(
-          {{.name = "compression", .value = "HOW", .help = "pack all layers this way: gzip or zstd (default: as they are, new ones gzip)", .choices = {"gzip", "zstd"}, .common = true},
+          {{.name = "compression",
+            .value = "HOW",
+            .help = "pack all layers this way: gzip or zstd (default: as they are, new ones gzip)",
+            .choices = {"gzip", "zstd"},
+            .common = true},
            {.name = "all-tags", .letter = 'a', .help = "every tag of NAME that is in the store"},
-           {.name = "digestfile", .value = "FILE", .help = "write the manifest's digest to FILE", .common = true},
-           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .common = true}}),
+           {.name = "digestfile",
+            .value = "FILE",
+            .help = "write the manifest's digest to FILE",
+            .common = true},
+           {.name = "progress",
+            .value = "MODE",
+            .help = "how progress is shown: auto, tty, plain, json or quiet",
+            .common = true}}),
       .examples = {{"torte push registry.example/app:1", "under the name it has here"},
                    {"torte push app registry.example/team/app:1", "under another"},
-                   {"torte push --all-tags app registry.example/team/app", "app:1, app:2 and whatever else there is"}},
+                   {"torte push --all-tags app registry.example/team/app",
+                    "app:1, app:2 and whatever else there is"}},
       .positionals = {1, 2},
       .run = run_push,
   };

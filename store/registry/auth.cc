@@ -100,8 +100,10 @@ std::string Authenticator::authorization(const std::string& scope) {
   auto token = tokens_.find(scope);
   if (token == tokens_.end()) return {};
   // Renewed before a request is wasted on it.
-  if (std::chrono::steady_clock::now() >= token->second.expires) token->second = fetch(*bearer_, scope);
-  else ++token->second.uses;
+  if (std::chrono::steady_clock::now() >= token->second.expires)
+    token->second = fetch(*bearer_, scope);
+  else
+    ++token->second.uses;
   return token->second.header;
 }
 
@@ -157,7 +159,8 @@ std::unique_ptr<Exchange> Authenticator::ask_by_get(const Url& realm, const std:
   for (int hops = 0;; ++hops) {
     auto exchange = send_(request);
     // Within the origin that has been found good; nowhere else.
-    auto location = is_redirect(exchange->status()) ? exchange->headers().find("location") : std::nullopt;
+    auto location =
+        is_redirect(exchange->status()) ? exchange->headers().find("location") : std::nullopt;
     auto next = location ? exchange->url().resolve(*location) : std::nullopt;
     if (!next || next->origin() != realm.origin() || hops == kMostHops) return exchange;
     request.url = *next;

@@ -49,7 +49,9 @@ Client::Client(std::string host, Credentials* credentials, ClientOptions options
     : host_(std::move(host)), credentials_(credentials), options_(std::move(options)),
       http_(http_options(options_)) {}
 
-Patience Client::patience() const { return Patience(options_.stop, options_.waiting, host_, options_.retries); }
+Patience Client::patience() const {
+  return Patience(options_.stop, options_.waiting, host_, options_.retries);
+}
 
 const Origin& Client::origin() {
   std::lock_guard lock(mutex_);
@@ -67,8 +69,9 @@ Origin Client::find_origin() {
     http_.send({.url = Url(secure, "/v2/"), .silence = std::chrono::milliseconds(10'000)});
     return secure;
   } catch (const TransportError& e) {
-    if (e.fault() == Fault::kCertificate || e.fault() == Fault::kResolve) throw;
-    if (e.fault() == Fault::kConnect && same_port) return plain;  // and let that say why
+    // Where nobody answers, nothing is known yet: the next try asks again.
+    bool nobody = e.fault() == Fault::kResolve || (e.fault() == Fault::kConnect && same_port);
+    if (nobody || e.fault() == Fault::kCertificate) throw;
     return plain;
   }
 }
@@ -107,8 +110,8 @@ std::unique_ptr<Exchange> Client::send_authorized(const Ask& ask, Url url,
   if (!ask.repository.empty()) scope = base::str("repository:", ask.repository, ":", ask.actions);
   if (!ask.more_scope.empty()) scope += " " + ask.more_scope;
   std::string authorization = authenticator.authorization(scope);
-  // A token is renewed once for each request; one that others may have used up does not count, within
-  // reason.
+  // A token is renewed once for each request; one that others may have used up does not count,
+  // within reason.
   for (int tries = 0;; ++tries) {
     Request request{.method = ask.method, .url = url, .headers = ask.headers, .silence = silence};
     if (!authorization.empty()) request.headers.push_back("Authorization: " + authorization);

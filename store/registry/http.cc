@@ -410,9 +410,10 @@ void Exchange::State::watch(std::chrono::steady_clock::duration time) {
   if (waited < request.silence && quiet < request.silence) return;
   auto seconds = std::chrono::duration_cast<std::chrono::seconds>(request.silence).count();
   bool silent = quiet >= request.silence;
-  if (silent || moved - moved_before < static_cast<uint64_t>(kLeastBytesPerSecond * std::max<int64_t>(seconds, 1)))
-    fail(Fault::kSilence,
-         base::str(silent ? "nothing came" : "less than 1 KiB a second came", " for ", seconds, " seconds"));
+  if (silent || moved - moved_before <
+                    static_cast<uint64_t>(kLeastBytesPerSecond * std::max<int64_t>(seconds, 1)))
+    fail(Fault::kSilence, base::str(silent ? "nothing came" : "less than 1 KiB a second came",
+                                    " for ", seconds, " seconds"));
   waited = {};
   moved_before = moved;
 }

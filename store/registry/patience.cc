@@ -40,12 +40,16 @@ void sleep(milliseconds time, const std::stop_token& stop) {
 }  // namespace
 
 Patience::Patience(std::stop_token stop, WaitNotice notice, std::string host, Retries retries)
-    : stop_(std::move(stop)), notice_(std::move(notice)), host_(std::move(host)), retries_(retries) {}
+    : stop_(std::move(stop)),
+      notice_(std::move(notice)),
+      host_(std::move(host)),
+      retries_(retries) {}
 
 bool Patience::wait(const std::string& why, milliseconds least) {
   if (tries_ >= retries_.most.value_or(kMostTries)) return false;
   milliseconds time =
-      retries_.wait ? *retries_.wait : with_jitter(std::min(kFirstWait * (1 << std::min(tries_, 8u)), kLongestWait));
+      retries_.wait ? *retries_.wait
+                    : with_jitter(std::min(kFirstWait * (1 << std::min(tries_, 8u)), kLongestWait));
   ++tries_;
   time = std::max(time, least);
   if (notice_) notice_(why, time);

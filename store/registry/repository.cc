@@ -118,8 +118,8 @@ std::unique_ptr<Exchange> Repository::look_at_manifest(const std::string& tag_or
   return client_.ask(ask);
 }
 
-bool Repository::has_manifest(const oci::Digest& digest) {
-  return announced_digest(*look_at_manifest(digest.str())) == digest;
+bool Repository::has_manifest(const oci::Digest& digest, const std::string& tag) {
+  return announced_digest(*look_at_manifest(tag.empty() ? digest.str() : tag)) == digest;
 }
 
 std::optional<oci::Digest> Repository::find_digest(const std::string& tag_or_digest) {

@@ -11,13 +11,11 @@ from faulty_server import MANIFEST, cut_first, fault, times
 @fault("chunked-blob", "ok", "blob")
 def _(h):
     h.chunks(h.image.layer[:1000], h.image.layer[1000:])
-    return True
 
 
 @fault("chunked-trailer", "ok", "blob")
 def _(h):
     h.chunks(h.image.layer, trailer=b"0\r\nDocker-Content-Digest: sha256:0\r\nContent-Length: 3\r\n\r\n")
-    return True
 
 
 @fault("chunked-cut-once", "ok", "blob")
@@ -26,28 +24,24 @@ def _(h):
         return False
     h.chunks(h.image.layer[:90_000], trailer=b"")
     h.hang_up()
-    return True
 
 
 @fault("chunked-garbled", "fail", "blob")
 def _(h):
     h.chunks(h.image.layer[:90_000], trailer=b"zz\r\nnonsense\r\n")
     h.hang_up()
-    return True
 
 
 @fault("chunk-size-huge", "fail", "blob")
 def _(h):
     h.chunks(trailer=b"fffffffffffffffff\r\n" + h.image.layer)
     h.hang_up()
-    return True
 
 
 @fault("until-close", "ok", "blob")
 def _(h):
     h.raw(200, [("Connection", "close")], h.image.layer)
     h.hang_up()
-    return True
 
 
 @fault("until-close-cut-once", "ok", "blob")
@@ -56,50 +50,42 @@ def _(h):
         return False
     h.raw(200, [("Connection", "close")], h.image.layer[:90_000])
     h.hang_up()
-    return True
 
 
 @fault("gzip-blob", "fail", "blob")
 def _(h):
     h.answer(200, gzip.compress(h.image.layer), Content_Encoding="gzip")
-    return True
 
 
 @fault("deflate-config", "fail", "config")
 def _(h):
     h.answer(200, h.image.config, Content_Encoding="deflate")
-    return True
 
 
 @fault("transfer-gzip", "fail", "blob")
 def _(h):
     packed = gzip.compress(h.image.layer)
     h.raw(200, [("Transfer-Encoding", "gzip, chunked")], b"%x\r\n%s\r\n0\r\n\r\n" % (len(packed), packed))
-    return True
 
 
 @fault("short-blob", "fail", "blob")
 def _(h):
     h.answer(200, h.image.layer[:-1])
-    return True
 
 
 @fault("empty-blob", "fail", "blob")
 def _(h):
     h.answer(200)
-    return True
 
 
 @fault("no-content-blob", "fail", "blob")
 def _(h):
     h.raw(204, [])
-    return True
 
 
 @fault("html-blob", "fail", "blob")
 def _(h):
     h.answer(200, b"<html>Please log in to the hotel's network</html>", Content_Type="text/html")
-    return True
 
 
 @fault("closes-each", "ok", "any")
@@ -121,7 +107,6 @@ def _(h):
 def _(h):
     extra = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
     h.raw(200, [("Content-Type", MANIFEST), ("Content-Length", len(h.image.manifest))], h.image.manifest + extra)
-    return True
 
 
 for name, length in {"length-negative": "-1", "length-plus": "+5", "length-list": "5, 5", "length-wraps": str(2**64 + 5),
@@ -130,14 +115,12 @@ for name, length in {"length-negative": "-1", "length-plus": "+5", "length-list"
     def _(h, length=length):
         h.raw(200, [("Content-Type", MANIFEST), ("Content-Length", length)], h.image.manifest)
         h.hang_up()
-        return True
 
 
 @fault("length-twice-same", "safe", "manifest")
 def _(h):
     length = ("Content-Length", len(h.image.manifest))
     h.raw(200, [("Content-Type", MANIFEST), length, length], h.image.manifest)
-    return True
 
 
 # Ranges.
@@ -149,14 +132,12 @@ def _(h):
     if h.range_start() is None:
         return False
     h.answer(416, Content_Range="bytes */%d" % len(h.image.layer))
-    return True
 
 
 @fault("range-416-always", "fail", "blob")
 def _(h):
     if not cut_first(h):
         h.answer(416)
-    return True
 
 
 for name, first, total in [("range-from-start", 0, 0), ("range-no-field", None, 0), ("range-other-total", 90_000, 5)]:
@@ -170,7 +151,6 @@ for name, first, total in [("range-from-start", 0, 0), ("range-no-field", None, 
         field = {} if first is None else {"Content_Range": "bytes %d-%d/%d" % (
             first, len(h.image.layer) - 1, len(h.image.layer) + total)}
         h.answer(206, data, **field)
-        return True
 
 
 @fault("range-garbled", "safe", "blob")
@@ -178,7 +158,6 @@ def _(h):
     if cut_first(h):
         return True
     h.answer(206, h.image.layer[90_000:], Content_Range="bytes lots")
-    return True
 
 
 @fault("range-wraps", "safe", "blob")
@@ -186,7 +165,6 @@ def _(h):
     if cut_first(h):
         return True
     h.answer(206, h.image.layer[90_000:], Content_Range="bytes 90000-18446744073709551615/*")
-    return True
 
 
 @fault("range-multipart", "safe", "blob")
@@ -194,13 +172,11 @@ def _(h):
     if cut_first(h):
         return True
     h.answer(206, b"--x\r\nContent-Range: bytes 90000-90001/2\r\n\r\nab\r\n--x--", Content_Type="multipart/byteranges; boundary=x")
-    return True
 
 
 @fault("range-unasked", "fail", "blob")
 def _(h):
     h.answer(206, h.image.layer[:1000], Content_Range="bytes 0-999/%d" % len(h.image.layer))
-    return True
 
 
 @fault("range-ever-shorter", "fail", "blob")
@@ -209,7 +185,6 @@ def _(h):
     h.answer(206 if start else 200, h.image.layer[start:start + 1], length=len(h.image.layer) - start,
              **({"Content_Range": "bytes %d-%d/%d" % (start, len(h.image.layer) - 1, len(h.image.layer))} if start else {}))
     h.hang_up()
-    return True
 
 
 # Silence and drops.
@@ -217,33 +192,28 @@ def _(h):
 @fault("silent-manifest", "fail", "manifest")
 def _(h):
     h.say_nothing()
-    return True
 
 
 @fault("silent-token", "fail", "any")
 def _(h):
     h.challenge([h.bearer(realm=h.home + "/token/silent-answer")])
-    return True
 
 
 @fault("silent-answer", None, "token")
 def _(h):
     h.say_nothing()
-    return True
 
 
 @fault("silent-blob-after-half", "fail", "blob")
 def _(h):
     h.answer(200, h.image.layer[:90_000], length=len(h.image.layer))
     h.say_nothing()
-    return True
 
 
 @fault("switching-protocols", "fail", "manifest")
 def _(h):
     h.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x05hello")
     h.hang_up()
-    return True
 
 
 @fault("dripping-head", "fail", "manifest")
@@ -253,7 +223,6 @@ def _(h):
         h.wfile.write(b"X-%d: y\r\n" % i)
         h.wfile.flush()
         time.sleep(1)
-    return True
 
 
 @fault("dripping-manifest", "fail", "manifest")
@@ -263,14 +232,12 @@ def _(h):
         h.wfile.write(h.image.manifest[i:i + 1])
         h.wfile.flush()
         time.sleep(1)
-    return True
 
 
 @fault("endless-continue", "fail", "manifest")
 def _(h):
     for _ in range(1_000_000):
         h.wfile.write(b"HTTP/1.1 100 Continue\r\nX-Pad: yyyyyyyyyyyyyyyyyyyyyyyyy\r\n\r\n")
-    return True
 
 
 @fault("early-hints", "ok", "manifest")
@@ -283,7 +250,6 @@ def _(h):
 def _(h):
     h.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
     h.hang_up()
-    return True
 
 
 @fault("head-garbled", "safe", "manifest")
@@ -291,14 +257,12 @@ def _(h):
     body = h.image.manifest
     h.wfile.write(b"HTTP/1.1 200 OK\r\nno colon here\r\nX\x00Y: z\r\n folded\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (
         MANIFEST.encode(), len(body), body))
-    return True
 
 
 @fault("status-huge", "fail", "manifest")
 def _(h):
     h.wfile.write(b"HTTP/1.1 99999 Fine\r\nContent-Length: 0\r\n\r\n")
     h.hang_up()
-    return True
 
 
 @fault("manifest-cut-once", "ok", "manifest")
@@ -307,14 +271,12 @@ def _(h):
         return False
     h.raw(200, [("Content-Type", MANIFEST), ("Content-Length", len(h.image.manifest))], h.image.manifest[:50])
     h.hang_up()
-    return True
 
 
 @fault("manifest-cut-always", "fail", "manifest")
 def _(h):
     h.raw(200, [("Content-Type", MANIFEST), ("Content-Length", len(h.image.manifest))], h.image.manifest[:50])
     h.hang_up()
-    return True
 
 
 for status in (408, 502, 504):
@@ -323,19 +285,16 @@ for status in (408, 502, 504):
         if times((h.fault, h.path)) > 1:
             return False
         h.answer(status)
-        return True
 
 @fault("status-503-always", "fail", "manifest")
 def _(h):
     h.answer(503)
-    return True
 
 
 for status in (304, 400, 402, 405, 407, 418, 451, 501):
     @fault("status-%d" % status, "fail", "manifest")
     def _(h, status=status):
         h.answer(status, b"" if status == 304 else b"no")
-        return True
 
 for name, value in {"past": "Wed, 21 Oct 2015 07:28:00 GMT", "soon": "soon", "negative": "-5", "fraction": "1.5",
                     "empty": ""}.items():
@@ -344,11 +303,9 @@ for name, value in {"past": "Wed, 21 Oct 2015 07:28:00 GMT", "soon": "soon", "ne
         if times(h.fault) > 1:
             return False
         h.answer(429, Retry_After=value)
-        return True
 
 for name, value in {"year": lambda: email.utils.formatdate(time.time() + 31_536_000, usegmt=True),
                     "wraps": lambda: "18446744073709551617"}.items():
     @fault("retry-after-" + name, "fail", "manifest")
     def _(h, value=value):
         h.answer(503, Retry_After=value())
-        return True

@@ -11,7 +11,6 @@ def _(h):
     if "hop" in h.path:
         return False
     h.redirect("./" + h.path.rsplit("/", 1)[1] + "?hop=1")
-    return True
 
 
 @fault("redirect-and-back", "ok", "blob")
@@ -19,19 +18,16 @@ def _(h):
     if "back" in h.path:
         return False
     h.redirect("%s/v2/redirect-home/image/blobs/%s?back" % (h.stranger, digest_of(h.image.layer)), 302)
-    return True
 
 
 @fault("redirect-user", "ok", "blob")
 def _(h):
     h.redirect(h.stranger.replace("//", "//admin:secret@") + h.path, 302)
-    return True
 
 
 @fault("redirect-scheme-relative", "ok", "blob")
 def _(h):
     h.redirect(h.stranger.removeprefix("http:") + h.path, 301)
-    return True
 
 
 def token_redirect(name, must, where):
@@ -40,12 +36,10 @@ def token_redirect(name, must, where):
         if h.has_token():
             return False
         h.challenge([h.bearer(realm=h.home + "/token/%s-answer" % name)])
-        return True
 
     @fault(name + "-answer", None, "token")
     def _(h):
         h.redirect(where(h))
-        return True
 
 
 token_redirect("redirect-token", "ok", lambda h: "/token/other?" + h.path.split("?")[1])
@@ -57,19 +51,16 @@ token_redirect("redirect-token-loop", "fail", lambda h: h.path)
 def _(h):
     h.raw(307, [("Set-Cookie", "session=CANARY; Domain=127.0.0.1; Path=/"), ("Location", h.stranger + h.path),
                 ("Content-Length", 0)])
-    return True
 
 
 @fault("redirect-fragment", "ok", "blob")
 def _(h):
     h.redirect(h.stranger + h.path + "#part")
-    return True
 
 
 @fault("redirect-ping-pong", "fail", "blob")
 def _(h):
     h.redirect(h.home + h.path + ("&" if "?" in h.path else "?") + "x")
-    return True
 
 
 for name, where in {"nowhere": None, "empty": "", "garbled": "http://[::1", "ftp": "ftp://127.0.0.1/x", "data": "data:,x",
@@ -81,7 +72,6 @@ for name, where in {"nowhere": None, "empty": "", "garbled": "http://[::1", "ftp
     @fault("redirect-" + name, "fail", "blob")
     def _(h, where=where):
         h.raw(307, ([] if where is None else [("Location", where)]) + [("Content-Length", 0)])
-        return True
 
 
 # Documents.
@@ -92,14 +82,12 @@ for name, kind in {"none": None, "plain": "text/plain", "octets": "application/o
     def _(h, kind=kind):
         body = h.image.manifest
         h.raw(200, ([] if kind is None else [("Content-Type", kind)]) + [("Content-Length", len(body))], body)
-        return True
 
 
 @fault("type-schema1", "fail", "manifest")
 def _(h):
     h.send_manifest(b'{"schemaVersion":1,"name":"x","tag":"1","fsLayers":[],"history":[],"signatures":[]}',
                     Content_Type="application/vnd.docker.distribution.manifest.v1+prettyjws")
-    return True
 
 
 for name, body in {"empty": b"", "null": b"null", "array": b"[]", "number": b"1", "html": b"<html>hello</html>",
@@ -107,19 +95,16 @@ for name, body in {"empty": b"", "null": b"null", "array": b"[]", "number": b"1"
     @fault("document-" + name, "fail", "manifest")
     def _(h, body=body):
         h.send_manifest(body)
-        return True
 
 
 @fault("digest-garbled", "fail", "manifest")
 def _(h):
     h.send_manifest(h.image.manifest, Docker_Content_Digest="sha256:zz")
-    return True
 
 
 @fault("digest-sha512", "ok", "manifest")
 def _(h):
     h.send_manifest(h.image.manifest, Docker_Content_Digest=digest_of(h.image.manifest, "sha512"))
-    return True
 
 
 @fault("digest-twice", "fail", "manifest")
@@ -127,7 +112,6 @@ def _(h):
     h.raw(200, [("Content-Type", MANIFEST), ("Content-Length", len(h.image.manifest)),
                 ("Docker-Content-Digest", digest_of(h.image.manifest)),
                 ("Docker-Content-Digest", digest_of(b""))], h.image.manifest)
-    return True
 
 
 def index(*entries):
@@ -141,7 +125,6 @@ def _(h):
     # No index can name its own digest; one that is served whatever is asked for tries to look like it.
     body = index((INDEX, digest_of(b"x"), 400))
     h.send_manifest(body, Content_Type=INDEX, Docker_Content_Digest=h.name if ":" in h.name else digest_of(body))
-    return True
 
 
 @fault("index-deep", "fail", "manifest")
@@ -153,13 +136,11 @@ def _(h):
         h.known[digest_of(body)] = body
         body, kind = index((kind, digest_of(body), len(body))), INDEX
     h.send_manifest(body, Content_Type=INDEX)
-    return True
 
 
 @fault("index-empty", "fail", "manifest")
 def _(h):
     h.send_manifest(index(), Content_Type=INDEX)
-    return True
 
 
 @fault("index-wrong-size", "fail", "manifest")
@@ -167,7 +148,6 @@ def _(h):
     if ":" in h.name:
         return False
     h.send_manifest(index((MANIFEST, digest_of(h.image.manifest), 7)), Content_Type=INDEX)
-    return True
 
 
 @fault("index-child-missing", "fail", "manifest")
@@ -176,14 +156,12 @@ def _(h):
         h.answer(404)
     else:
         h.send_manifest(index((MANIFEST, digest_of(h.image.manifest), len(h.image.manifest))), Content_Type=INDEX)
-    return True
 
 
 @fault("config-huge", "fail", "manifest")
 def _(h):
     config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(b"x"), "size": 1 << 40}
     h.send_manifest(h.image.document(config=config))
-    return True
 
 
 @fault("config-cut-once", "ok", "config")
@@ -192,7 +170,6 @@ def _(h):
         return False
     h.answer(200, h.image.config[:20], length=len(h.image.config))
     h.hang_up()
-    return True
 
 
 @fault("layers-foreign", "safe", "manifest")
@@ -200,7 +177,6 @@ def _(h):
     layer = {"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "digest": digest_of(b"x"),
              "size": 1, "urls": [h.stranger + "/v2/x/image/blobs/" + digest_of(b"x")]}
     h.send_manifest(h.image.document(layers=[layer]))
-    return True
 
 
 @fault("tag-moves", "ok", "manifest")
@@ -211,7 +187,6 @@ def _(h):
     body = h.image.document(annotations={"turn": str(times(h.fault))})
     h.known[digest_of(body)] = body
     h.send_manifest(body)
-    return True
 
 
 for name, changes in {"layers-null": {"layers": None}, "layers-many": {"layers": [{
@@ -222,13 +197,11 @@ for name, changes in {"layers-null": {"layers": None}, "layers-many": {"layers":
     @fault("document-" + name, "fail", "manifest")
     def _(h, changes=changes):
         h.send_manifest(h.image.document(**changes))
-        return True
 
 
 @fault("config-html", "fail", "config")
 def _(h):
     h.answer(200, b"<html>" + h.image.config[6:])
-    return True
 
 
 @fault("resume-other-bytes", "fail", "blob")
@@ -240,7 +213,6 @@ def _(h):
         return False
     size = len(h.image.layer)
     h.answer(206, bytes(size - start), Content_Range="bytes %d-%d/%d" % (start, size - 1, size))
-    return True
 
 
 @fault("error-body-endless", "fail", "blob")
@@ -255,7 +227,6 @@ def _(h):
     if times(h.fault) == 1:
         return False
     h.answer(404)
-    return True
 
 
 # Tokens and challenges.
@@ -268,7 +239,6 @@ def guarded(name, must, *challenge):
             return False
         h.challenge([line.replace("HERE", h.home + "/token/" + h.fault).replace("THERE", h.stranger + "/token/x")
                      for line in challenge])
-        return True
 
 
 guarded("challenge-two-fields", "ok", 'Basic realm="x"', 'Bearer realm="HERE",service="s"')
@@ -298,14 +268,12 @@ def _(h):
     if h.has_token():
         return False
     h.challenge([h.bearer()])
-    return True
 
 
 @fault("challenge-stranger-mid-blob", "fail", "blob")
 def _(h):
     if not cut_first(h):
         h.challenge([h.bearer(realm=h.stranger + "/token/x")])
-    return True
 
 
 def tokens(name, must, status, body):
@@ -315,7 +283,6 @@ def tokens(name, must, status, body):
         if h.has_token():
             return False
         h.challenge([h.bearer(realm=h.home + "/token/%s-answer" % h.fault)])
-        return True
 
     @fault("token-" + name + "-answer", None, "token")
     def _(h):
@@ -324,7 +291,6 @@ def tokens(name, must, status, body):
             h.answer(status[min(turn, len(status)) - 1], body[min(turn, len(body)) - 1])
         else:
             h.answer(status, body)
-        return True
 
 
 tokens("access", "ok", 200, b'{"access_token":"token-CANARY-2"}')
@@ -348,4 +314,3 @@ for name, lifetime in {"zero": "0", "negative": "-100", "huge": "1e99", "wraps":
 @fault("token-refused", "fail", "any")
 def _(h):
     h.challenge([h.bearer()])
-    return True

@@ -7,55 +7,46 @@ from faulty_server import digest_of, fault, times
 @fault("push-no-location", "fail", "start")
 def _(h):
     h.answer(202)
-    return True
 
 
 @fault("push-location-relative", "ok", "start")
 def _(h):
     h.answer(202, Location=h.place + "?state=a%2Fb&x=")
-    return True
 
 
 @fault("push-location-file", "fail", "start")
 def _(h):
     h.answer(202, Location="file:///tmp/x")
-    return True
 
 
 @fault("push-redirect-start", "safe", "start")
 def _(h):
     h.redirect(h.stranger + h.path)
-    return True
 
 
 @fault("push-redirect-bytes", "safe", "bytes")
 def _(h):
     h.redirect(h.stranger + h.place)
-    return True
 
 
 @fault("push-redirect-manifest", "safe", "end")
 def _(h):
     h.redirect(h.stranger + h.path)
-    return True
 
 
 @fault("push-silent-start", "fail", "start")
 def _(h):
     h.say_nothing()
-    return True
 
 
 @fault("push-silent-bytes", "fail", "bytes")
 def _(h):
     h.say_nothing()
-    return True
 
 
 @fault("push-silent-manifest", "fail", "end")
 def _(h):
     h.say_nothing()
-    return True
 
 
 @fault("push-lost-once", "ok", "bytes")
@@ -63,44 +54,37 @@ def _(h):
     if times(h.fault) > 1:
         return False
     h.answer(404, b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')
-    return True
 
 
 @fault("push-lost-always", "fail", "bytes")
 def _(h):
     h.answer(404)
-    return True
 
 
 @fault("push-too-large", "fail", "bytes")
 def _(h):
     h.answer(413)
-    return True
 
 
 @fault("push-early-refusal", "fail", "bytes")
 def _(h):
     h.answer(403, b"quota exceeded")
     h.reset()
-    return True
 
 
 @fault("push-no-digest", "ok", "end")
 def _(h):
     h.answer(201)
-    return True
 
 
 @fault("push-manifest-digest", "fail", "end")
 def _(h):
     h.answer(201, Docker_Content_Digest=digest_of(b"other"))
-    return True
 
 
 @fault("push-manifest-accepted", "fail", "end")
 def _(h):
     h.answer(202)
-    return True
 
 
 @fault("push-head-lies", "fail", "any")
@@ -119,13 +103,11 @@ for name, value in {"beyond": "0-99999999", "garbled": "lots", "reversed": "9-0"
     @fault("push-range-" + name, "safe", "bytes")
     def _(h, value=value):
         h.answer(416, Location=h.place, Range=value)
-        return True
 
 
 @fault("push-mount-elsewhere", "fail", "start")
 def _(h):
     h.answer(201, Docker_Content_Digest=digest_of(b"other"))
-    return True
 
 
 @fault("push-blobs-missing", "ok", "any")
@@ -144,7 +126,6 @@ def _(h):
 @fault("push-416-always", "fail", "bytes")
 def _(h):
     h.answer(416, Location=h.place, Range="0-0")
-    return True
 
 
 for name, place in {"start": "start", "bytes": "bytes", "manifest": "end"}.items():
@@ -154,13 +135,11 @@ for name, place in {"start": "start", "bytes": "bytes", "manifest": "end"}.items
             if times((h.fault, h.command)) > 1:
                 return False
             h.answer(status, Retry_After="1")
-            return True
 
 
 @fault("stream-location-stranger", "fail", "bytes")
 def _(h):
     h.answer(202, Location=h.stranger + h.place, Range="0-0")
-    return True
 
 
 @fault("stream-no-range", "ok", "bytes")
@@ -169,7 +148,6 @@ def _(h):
         return False
     h.known[h.place.rsplit("/", 1)[1]] = h.data
     h.answer(202, Location=h.place)
-    return True
 
 
 @fault("stream-no-patch", "ok", "bytes")
@@ -177,7 +155,6 @@ def _(h):
     if h.command != "PATCH" or times(h.fault) > 1:
         return False
     h.answer(405)
-    return True
 
 
 @fault("stream-stuck", "fail", "bytes")
@@ -185,7 +162,6 @@ def _(h):
     if h.command != "PATCH":
         return False
     h.answer(202, Location=h.place, Range="0-10")
-    return True
 
 
 @fault("stream-reset-once", "ok", "bytes")
@@ -194,7 +170,6 @@ def _(h):
         return False
     h.rfile.read(1000)
     h.reset()
-    return True
 
 
 @fault("stream-range-beyond", "safe", "bytes")
@@ -202,4 +177,3 @@ def _(h):
     if h.command != "PATCH":
         return False
     h.answer(202, Location=h.place, Range="0-99999999")
-    return True

@@ -24,7 +24,7 @@ def digest_of(data, algorithm="sha256"):
 
 
 def fault(name, must, at):
-    """The decorated function answers instead, and returns true, at "manifest", "blob" (the layer's), "config",
+    """The decorated function answers instead, or returns False, at "manifest", "blob" (the layer's), "config",
     "token", "any" request, or an upload's "start", "bytes", "offset", "end"."""
     def add(function):
         FAULTS[name] = (must, at, function)
@@ -165,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def at(self, place):
         _, where, function = FAULTS.get(self.fault, (None, None, None))
-        return where == place and function(self)
+        return where == place and function(self) is not False
 
     def manifest(self, here, name):
         if self.command == "PUT":
