@@ -170,6 +170,7 @@ class Build {
       if (early_push_) early_push_->finish();
       write_outputs();
       write_records(fetcher);
+      if (shared_cache_) shared_cache_->require_offered();
     } catch (base::Error& e) {
       if (e.code() == base::Code::kCancelled && interrupt_.signal() != 0)
         e.set_exit_status(128 + interrupt_.signal());

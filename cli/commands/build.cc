@@ -83,7 +83,7 @@ const Command& build_command() {
            {.name = "lock", .value = "FILE", .help = "use the base images, downloads and commits that FILE names, and write those used", .group = "reproducible builds"},
            {.name = "locked", .help = "fail where something is not as the --lock file says", .group = "reproducible builds"},
            {.name = "cache-from", .value = "type=TYPE,..", .help = "look for results of steps: registry,ref=NAME or local,src=DIR", .group = "cache", .repeatable = true},
-           {.name = "cache-to", .value = "type=TYPE,..[,mode=max]", .help = "put results of steps there, of failed builds too: registry,ref=NAME or local,dest=DIR; or name them in the image: inline", .group = "cache", .repeatable = true},
+           {.name = "cache-to", .value = "type=TYPE,..[,mode=max]", .help = "put results of steps there, of failed builds too: registry,ref=NAME or local,dest=DIR; or name them in the image: inline; with ignore-error=true, go on where that fails", .group = "cache", .repeatable = true},
            {.name = "iidfile", .value = "FILE", .help = "write the image id to FILE", .group = "output"},
            {.name = "metadata-file", .value = "FILE", .help = "write facts about the result to FILE (JSON)", .group = "output"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .group = "output", .common = true}})),
