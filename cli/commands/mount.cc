@@ -96,8 +96,8 @@ std::vector<ImageMount> chosen(const Context& context, const ImageMounts& mounts
                     "not-mounted");
 }
 
-// The store cannot be opened, perhaps as its file system is gone, and its mounts hold on to it. Their records are
-// forgotten when the store can be read again.
+// The store cannot be opened, perhaps as its file system is gone, and its mounts hold on to it.
+// Their records are forgotten when the store can be read again.
 void umount_without_store(const Context& context, const Arguments& arguments) {
   for (const std::string& point : mounts_by_source(context.root)) {
     const auto& words = arguments.words();
