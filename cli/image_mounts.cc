@@ -284,21 +284,34 @@ const ImageMount* ImageMounts::at(const std::filesystem::path& directory) const 
   return nullptr;
 }
 
-void ImageMounts::unmount(const ImageMount& mount, bool lazily) {
+void take_away_mount(const std::string& point, bool lazily) {
   try {
-    sys::unmount(mount.point, lazily ? sys::Unmount::kLazily : sys::Unmount::kWhenUnused);
+    sys::unmount(point, lazily ? sys::Unmount::kLazily : sys::Unmount::kWhenUnused);
   } catch (const base::SystemError& e) {
     if (e.error_number() != EBUSY) throw;
-    throw base::Error(base::Code::kUnavailable, base::printable(mount.point) + " is in use",
+    throw base::Error(base::Code::kUnavailable, base::printable(point) + " is in use",
                       "mount-in-use")
         .add_help("end the programs that work in it, or use --force to take it out of sight now");
   }
+}
+
+void ImageMounts::unmount(const ImageMount& mount, bool lazily) {
+  take_away_mount(mount.point, lazily);
   const ImageMount gone = mount;
   sys::remove_tree(layout_.container(gone.id));
   std::erase_if(mounts_, [&](const ImageMount& each) { return each.id == gone.id; });
   forget_container(gone.record.image);
   // Not ours to complain about when somebody put files there.
   if (gone.record.made_directory) ::rmdir(gone.record.point.c_str());
+}
+
+std::vector<std::string> mounts_by_source(const std::filesystem::path& root) {
+  const std::string source = overlay::view_source(root);
+  std::vector<std::string> points;
+  for (sys::MountInfo& each : sys::list_mounts())
+    if (each.source == source) points.push_back(std::move(each.point));
+  std::reverse(points.begin(), points.end());
+  return points;
 }
 
 void forget_ended_mounts(const std::filesystem::path& root) {

@@ -78,6 +78,13 @@ class ImageMounts {
   std::vector<ImageMount> mounts_;
 };
 
+/// Takes the mount at `point` away. Throws Unavailable when it is in use, unless `lazily`.
+void take_away_mount(const std::string& point, bool lazily);
+
+/// Where images of the store at `root` are mounted in this namespace, newest first, by what the
+/// kernel says: for a store that cannot be read any more.
+std::vector<std::string> mounts_by_source(const std::filesystem::path& root);
+
 /// Forgets records of mounts that are gone; for commands that remove images. No store is fine.
 void forget_ended_mounts(const std::filesystem::path& root);
 

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -178,6 +179,9 @@ std::vector<MountInfo> parse_mountinfo(std::string_view text) {
       continue;
     mount.device = fields[kDevice];
     mount.point = unescape(fields[kPoint]);
+    // Optional fields end with "-"; the type and the source follow.
+    const auto end = std::find(fields.begin() + kPoint, fields.end(), "-");
+    if (fields.end() - end > 2) mount.source = unescape(end[2]);
     mounts.push_back(std::move(mount));
   }
   return mounts;

@@ -59,6 +59,7 @@ struct MountInfo {
   uint64_t id = 0;     ///< unique while mounted, then given out again
   std::string device;  ///< "MAJOR:MINOR" of the file system
   std::string point;   ///< where it is, from the reader's root; bytes
+  std::string source;  ///< what it was mounted from, as its maker says; bytes
 };
 /// Reads the text of a mountinfo file. Lines it does not understand are left out.
 std::vector<MountInfo> parse_mountinfo(std::string_view text);

@@ -1,9 +1,11 @@
 // torte mount, umount: an image or a container as a directory.
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <functional>
-
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/sys/file.h"
@@ -115,14 +117,36 @@ std::vector<ImageMount> chosen(const Context& context, const ImageMounts& mounts
                     "not-mounted");
 }
 
+// The store cannot be opened, perhaps as its file system is gone, and its mounts hold on to it.
+// Their records are forgotten when the store can be read again.
+void umount_without_store(const Context& context, const Arguments& arguments) {
+  for (const std::string& point : mounts_by_source(context.root)) {
+    const auto& words = arguments.words();
+    auto is_it = [&](const std::string& word) {
+      return std::filesystem::absolute(word).lexically_normal() == point;
+    };
+    if (!arguments.is_on("all") && std::none_of(words.begin(), words.end(), is_it)) continue;
+    take_away_mount(point, arguments.is_on("force"));
+    context.out(base::printable(point) + " is unmounted\n");
+  }
+}
+
 int run_umount(Context& context, const Arguments& arguments) {
   require_lasting_mounts(arguments);
   const bool all = arguments.is_on("all");
   if (all == !arguments.words().empty())
     throw UsageError("umount takes directories, containers or images, or --all");
   const store::Layout layout(context.root);
-  if (all && !std::filesystem::exists(layout.version())) return 0;
-  ImageMounts mounts(open_store(context)->layout());
+  std::error_code unreadable;
+  if (all && !std::filesystem::exists(layout.version(), unreadable) && !unreadable) return 0;
+  std::optional<ImageMounts> opened;
+  try {
+    opened.emplace(open_store(context)->layout());
+  } catch (const base::Error&) {
+    umount_without_store(context, arguments);
+    throw;
+  }
+  ImageMounts& mounts = *opened;
   std::vector<ImageMount> list;
   if (all) list = {mounts.all().rbegin(), mounts.all().rend()};  // one may lie in another
   for (const std::string& word : arguments.words())
@@ -172,6 +196,9 @@ const Command& umount_command() {
       .aliases = {"unmount", "image umount", "image unmount", "container umount", "container unmount"},
       .summary = "take away what torte mount made",
       .usage = "[FLAGS] DIR|CONTAINER|IMAGE..",
+      .about =
+          "When the store cannot be written or read any more, DIR and --all still work: its mounts "
+          "are found in the kernel's table. The status is 1 then.",
       .group = "images",
       .flags = {{.name = "all", .letter = 'a', .help = "every mount of this store", .common = true},
                 {.name = "force", .letter = 'f', .help = "also while in use: gone from sight now, and whole with its last user", .common = true}},

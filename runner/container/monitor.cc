@@ -42,14 +42,14 @@ class Monitor {
         claim_(std::move(claim)),
         options_(std::move(options)),
         home_(containers.home(claim_.id)),
-        config_(containers.read(claim_.id).config),
-        clients_(listen_control(home_.control())) {
+        config_(containers.read(claim_.id).config) {
     if (options_.owner) clients_.add(std::move(options_.owner), true);
-    if (!options_.pass_through) log_.emplace(home_.log(), config_.log);
   }
 
   int run() {
     try {
+      clients_.listen(listen_control(home_.control()));
+      if (!options_.pass_through) log_.emplace(home_.log(), config_.log);
       start();
     } catch (const base::Error& e) {
       fail_to_start(e);

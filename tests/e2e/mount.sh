@@ -141,6 +141,24 @@ umount "$work/mnt"
 ok torte rmi seen
 equal "$(ls "$store/containers")" "" "records"
 
+step "mounts of a store that cannot be written or read are found in the kernel's table"
+ok torte build -t base "$work/base"
+ok torte build -t seen "$work/context"
+ok torte mount seen "$work/mnt"
+ok torte mount seen "$work/other"
+mount --bind "$store" "$store"
+mount -o remount,bind,ro "$store"
+status 1 torte umount "$work/mnt"
+says "ead-only file system"
+prints_line "$work/mnt is unmounted"
+[ ! -e "$work/mnt/added" ] || fail "still mounted"
+equal "$(cat "$work/other/added")" 1
+status 1 torte umount --all
+prints_line "$work/other is unmounted"
+umount "$store"
+ok torte umount --all
+equal "$(ls "$store/containers")" "" "records"
+
 step "no layers, one layer, many layers"
 recipe empty <<'R'
 FROM scratch
