@@ -66,8 +66,20 @@ void Copier::copy(Node& node, const Target& target, const std::string& name) {
   copy_node(node, target, name, "", top, false);
 }
 
-void Copier::copy_directory_attributes(const Node& node, const Target& made) {
-  set_attributes(made.fd(), attributes_of(node), made.path().str());
+void Copier::copy_below(Node& node, const Target& target, const std::string& path,
+                        const IgnoreState& state) {
+  copy_node(node, target, node.name, path, state, false);
+}
+
+void Copier::copy_parent(const Node& node, const Target& directory, bool is_new) {
+  std::string name = directory.path().str();
+  if (!is_new) {
+    if (::fchmod(directory.fd(), node.st.st_mode & 07777) < 0)
+      base::throw_errno("change the mode of " + base::printable(name));
+    return;
+  }
+  copy_xattrs(source_.open(node, O_RDONLY | O_DIRECTORY).get(), directory.fd());
+  set_attributes(directory.fd(), attributes_of(node), name);
 }
 
 void Copier::copy_children(Node& directory, const Target& target, const std::string& prefix,

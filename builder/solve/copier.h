@@ -41,8 +41,13 @@ class Copier {
   void copy_contents(context::Node& directory, const overlay::Target& target);
   /// Copies one file or directory as `name` into `target`.
   void copy(context::Node& node, const overlay::Target& target, const std::string& name);
-  /// Gives a directory made for --parents the attributes of its source.
-  void copy_directory_attributes(const context::Node& node, const overlay::Target& made);
+  /// The same for a match of --parents: `path` is told from the directory that --exclude is told
+  /// from too, and `state` is what --exclude says of its parents.
+  void copy_below(context::Node& node, const overlay::Target& target, const std::string& path,
+                  const dockerfile::IgnoreMatcher::State& state);
+  /// Gives a directory on the way of --parents the attributes of its source; one that was there
+  /// before takes the mode only.
+  void copy_parent(const context::Node& node, const overlay::Target& directory, bool is_new);
 
   /// Owner and mode for directories that a COPY must create on the way.
   overlay::Attributes created_directory() const;
