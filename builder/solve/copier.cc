@@ -78,7 +78,8 @@ void Copier::copy_parent(const Node& node, const Target& directory, bool is_new)
       base::throw_errno("change the mode of " + base::printable(name));
     return;
   }
-  copy_xattrs(source_.open(node, O_RDONLY | O_DIRECTORY).get(), directory.fd());
+  sys::UniqueFd from = source_.open(node, O_RDONLY | O_DIRECTORY);
+  copy_xattrs(sys::list_xattrs(from.get()), directory.fd());
   set_attributes(directory.fd(), attributes_of(node), name);
 }
 
