@@ -219,6 +219,14 @@ TEST_F(PlanTest, R6AMountWithoutATargetIsAtTheWorkingDirectory) {
   EXPECT_EQ(error_of("FROM base\nRUN --mount=type=bind true\n"), "mount-target-root");
 }
 
+TEST_F(PlanTest, AnAbsoluteWorkdirIsKeptAsWrittenAndARelativeOneIsJoined) {
+  plan::Plan made = make("FROM base\nWORKDIR /v/./w/\nRUN true\nCOPY a b\n");
+  EXPECT_EQ(config_of(made).working_dir, "/v/./w/");
+  EXPECT_EQ(run_of(made, 1).cwd, "/v/w");
+  EXPECT_EQ(copy_of(made, 2).destination, "/v/w/b");
+  EXPECT_EQ(config_of(make("FROM base\nWORKDIR /w/\nWORKDIR x/../y/\n")).working_dir, "/w/y");
+}
+
 TEST_F(PlanTest, AWorkdirThatIsEmptyStaysWhereItIs) {
   EXPECT_EQ(config_of(make("FROM base\nWORKDIR /w\nWORKDIR $NOTHING\n")).working_dir, "/w");
 }
