@@ -48,7 +48,10 @@ TEST(Ports, ReadRangesAndProtocols) {
   EXPECT_TRUE(parse_port("80/UDP").protocol_has_upper);
   EXPECT_TRUE(parse_port("127.0.0.1:8080:80").has_host_part);
   EXPECT_EQ(parse_port("127.0.0.1:8080:80").first, 80);
-  for (const char* text : {"", "x", "65536", "2-1", "80/ip", "-1", "1-"})
+  EXPECT_EQ(parse_port("[::1]:8080-8082:80").keys(), std::vector<std::string>{"80/tcp"});
+  EXPECT_EQ(parse_port("::80").first, 80);
+  for (const char* text : {"", "x", "65536", "2-1", "80/ip", "-1", "1-", "x:80", "80:", "70000:80",
+                           "host:1:2", "[z]:1:2", "1:2-3"})
     EXPECT_THROW(parse_port(text), base::Error) << text;
 }
 
