@@ -183,7 +183,15 @@ class Solver {
     if (cached) ++result_.cached;
   }
 
+  // A step that waits for another stage has not begun: its time would be that of the other, and who
+  // shows one step's lines at a time would show none of the other's.
+  void wait_for_stages(const plan::Step& step) {
+    for (const plan::FileSource* from : sources_of(step))
+      if (const auto* other = std::get_if<plan::FromStage>(from)) built(other->stage);
+  }
+
   void build_step(const plan::Stage& stage, const plan::Step& step, StageState& state) {
+    wait_for_stages(step);
     events_.emit(event::StepStart{step.number});
     try {
       bool cached = find_or_make(stage, step, state);
