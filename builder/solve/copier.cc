@@ -92,9 +92,19 @@ void Copier::copy_children(Node& directory, const Target& target, const std::str
       continue;
     }
     auto visit = rules_.exclude->visit(relative, state);
-    if (!visit.ignored || (child->is_directory() && rules_.exclude->may_reinclude_below(relative)))
+    if (!visit.ignored || keeps_any(*child, relative, visit.state))
       copy_node(*child, target, child->name, relative, visit.state, is_new);
   }
+}
+
+bool Copier::keeps_any(Node& node, const std::string& relative, const IgnoreState& state) {
+  if (!node.is_directory() || !rules_.exclude->may_reinclude_below(relative)) return false;
+  for (const auto& child : source_.children(node)) {
+    std::string path = relative + "/" + child->name;
+    auto visit = rules_.exclude->visit(path, state);
+    if (!visit.ignored || keeps_any(*child, path, visit.state)) return true;
+  }
+  return false;
 }
 
 void Copier::copy_node(Node& node, const Target& target, const std::string& name,

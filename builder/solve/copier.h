@@ -64,6 +64,8 @@ class Copier {
   using IgnoreState = dockerfile::IgnoreMatcher::State;
   void copy_children(context::Node& directory, const overlay::Target& target,
                      const std::string& prefix, const IgnoreState& state, bool is_new);
+  /// Whether --exclude keeps something below a directory that it leaves out.
+  bool keeps_any(context::Node& node, const std::string& relative, const IgnoreState& state);
   /// `is_new`: the target was created for this copy, so nothing can be in the way.
   void copy_node(context::Node& node, const overlay::Target& target, const std::string& name,
                  const std::string& relative, const IgnoreState& state, bool is_new);

@@ -74,6 +74,16 @@ TEST_F(CopyTest, C73ADirectorySourceGivesItsContents) {
   EXPECT_EQ(at("/new").st_mode & 07777, 0755u);  // not the source's mode
 }
 
+TEST_F(CopyTest, C71AnExcludedDirectoryComesBackOnlyWithSomethingInIt) {
+  dir_.write("context/a/deep/keep.h", "x");
+  dir_.write("context/b/deep/drop.c", "x");
+  plan::CopyStep headers = step({"."}, "/");
+  headers.excludes = {"*", "!**/*.h"};
+  copy(headers);
+  EXPECT_TRUE(exists("/a/deep/keep.h"));
+  EXPECT_FALSE(exists("/b"));
+}
+
 TEST_F(CopyTest, C74ParentsKeepThePathRightOfThePivotWhichMayHaveWildcardsOnBothSides) {
   for (const char* file : {"one/src/in/x.h", "two/src/y.h", "two/z.c"})
     dir_.write(std::string("context/lib/") + file, "x");
