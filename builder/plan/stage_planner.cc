@@ -241,7 +241,7 @@ void StagePlanner::plan(const dockerfile::Run& run) {
   step.env = scope_.environment.as_environment();
   for (const std::string& variable : step.env) planner_.count(variable.size(), current_->where);
   step.unkeyed_env = proxy_environment(planner_.globals().build_args);
-  step.cwd = config().working_dir.empty() ? "/" : config().working_dir;
+  step.cwd = sys::RootedPath(config().working_dir).str();
   step.user = config().user;
   step.network = run.network == dockerfile::Network::kHost   ? "host"
                  : run.network == dockerfile::Network::kNone ? "none"
@@ -476,12 +476,14 @@ void StagePlanner::plan(const dockerfile::Arg& arg) {
 
 void StagePlanner::plan(const dockerfile::Workdir& workdir) {
   std::string path = expand(workdir.path);  // empty: stays where it is
-  config().working_dir = sys::RootedPath(config().working_dir).join(path).str();
+  sys::RootedPath made = sys::RootedPath(config().working_dir).join(path);
+  // The image keeps an absolute path as it was written, with a slash at its end if there is one.
+  config().working_dir = path.starts_with('/') ? path : made.str();
   std::string created_by = "WORKDIR " + config().working_dir;
-  if (config().working_dir == "/")
+  if (made.is_root())
     add_history(std::move(created_by));
   else
-    add_step(WorkdirStep{config().working_dir, config().user}, std::move(created_by));
+    add_step(WorkdirStep{made.str(), config().user}, std::move(created_by));
 }
 
 void StagePlanner::plan(const dockerfile::User& user) {

@@ -26,7 +26,7 @@ namespace {
 void define_sandbox(const Sandbox& sandbox, cache::Definition& definition) {
   for (const launch::Ulimit& limit : sandbox.ulimits)
     definition.add("ulimit", base::str(limit.resource, "=", limit.soft, ":", limit.hard));
-  if (sandbox.capabilities != launch::build_capabilities())
+  if (sandbox.capabilities != launch::default_capabilities())
     definition.add("capabilities", base::str(sandbox.capabilities));
   if (sandbox.no_new_privileges) definition.add("no-new-privileges", "true");
   if (sandbox.seccomp != launch::Seccomp::kDefault)

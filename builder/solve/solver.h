@@ -37,7 +37,7 @@ enum class AfterFailure { kGiveUp, kRetry, kContinue };
 
 /// What RUN steps may do and use.
 struct Sandbox {
-  launch::Capabilities capabilities = launch::build_capabilities();
+  launch::Capabilities capabilities = launch::default_capabilities();
   bool no_new_privileges = false;  ///< sudo and set-id tools in recipes are normal
   launch::Seccomp seccomp = launch::Seccomp::kDefault;
   std::string seccomp_profile;  ///< with kProfile

@@ -103,7 +103,7 @@ struct Config {
   std::string userns;                ///< empty: torte's own; see ids.h
   sys::IdMaps id_maps;               ///< --uidmap, --gidmap; empty: as `userns` says
 
-  launch::Capabilities capabilities = launch::run_capabilities();
+  launch::Capabilities capabilities = launch::default_capabilities();
   bool privileged = false;
   bool no_new_privileges = true;
   std::string seccomp;  ///< empty: ours; "unconfined"; else a profile in the common JSON format

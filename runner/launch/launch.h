@@ -145,7 +145,7 @@ struct Spec {
   std::vector<std::string> env;   ///< "NAME=value", complete: nothing is inherited
   std::string cwd = "/";          ///< created when missing
   Identity identity;
-  Capabilities capabilities = run_capabilities();
+  Capabilities capabilities = default_capabilities();
   bool no_new_privileges = true;
   Seccomp seccomp = Seccomp::kDefault;
   std::string seccomp_profile;  ///< with kProfile: its JSON text (seccomp_profile.h)

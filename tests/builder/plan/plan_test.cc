@@ -256,6 +256,14 @@ TEST_F(PlanTest, ThousandsOfVariablesArePlanned) {
   EXPECT_TRUE(has(run_of(made).env, "A7=x"));
 }
 
+TEST_F(PlanTest, AnAbsoluteWorkdirIsKeptAsWrittenAndARelativeOneIsJoined) {
+  plan::Plan made = make("FROM base\nWORKDIR /v/./w/\nRUN true\nCOPY a b\n");
+  EXPECT_EQ(config_of(made).working_dir, "/v/./w/");
+  EXPECT_EQ(run_of(made, 1).cwd, "/v/w");
+  EXPECT_EQ(copy_of(made, 2).destination, "/v/w/b");
+  EXPECT_EQ(config_of(make("FROM base\nWORKDIR /w/\nWORKDIR x/../y/\n")).working_dir, "/w/y");
+}
+
 TEST_F(PlanTest, AWorkdirThatIsEmptyStaysWhereItIs) {
   EXPECT_EQ(config_of(make("FROM base\nWORKDIR /w\nWORKDIR $NOTHING\n")).working_dir, "/w");
 }

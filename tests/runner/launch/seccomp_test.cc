@@ -29,12 +29,12 @@ constexpr uint32_t kUnknown = SECCOMP_RET_ERRNO | ENOSYS;
 #if defined(__x86_64__)
 uint32_t call(int number, std::vector<uint64_t> arguments = {}, launch::Capabilities more = 0,
               uint32_t architecture = AUDIT_ARCH_X86_64) {
-  static const std::string plain = launch::seccomp_program(launch::run_capabilities());
+  static const std::string plain = launch::seccomp_program(launch::default_capabilities());
   seccomp_data data = {};
   data.nr = number;
   data.arch = architecture;
   for (size_t i = 0; i < arguments.size(); ++i) data.args[i] = arguments[i];
-  if (more != 0) return verdict(launch::seccomp_program(launch::run_capabilities() | more), data);
+  if (more != 0) return verdict(launch::seccomp_program(launch::default_capabilities() | more), data);
   return verdict(plain, data);
 }
 
