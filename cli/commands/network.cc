@@ -293,7 +293,7 @@ const std::vector<const Command*>& network_commands() {
   static const Command kDisconnect = [] {
     Command disconnect = command("network disconnect", "take a container off a network", "NETWORK CONTAINER", {2, 2},
                                  run_disconnect);
-    disconnect.about = "From its first network on, its published ports are not reached until it is started again; "
+    disconnect.about = "Ports that were published on it are not reached until the container is started again; "
                        "then they lead to the network that is first now.";
     return disconnect;
   }();
