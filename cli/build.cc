@@ -129,7 +129,8 @@ class Build {
     SshAgents agents(context_, arguments_, *store_);
     read_lock();
     Fetcher fetcher(*store_, {.secrets = secrets, .ssh_agent = agents.for_git(), .pinned = lock_.sources,
-                              .locked = arguments_.is_on("locked"), .events = events_.get(), .stop = interrupt_.token()});
+                              .locked = arguments_.is_on("locked"), .events = events_.get(), .stop = interrupt_.token(),
+                              .retries = parse_retries(arguments_), .waiting = notice_waits(events_.get())});
     read_recipe(fetcher);
     dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
     set_times_before_planning();

@@ -1,5 +1,7 @@
 #include "cli/registries.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/context.h"
@@ -35,13 +37,31 @@ std::vector<Flag> with_registry_flags(std::vector<Flag> flags) {
   flags.push_back({.name = "creds", .value = "USER[:PASSWORD]", .help = "user name and password for this command alone", .group = "registry"});
   flags.push_back({.name = "authfile", .value = "FILE", .help = "where credentials are kept", .group = "registry"});
   flags.push_back({.name = "cert-dir", .value = "DIR", .help = "*.crt to trust, and NAME.cert with NAME.key to show", .group = "registry"});
+  flags.push_back({.name = "retry", .value = "N", .help = "tries after the first one when a server or the way to it fails (default: up to 5, by what failed)", .group = "registry"});
+  flags.push_back({.name = "retry-delay", .value = "DURATION", .help = "time between tries (default: from 0.5s to 16s, twice as long each time)", .group = "registry"});
   return flags;
+}
+
+registry::Retries parse_retries(const Arguments& arguments) {
+  constexpr uint64_t kMost = 1'000'000;
+  registry::Retries retries;
+  if (auto number = arguments.number("retry")) retries.most = static_cast<int>(std::min(*number, kMost));
+  retries.delay = arguments.duration("retry-delay");
+  return retries;
+}
+
+registry::WaitNotice notice_waits(base::EventSink* events) {
+  return [events](const std::string& why, std::chrono::milliseconds wait) {
+    // A second is shorter than it takes to read that it is waited for.
+    if (events == nullptr || wait < std::chrono::seconds(1)) return;
+    events->emit(base::event::Note{base::str(why, "; trying again in ", base::format_elapsed(wait))});
+  };
 }
 
 Registries::Registries(const Context& context, const Arguments& arguments, std::stop_token stop,
                        base::EventSink* events)
     : credentials_(registry::find_credential_files(chosen_file(arguments), context.getenv)),
-      cert_dir_(arguments.get("cert-dir")), events_(events),
+      cert_dir_(arguments.get("cert-dir")), retries_(parse_retries(arguments)), events_(events),
       link_(std::move(stop), [this] { stop_.request_stop(); }) {
   read_configuration(context);
   if (arguments.has("tls-verify")) tls_verify_ = arguments.is_on("tls-verify");
@@ -77,11 +97,8 @@ registry::ClientOptions Registries::options_for(const std::string& host) const {
   for (const std::filesystem::path& directory : cert_dirs_) read_cert_dir(directory / host, options.tls);
   if (!cert_dir_.empty()) read_cert_dir(cert_dir_, options.tls);
   options.stop = stop_.get_token();
-  options.waiting = [events = events_](const std::string& why, std::chrono::milliseconds wait) {
-    // A second is shorter than it takes to read that it is waited for.
-    if (events == nullptr || wait < std::chrono::seconds(1)) return;
-    events->emit(base::event::Note{base::str(why, "; trying again in ", base::format_elapsed(wait))});
-  };
+  options.retries = retries_;
+  options.waiting = notice_waits(events_);
   return options;
 }
 

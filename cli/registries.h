@@ -20,8 +20,13 @@ namespace cli {
 
 struct Context;
 
-/// Flags of every command that talks to registries: --tls-verify, --creds, --authfile, --cert-dir.
+/// Flags of every command that talks to registries: --tls-verify, --creds, --authfile,
+/// --cert-dir, --retry, --retry-delay.
 std::vector<Flag> with_registry_flags(std::vector<Flag> flags);
+/// --retry, --retry-delay. Throws UsageError.
+registry::Retries parse_retries(const Arguments& arguments);
+/// Tells waits that are worth a word to `events`, which may be null.
+registry::WaitNotice notice_waits(base::EventSink* events);
 
 /// The registries one command talks to, each contacted when first asked for. May be shared by
 /// threads.
@@ -51,6 +56,7 @@ class Registries {
   std::vector<std::filesystem::path> cert_dirs_;  ///< of certs.d, each with a folder a host
   std::optional<bool> tls_verify_;
   std::string cert_dir_;
+  registry::Retries retries_;
   base::EventSink* events_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> link_;  ///< the caller's stop is ours

@@ -25,7 +25,7 @@ struct CacheSpec {
   std::filesystem::path directory = {};  ///< absolute
   std::string scope = {};                ///< empty: the default one
   bool all_steps = false;                ///< mode=max
-  bool ignore_error = true;
+  bool ignore_error = false;
 
   /// Throws UsageError; Unsupported for other types.
   static CacheSpec parse(const std::string& text, const char* flag);

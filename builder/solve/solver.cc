@@ -71,7 +71,12 @@ class Solver {
       publish_image();
     } catch (...) {
       keep_what_is_done();
-      offer(false);
+      try {
+        offer(false);
+      } catch (const base::Error& e) {
+        // What failed first is what the build is about.
+        events_.emit(event::Note{e.what()});
+      }
       throw;
     }
     sources_.save_indexes();

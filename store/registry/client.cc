@@ -53,7 +53,7 @@ Client::Client(std::string host, Credentials* credentials, ClientOptions options
     : host_(std::move(host)), credentials_(credentials), options_(std::move(options)),
       http_(http_options(options_)) {}
 
-Patience Client::patience() const { return Patience(options_.stop, options_.waiting, host_); }
+Patience Client::patience() const { return Patience(options_.stop, options_.waiting, host_, options_.retries); }
 
 const Origin& Client::origin() {
   std::lock_guard lock(mutex_);

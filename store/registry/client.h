@@ -23,6 +23,7 @@ struct ClientOptions {
   bool allow_http = false;
   std::stop_token stop;
   WaitNotice waiting;
+  Retries retries = {};
 };
 
 /// One registry: requests with the right credentials, tries and redirects.

@@ -39,12 +39,14 @@ void sleep(milliseconds time, const std::stop_token& stop) {
 
 }  // namespace
 
-Patience::Patience(std::stop_token stop, WaitNotice notice, std::string host)
-    : stop_(std::move(stop)), notice_(std::move(notice)), host_(std::move(host)) {}
+Patience::Patience(std::stop_token stop, WaitNotice notice, std::string host, Retries retries)
+    : stop_(std::move(stop)), notice_(std::move(notice)), host_(std::move(host)), retries_(retries) {}
 
 bool Patience::wait(const std::string& why, milliseconds least) {
-  if (tries_ >= kMostTries) return false;
-  milliseconds time = with_jitter(std::min(kFirstWait * (1 << tries_), kLongestWait));
+  if (tries_ >= retries_.most.value_or(kMostTries)) return false;
+  // Capped first: more than a few doublings are longer than anybody waits.
+  milliseconds time = with_jitter(std::min(kFirstWait * (1 << std::min(tries_, 5)), kLongestWait));
+  if (retries_.delay) time = *retries_.delay;
   ++tries_;
   time = std::max(time, least);
   if (notice_) notice_(why, time);
@@ -58,10 +60,10 @@ bool Patience::after(const TransportError& error) {
     case Fault::kNotTls:
     case Fault::kProtocol: return false;
     case Fault::kResolve:
-      if (tries_ >= 1) return false;
+      if (tries_ >= retries_.most.value_or(1)) return false;
       break;
     case Fault::kConnect:
-      if (tries_ >= 2) return false;
+      if (tries_ >= retries_.most.value_or(2)) return false;
       break;
     case Fault::kSilence:
       silence_left_ -= silence();
@@ -69,7 +71,7 @@ bool Patience::after(const TransportError& error) {
       break;
     case Fault::kReset: break;
   }
-  return wait(error.message(), milliseconds(0));
+  return wait(error.message());
 }
 
 bool Patience::after(int status, const Headers& headers) {

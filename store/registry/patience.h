@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -12,13 +13,19 @@ namespace registry {
 /// Told before a wait: why, and how long. Called from the thread that waits.
 using WaitNotice = std::function<void(const std::string& why, std::chrono::milliseconds wait)>;
 
+/// What the user says of tries: --retry, --retry-delay. Unset: as Patience finds right.
+struct Retries {
+  std::optional<int> most = {};
+  std::optional<std::chrono::milliseconds> delay = {};  ///< between tries, always the same
+};
+
 /// How often one piece of work is tried again, and after how long: five times, 0.5 s to 16 s with
 /// jitter, or as the registry asks. Silence has a budget of its own, so that a server that takes the
 /// connection and says nothing costs three quarters of a minute and not five times half of one.
 /// [spec/security.md 7, "Time"]
 class Patience {
  public:
-  Patience(std::stop_token stop, WaitNotice notice, std::string host);
+  Patience(std::stop_token stop, WaitNotice notice, std::string host, Retries retries = {});
 
   /// After a try that broke off: waits and returns true, or false when it is time to give up. Throws
   /// Cancelled.
@@ -26,6 +33,8 @@ class Patience {
   /// After an answer: false at once unless its status may be better next time (408, 429, 500, 502,
   /// 503, 504). Throws Unavailable, saying when to come back, for a Retry-After above two minutes.
   bool after(int status, const Headers& headers);
+  /// Waits for another try and returns true; false when there were enough. Throws Cancelled.
+  bool wait(const std::string& why, std::chrono::milliseconds least = {});
   /// How long the next try may be silent.
   std::chrono::milliseconds silence() const;
   /// Bytes that will not have to be fetched again. Enough of them, and the count starts anew: a
@@ -33,11 +42,10 @@ class Patience {
   void progress(uint64_t bytes);
 
  private:
-  bool wait(const std::string& why, std::chrono::milliseconds least);
-
   std::stop_token stop_;
   WaitNotice notice_;
   std::string host_;
+  Retries retries_;
   int tries_ = 0;
   uint64_t bytes_ = 0;
   std::chrono::milliseconds silence_left_{45'000};

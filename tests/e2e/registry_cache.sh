@@ -102,9 +102,11 @@ says "2 of 3 cached"
 
 step "a cache that is not there, or holds something else, costs nothing but a word"
 store=$work/fourth
-ok torte build --cache-from "type=registry,ref=127.0.0.1:1/none" --cache-to "type=registry,ref=127.0.0.1:1/none" -t alone "$work/context"
+ok torte build --cache-from "type=registry,ref=127.0.0.1:1/none" --cache-to "type=registry,ref=127.0.0.1:1/none,ignore-error=true" -t alone "$work/context"
 says "is passed over" "the build itself is not affected"
-status 1 torte build --cache-to "type=registry,ref=127.0.0.1:1/none,ignore-error=false" -t alone "$work/context"
+status 1 torte build --cache-to "type=registry,ref=127.0.0.1:1/none" -t late "$work/context"
+says "error: cache to 127.0.0.1:1/none"
+ok torte inspect late
 status 2 torte build --cache-to "type=registry" "$work/context"
 status 1 torte build --cache-to "type=s3,bucket=b" "$work/context"
 says "not built"
