@@ -112,7 +112,7 @@ class Build {
   Build(Context& context, const Arguments& arguments)
       : context_(context), arguments_(arguments),
         events_(context.make_progress(progress_mode(arguments))), planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
-        outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)),
+        outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)), targets_(parse_targets(arguments)),
         store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
@@ -122,9 +122,25 @@ class Build {
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
+    for (const OutputSpec& spec : outputs_)
+      if (targets_.size() > 1 && (spec.takes_place() || !spec.names.empty()))
+        throw UsageError("several --target cannot share one --output but store, registry and cacheonly without name=");
+    if (targets_.size() > 1 && call_of(arguments)) throw UsageError("--call and --check ask about one --target");
   }
 
   int run() {
+    if (auto time = arguments_.duration("timeout")) interrupt_.stop_after(*time);
+    try {
+      return build();
+    } catch (const base::Error& e) {
+      if (e.code() != base::Code::kCancelled || !interrupt_.timed_out()) throw;
+      throw base::Error(base::Code::kFailed, "the build was stopped after " + arguments_.get("timeout") + ", as --timeout says",
+                        "build-timeout");
+    }
+  }
+
+ private:
+  int build() {
     solve::Secrets secrets = read_secrets(context_, arguments_);
     SshAgents agents(context_, arguments_, *store_);
     read_lock();
@@ -153,7 +169,7 @@ class Build {
       begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
       if (early_push_) early_push_->finish();
-      write_outputs();
+      for (BuildTarget& target : targets_) write_outputs(target);
       write_records(fetcher);
     } catch (base::Error& e) {
       if (e.code() == base::Code::kCancelled && interrupt_.signal() != 0)
@@ -167,12 +183,13 @@ class Build {
     end_.succeeded = true;
     recorder_.emit(summary());
     recorder_.finish("");
-    if (context_.quiet && !writes_to_standard_output()) context_.out(end_.image_id + "\n");
+    if (context_.quiet && !writes_to_standard_output())
+      for (const BuildTarget& target : targets_) context_.out(target.image_id + "\n");
     return 0;
   }
 
- private:
   struct Planned {
+    BuildTarget* target;
     plan::Plan plan;
     std::map<std::string, solve::LocalTree> trees;
     int offset = 0;
@@ -287,15 +304,17 @@ class Build {
     LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
     std::vector<dockerfile::Diagnostic> planned;
     int steps = 0;
-    for (const std::optional<oci::Platform>& platform : platforms_) {
-      planning_.platform = platform;
-      Planned& next = plans_.emplace_back();
-      next.plan = plan::make_plan(recipe, planning_, images);
-      next.trees = provide_trees(next.plan, fetcher);
-      next.offset = steps;
-      steps += next.plan.steps;
-      planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
-    }
+    for (BuildTarget& target : targets_)
+      for (const std::optional<oci::Platform>& platform : platforms_) {
+        planning_.target = target.stage;
+        planning_.platform = platform;
+        Planned& next = plans_.emplace_back(&target);
+        next.plan = make_plan(recipe, images);
+        next.trees = provide_trees(next.plan, fetcher);
+        next.offset = steps;
+        steps += next.plan.steps;
+        planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
+      }
     set_times_after_planning(plans_.front().plan, fetcher);
     if (times_.rewrite && !times_.epoch)
       throw UsageError("--rewrite-timestamp needs a time: --source-date-epoch N");
@@ -303,12 +322,29 @@ class Build {
     resolved_images_ = images.resolved();
   }
 
-  std::string shown_tag() const { return arguments_.all("tag").empty() ? "" : arguments_.all("tag").front(); }
+  // What FROM does not know may be why there is no such image.
+  plan::Plan make_plan(const dockerfile::Recipe& recipe, plan::BaseImages& images) const {
+    try {
+      return plan::make_plan(recipe, planning_, images);
+    } catch (base::Error& e) {
+      for (const dockerfile::Diagnostic& warning : dockerfile::run_checks(recipe, checks_))
+        if (warning.id == "UndefinedArgInFrom" && e.place() && e.place()->where.first_line == warning.where.first_line) {
+          e.add_fact(warning.message);
+          for (const std::string& help : warning.helps) e.add_help(help);
+        }
+      throw;
+    }
+  }
+
+  std::string shown_tag() const {
+    const std::vector<std::string> tags = arguments_.all("tag");
+    return targets_.size() > 1 ? base::join(tags, ", ") : tags.empty() ? "" : tags.front();
+  }
 
   void announce() {
     std::string platforms;
     for (const Planned& planned : plans_)
-      platforms += (platforms.empty() ? "" : ",") + planned.plan.stages[planned.plan.target].platform.str();
+      if (planned.target == &targets_.front()) platforms += (platforms.empty() ? "" : ",") + planned.plan.stages[planned.plan.target].platform.str();
     const Planned& last = plans_.back();
     recorder_.emit(event::BuildStart{shown_tag(), platforms, file_.name, last.offset + last.plan.steps});
     for (const Planned& planned : plans_) announce_steps(planned);
@@ -320,7 +356,7 @@ class Build {
     for (size_t index : planned.plan.order) {
       const plan::Stage& stage = planned.plan.stages[index];
       std::string label = stage.label();
-      if (plans_.size() > 1) label = base::str(stage.platform.str(), " ", label);
+      if (platforms_.size() > 1) label = base::str(stage.platform.str(), " ", label);
       recorder_.emit(event::StepPlanned{planned.offset + stage.from_step, label, 1, stage.shown_count,
                                        stage.from_text, stage.where});
       for (const plan::Step& step : stage.steps)
@@ -339,7 +375,7 @@ class Build {
   }
   // The usual case: one image, one name in the store. The solver then writes all of it at once.
   bool is_plain() const {
-    return plans_.size() == 1 && outputs_.size() == 1 && outputs_[0].type == OutputSpec::Type::kStore &&
+    return platforms_.size() == 1 && outputs_.size() == 1 && outputs_[0].type == OutputSpec::Type::kStore &&
            outputs_[0].names.empty() && !form_.is_special();
   }
 
@@ -375,9 +411,11 @@ class Build {
     if (debug_)
       options.on_failure = [this](const base::Error& error, const auto& shell) { return debug_->ask(error, shell); };
     if (!times_.rewrite) options.created_mtime = times_.epoch;
-    if (plans_.size() > 1) options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
+    if (platforms_.size() > 1) options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
     solve::FinishOptions finishing = finish_options();
-    if (!is_plain()) options.names.clear();
+    if (is_plain())
+      for (const std::string& tag : planned.target->tags)
+        options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());
     options.keep_image = wants_image() && !finishing.wants_anything();
     if (finishing.wants_anything()) finishing.names = std::exchange(options.names, {});
     counter_.set_offset(planned.offset);
@@ -391,28 +429,30 @@ class Build {
     BuiltImage image{target.platform, {}, result.layers, result.base_layers};
     if (finishing.squash == solve::FinishOptions::Squash::kAll) image.base_layers = 0;
     if (kept) image.id = result.image;
-    images_.push_back(std::move(image));
-    end_.image_id = kept || end_.image_id.empty() ? result.image.str() : end_.image_id;
+    planned.target->images.push_back(std::move(image));
+    std::string& id = planned.target->image_id;
+    if (kept || id.empty()) id = result.image.str();
+    end_.image_id = id;
     end_.size_bytes += result.size_bytes;
     end_.new_bytes += result.new_bytes;
     planned.result = std::move(result);
   }
 
-  void write_outputs() {
+  void write_outputs(BuildTarget& target) {
     OutputOptions options;
     options.form = form_;
-    options.names = arguments_.all("tag");
+    options.names = target.tags;
     options.source_date_epoch = times_.epoch;
     for (const std::string& entitlement : arguments_.all("allow")) options.allow_delete |= entitlement == "local.delete";
     options.transfer = transfer_options();
     options.registries = &registries_;
-    if (shared_cache_ && images_.size() == 1)
-      if (auto keys = shared_cache_->inline_annotation(images_.front().layers))
+    if (shared_cache_ && target.images.size() == 1)
+      if (auto keys = shared_cache_->inline_annotation(target.images.front().layers))
         options.form.annotations.push_back({"manifest", {}, keys->first, keys->second});
     if (is_plain() && !options.form.is_special()) return;
     for (const OutputSpec& spec : outputs_) {
-      WrittenImage written = write_output(context_, spec, images_, *store_, options);
-      if (written.descriptor) descriptor_ = written.descriptor;
+      WrittenImage written = write_output(context_, spec, target.images, *store_, options);
+      if (written.descriptor) target.descriptor = written.descriptor;
     }
   }
 
@@ -431,7 +471,7 @@ class Build {
     if (from.empty() && to.empty()) return;
     for (const CacheSpec& spec : to)
       if (spec.type == CacheSpec::Type::kInline && plans_.size() > 1)
-        throw base::Error(base::Code::kUnsupported, "--cache-to type=inline for several platforms is not built",
+        throw base::Error(base::Code::kUnsupported, "--cache-to type=inline for several platforms or targets is not built",
                           "not-built");
     solving_.shared_cache =
         &shared_cache_.emplace(*store_, registries_, from, to, transfer_options());
@@ -454,28 +494,40 @@ class Build {
       fresh.sources = fetcher.resolved();
       fresh.write(*path);
     }
-    if (auto path = arguments_.find("iidfile"))
-      sys::write_file_durably(*path, plans_.size() > 1 && descriptor_ ? descriptor_->digest.str() : end_.image_id, 0644);
+    if (auto path = arguments_.find("iidfile")) {
+      std::vector<std::string> ids;
+      for (const BuildTarget& target : targets_)
+        ids.push_back(platforms_.size() > 1 && target.descriptor ? target.descriptor->digest.str() : target.image_id);
+      sys::write_file_durably(*path, base::join(ids, "\n"), 0644);
+    }
     if (auto path = arguments_.find("metadata-file"))
       sys::write_file_durably(*path, metadata(fetcher).dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0644);
   }
 
-  Json metadata(const Fetcher& fetcher) const {
+  static Json metadata_of(const BuildTarget& target) {
     Json json;
-    json["containerimage.config.digest"] = end_.image_id;
-    if (descriptor_) {
-      json["containerimage.digest"] = descriptor_->digest.str();
-      json["containerimage.descriptor"] = Json::parse(descriptor_->to_json());
+    json["containerimage.config.digest"] = target.image_id;
+    if (target.descriptor) {
+      json["containerimage.digest"] = target.descriptor->digest.str();
+      json["containerimage.descriptor"] = Json::parse(target.descriptor->to_json());
     }
     std::vector<std::string> names;
-    for (const std::string& tag : arguments_.all("tag"))
-      names.push_back(oci::Reference::parse(tag).with_default_tag().str());
+    for (const std::string& tag : target.tags) names.push_back(oci::Reference::parse(tag).with_default_tag().str());
     json["image.name"] = base::join(names, ",");
+    return json;
+  }
+
+  Json metadata(const Fetcher& fetcher) const {
+    Json json = metadata_of(targets_.front());
     Json& build = json["torte.build"];
-    build = {{"recipe", file_.name}, {"target", planning_.target}, {"steps", counter_.steps()},
+    build = {{"recipe", file_.name}, {"target", targets_.front().stage}, {"steps", counter_.steps()},
              {"cached", counter_.cached()}, {"sizeBytes", end_.size_bytes}, {"newBytes", end_.new_bytes}};
+    if (targets_.size() > 1) {
+      build["targets"] = Json::object();
+      for (const BuildTarget& target : targets_) build["targets"][target.stage] = metadata_of(target);
+    }
     build["platforms"] = Json::array();
-    for (const BuiltImage& image : images_) {
+    for (const BuiltImage& image : targets_.front().images) {
       Json one = {{"platform", image.platform.str()}, {"layers", Json::array()}};
       if (image.id) one["image"] = image.id->str();
       for (const oci::DiffId& layer : image.layers) one["layers"].push_back(layer.str());
@@ -501,6 +553,7 @@ class Build {
   ImageForm form_;
   std::vector<OutputSpec> outputs_;
   std::vector<std::optional<oci::Platform>> platforms_;
+  std::vector<BuildTarget> targets_;
   std::unique_ptr<store::Store> store_;
   store::Lease lease_;
   BuildRecorder recorder_;
@@ -519,8 +572,6 @@ class Build {
   std::vector<dockerfile::Diagnostic> warnings_;
   std::map<std::string, std::string> resolved_images_;
   std::list<Planned> plans_;
-  std::vector<BuiltImage> images_;
-  std::optional<oci::Descriptor> descriptor_;
   event::BuildEnd end_;
 };
 

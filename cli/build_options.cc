@@ -121,6 +121,8 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   for (const std::string& entitlement : arguments.all("allow")) {
     if (entitlement == "network.host") options.allow_host_network = true;
     else if (entitlement == "security.insecure") options.allow_insecure = true;
+    else if (entitlement == "device") options.allow_all_devices = true;
+    else if (entitlement.starts_with("device=")) options.allowed_devices.insert(entitlement.substr(7));
     else if (entitlement != "local.delete")
       throw UsageError("--allow: unknown entitlement " + base::printable(entitlement));
   }
@@ -141,7 +143,12 @@ solve::Sandbox sandbox_of(const Arguments& arguments) {
   apply_limits(arguments, sandbox.limits);
   sandbox.capabilities = config.capabilities;
   sandbox.no_new_privileges = config.no_new_privileges;
-  if (config.seccomp == "unconfined") sandbox.seccomp = launch::Seccomp::kUnconfined;
+  if (!config.seccomp.empty())
+    sandbox.seccomp = config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kProfile;
+  if (sandbox.seccomp == launch::Seccomp::kProfile) sandbox.seccomp_profile = config.seccomp;
+  for (const container::DeviceConfig& device : config.devices) sandbox.devices.push_back({device.source, device.target});
+  sandbox.groups = arguments.all("group-add");
+  sandbox.timeout = arguments.duration("step-timeout");
   sandbox.mask = std::move(config.mask);
   sandbox.unmask = std::move(config.unmask);
   sandbox.ulimits = std::move(config.ulimits);
@@ -167,8 +174,8 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
       options.no_cache_stages.insert(base::to_lower(stage));
   options.cache_ttl = arguments.duration("cache-ttl");
   options.explain = arguments.is_on("explain");
-  for (const std::string& tag : arguments.all("tag"))
-    options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());
+  options.remember = arguments.is_on("layers", true);
+  if (!options.remember && arguments.has("cache-to")) throw UsageError("--layers=false keeps no steps that --cache-to could tell of");
   options.slot = recipe.identity;
   options.hostname = arguments.get("hostname", "build");
   for (const std::string& host : arguments.all("add-host"))

@@ -99,8 +99,7 @@ OutputSpec parse_output(const std::string& text, ImageForm& form) {
     else if (key != "rewrite-timestamp")  // read where the epoch is
       throw UsageError("--output: unknown key " + base::printable(key + "=" + value));
   }
-  bool needs_dest = spec.type != OutputSpec::Type::kStore && spec.type != OutputSpec::Type::kCacheOnly &&
-                    spec.type != OutputSpec::Type::kRegistry;
+  bool needs_dest = spec.takes_place();
   bool is_directory = spec.type == OutputSpec::Type::kLocal || spec.type == OutputSpec::Type::kOciDir;
   if (needs_dest && spec.dest.empty() && !is_directory) spec.dest = "-";
   if (needs_dest && (spec.dest.empty() || (is_directory && spec.dest == "-")))
@@ -130,6 +129,18 @@ ImageForm parse_image_form(const Arguments& arguments) {
     return std::find(unset.begin(), unset.end(), spec.key) != unset.end();
   });
   return form;
+}
+
+std::vector<BuildTarget> parse_targets(const Arguments& arguments) {
+  const std::vector<std::string> stages = arguments.all("target"), tags = arguments.all("tag");
+  if (stages.size() <= 1) return {{arguments.get("target"), tags}};
+  if (!tags.empty() && tags.size() != stages.size())
+    throw UsageError(base::str("several --target take one --tag each, in the same order; here are ", stages.size(),
+                               " and ", tags.size()));
+  std::vector<BuildTarget> targets;
+  for (size_t i = 0; i < stages.size(); ++i)
+    targets.push_back({stages[i], tags.empty() ? std::vector<std::string>() : std::vector{tags[i]}});
+  return targets;
 }
 
 std::vector<OutputSpec> parse_outputs(const Arguments& arguments, ImageForm& form) {

@@ -267,7 +267,7 @@ int answer_call(Context& context, const Call& call, const dockerfile::Recipe& re
       dockerfile::check_config(recipe, given == options.build_args.end() ? "" : given->second);
   KnownImages images(store);
   plan::Options planning = options;
-  planning.allow_host_network = planning.allow_insecure = true;
+  planning.allow_host_network = planning.allow_insecure = planning.allow_all_devices = true;
   planning.all_stages = call.kind == CallKind::kCheck && options.target.empty();
   plan::Plan plan = plan::make_plan(recipe, planning, images);
   switch (call.kind) {

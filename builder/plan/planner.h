@@ -81,6 +81,7 @@ class Planner {
   void check_cache_mounts();
   void check_syntax();
   void list_targets();
+  void explain_stages(const std::string& name, size_t stage, base::Error& error) const;
   void edit_result(oci::ContainerConfig& config) const;
   size_t get_image(const std::string& reference, const oci::Platform& platform,
                    const base::SourceRange& where);

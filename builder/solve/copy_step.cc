@@ -14,6 +14,7 @@
 #include "builder/solve/copier.h"
 #include "builder/solve/layer_reuse.h"
 #include "builder/solve/owner.h"
+#include "builder/solve/parents.h"
 
 namespace solve {
 
@@ -75,7 +76,7 @@ std::vector<Selection> select(const plan::CopyStep& step, FileTree& files,
   std::vector<Selection> selections;
   for (size_t i = 0; i < step.sources.size(); ++i) {
     const std::string& pattern = step.sources[i];
-    Selection selection{pattern, files.match(pattern)};
+    Selection selection{pattern, step.parents ? match_deep(files, pattern) : files.match(pattern)};
     bool dangling = !selection.matches.empty() && !dockerfile::has_wildcard(pattern) &&
                     files.find(selection.matches[0]->path(), true) == nullptr;
     if (!dockerfile::has_wildcard(pattern) && (selection.matches.empty() || dangling))
@@ -96,6 +97,7 @@ void define_files(const plan::CopyStep& step, FileTree& files,
       if (node == nullptr) continue;
       // The base name enters the key where it becomes the name of the result.
       std::string top = node->is_directory() ? "" : match->name;
+      if (step.parents) define_parents(*match, definition);
       walk(files, *node, "", exclude, {}, [&](Node& n, const std::string& relative) {
         found.emplace_back(&n, relative.empty() ? top : relative);
       });

@@ -55,7 +55,7 @@ class Solver {
          base::EventSink& events)
       : plan_(plan), options_(options), store_(store), events_(events), lease_(store.lease()),
         asked_to_stop_(options.stop, [this] { stop_.request_stop(); }),
-        results_(store, events, stop_.get_token()), sources_(plan, options, store),
+        results_(store, events, stop_.get_token(), options.remember), sources_(plan, options, store),
         inputs_(plan, options, store, sources_, [this](size_t stage) -> const StageState& {
           return built(stage);
         }),
@@ -74,8 +74,7 @@ class Solver {
       try {
         offer(false);
       } catch (const base::Error& e) {
-        // What failed first is what the build is about.
-        events_.emit(event::Note{e.what()});
+        events_.emit(event::Note{e.what()});  // what failed first is what the build is about
       }
       throw;
     }
@@ -343,9 +342,9 @@ class Solver {
                                  printed.feed(bytes);
                                  events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
                                },
-                               [&](const std::string& text) {
-                                 if (!warned_of_network_.exchange(true))
-                                   events_.emit(event::Warning{"no-private-network", text, {}, false});
+                               [&](const char* id, const std::string& text) {
+                                 // Each text once: most hold for all steps.
+                                 if (std::lock_guard lock(mutex_); warned_.insert(text).second) events_.emit(event::Warning{id, text, {}, false});
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
@@ -564,7 +563,6 @@ class Solver {
   Options options_;  // with a stop token of our own: the first failure stops the other stages
   store::Store& store_;
   base::EventSink& events_;
-  std::atomic<bool> warned_of_network_{false};
   store::Lease lease_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> asked_to_stop_;
@@ -586,6 +584,7 @@ class Solver {
   std::vector<LayerPtr> failed_layers_;  // of the first step that failed
   std::mutex mutex_;  // of what follows
   std::vector<Finished> finished_;
+  std::set<std::string> warned_;
   std::exception_ptr failure_;
   Result result_{oci::Digest::sha256_of(""), 0, 0, 0, 0};
 };
