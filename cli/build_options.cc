@@ -163,6 +163,7 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
   solve::Options options;
   options.context = recipe.context;
   options.context_is_temporary = recipe.is_temporary;
+  options.git_modes = arguments.get("context-mode") == "git";
   options.context_name = recipe.context_name;
   options.ignore_file = recipe.ignore_text;
   options.ignore_file_name = recipe.ignore_name;

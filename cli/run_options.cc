@@ -254,6 +254,8 @@ std::vector<Flag> limit_flags() {
       {.name = "memory-swap", .value = "SIZE", .help = "limit of memory and swap together", .group = "limits"},
       {.name = "memory-reservation", .value = "SIZE", .help = "what it is pushed back to when memory is short", .group = "limits"},
       {.name = "cpus", .value = "N", .help = "limit of processor time, 1.5 is one and a half", .group = "limits"},
+      {.name = "cpu-quota", .value = "MICROSECONDS", .help = "processor time in each period; another word for --cpus", .group = "limits"},
+      {.name = "cpu-period", .value = "MICROSECONDS", .help = "the period of --cpu-quota (default: 100000)", .group = "limits"},
       {.name = "cpu-shares", .value = "N", .help = "its part when processors are short; 1024 is the usual one", .group = "limits", .aliases = {}},
       {.name = "cpuset-cpus", .value = "LIST", .help = "processors it may use: 0-2,7", .group = "limits"},
       {.name = "cpuset-mems", .value = "LIST", .help = "memory nodes it may use", .group = "limits"},
@@ -297,6 +299,15 @@ void apply_limits(const Arguments& arguments, launch::Limits& limits) {
       fail("cpus", *text, "expected a number above 0");
     limits.cpus = cpus;
   }
+  constexpr uint64_t kUsualPeriod = 100'000;
+  const uint64_t period = arguments.number("cpu-period").value_or(kUsualPeriod);
+  const std::optional<uint64_t> quota = arguments.number("cpu-quota");
+  if (arguments.has("cpu-period") && !quota) fail("cpu-period", arguments.get("cpu-period"), "it needs --cpu-quota");
+  if (!quota) return;
+  if (limits.cpus) fail("cpu-quota", arguments.get("cpu-quota"), "--cpus says it already");
+  if (*quota < 1000 || period < 1000 || period > 1'000'000)
+    fail("cpu-quota", arguments.get("cpu-quota"), "a quota has at least 1000 microseconds, a period 1000 to 1000000");
+  limits.cpus = static_cast<double>(*quota) / static_cast<double>(period);
 }
 
 std::vector<Flag> sandbox_flags() {

@@ -85,6 +85,7 @@ struct Mount {
   std::optional<uint64_t> size_bytes;
   bool required = false;
   std::string env;
+  base::SourceRange where = {};
 };
 
 /// A file that exists only in the plan: a here-document.

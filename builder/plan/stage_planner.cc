@@ -74,10 +74,10 @@ void StagePlanner::choose_base() {
       Planner::fail(where, e.id(), e.message(), e.helps());
     }
   }
-  std::string image = planner_.expand(from.image, globals, current_->where);
+  std::string image = planner_.expand(from.image, globals, current_->arg_range(0));
   note_globals(from);
   if (image.empty())
-    fail("from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
+    Planner::fail(current_->arg_range(0), "from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
   stage_.from_text = "FROM " + base::printable(image);
   std::optional<size_t> earlier = planner_.find_stage_before(image, index_);
   const auto* context = planner_.find_context(image, stage_.platform);
@@ -99,7 +99,7 @@ void StagePlanner::choose_base() {
     stage_.base = Scratch{};
     stage_.config.platform = stage_.platform;
   } else {
-    start_from_image(planner_.add_image(image, stage_.platform, current_->where));
+    start_from_image(planner_.add_image(image, stage_.platform, current_->arg_range(0)));
   }
 }
 
@@ -267,6 +267,7 @@ Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
   if (mount.type == Mount::Type::kSsh && given.target.empty()) mount.target = kAgentTarget;
   if (mount.target == "/")
     Planner::fail(options.where, "mount-target-root", "a mount cannot be at /", {"say where with target=PATH"});
+  mount.where = options.where;
   mount.source = given.source;
   mount.read_only = given.read_only;
   mount.id = given.id;

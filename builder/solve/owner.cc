@@ -80,4 +80,13 @@ Owner resolve_owner(const sys::Root* root, std::string_view text) {
   return owner;
 }
 
+std::optional<Owner> find_owner(const sys::Root* root, std::string_view text) {
+  try {
+    return resolve_owner(root, text);
+  } catch (const base::Error& e) {
+    if (e.id() != "user-unknown") throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace solve

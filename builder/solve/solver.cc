@@ -440,11 +440,11 @@ class Solver {
     overlay::Attributes attributes;
     attributes.mtime = created_mtime();
     bool exists = !active.below().empty() && active.merged().stat(path);
-    if (!step.user.empty() && !exists) {
-      Owner owner = resolve_owner(active.below().empty() ? nullptr : &active.merged(), step.user);
-      attributes.uid = owner.uid;
-      attributes.gid = owner.gid;
-    }
+    if (!step.user.empty() && !exists)
+      if (auto owner = find_owner(active.below().empty() ? nullptr : &active.merged(), step.user)) {
+        attributes.uid = owner->uid;
+        attributes.gid = owner->gid;
+      }
     active.target().make_path(path, attributes);
   }
 

@@ -59,6 +59,7 @@ struct Sandbox {
 struct Options {
   std::filesystem::path context;                 ///< directory; empty: an empty context
   bool context_is_temporary = false;             ///< its digests are not worth remembering
+  bool git_modes = false;                        ///< its files have the modes git would give them
   std::string context_name = "the build context";
   std::optional<std::string> ignore_file;        ///< its text
   std::string ignore_file_name;

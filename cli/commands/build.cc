@@ -39,6 +39,7 @@ const Command& build_command() {
            {.name = "build-arg-file", .value = "FILE", .help = "values of ARGs, one NAME=VALUE a line; --build-arg wins", .repeatable = true},
            {.name = "build-context", .value = "NAME=VALUE", .help = "another context for FROM, COPY --from and mounts: a directory, docker-image://NAME, oci-layout://DIR, a git or http address", .repeatable = true},
            {.name = "ignorefile", .value = "FILE", .help = "use this ignore file and no other"},
+           {.name = "context-mode", .value = "MODE", .help = "modes of the context's files: exact (as they are, default) or git (0755 or 0644, whatever the umask was)", .choices = {"exact", "git"}},
            {.name = "label", .value = "KEY=VALUE", .help = "label of the result", .repeatable = true},
            {.name = "platform", .value = "OS/ARCH[,..]", .help = "platform of the result (default: this machine's); several are built one after the other", .repeatable = true, .common = true},
            {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
