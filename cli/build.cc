@@ -83,7 +83,8 @@ std::vector<std::optional<oci::Platform>> platforms_of(const Arguments& argument
   std::vector<std::optional<oci::Platform>> platforms;
   for (const std::string& list : arguments.all("platform"))
     for (const std::string& text : base::split(list, ',')) {
-      std::optional<oci::Platform> platform = oci::Platform::parse(base::trim(text));
+      std::optional<oci::Platform> platform =
+          base::with_context("--platform", [&] { return oci::Platform::parse(base::trim(text)); });
       if (std::find(platforms.begin(), platforms.end(), platform) == platforms.end())
         platforms.push_back(platform);
     }
@@ -122,6 +123,9 @@ class Build {
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
+    for (const char* flag : {"iidfile", "metadata-file"})
+      if (auto path = arguments.find(flag); path && !std::filesystem::exists(std::filesystem::absolute(*path).parent_path()))
+        throw UsageError(base::str("--", flag, " ", base::printable(*path), ": there is no such directory"));
     for (const OutputSpec& spec : outputs_)
       if (targets_.size() > 1 && (spec.takes_place() || !spec.names.empty()))
         throw UsageError("several --target cannot share one --output but store, registry and cacheonly without name=");
@@ -322,16 +326,28 @@ class Build {
     resolved_images_ = images.resolved();
   }
 
+  std::vector<std::string> unknown_to_from(const dockerfile::Recipe& recipe, const base::SourceRange& where) const {
+    std::vector<std::string> texts;
+    for (const dockerfile::Diagnostic& warning : dockerfile::run_checks(recipe, checks_)) {
+      if (warning.id != "UndefinedArgInFrom" || warning.where.first_line != where.first_line) continue;
+      texts.push_back(warning.message);
+      texts.insert(texts.end(), warning.helps.begin(), warning.helps.end());
+    }
+    return texts;
+  }
+
   // What FROM does not know may be why there is no such image.
   plan::Plan make_plan(const dockerfile::Recipe& recipe, plan::BaseImages& images) const {
     try {
       return plan::make_plan(recipe, planning_, images);
+    } catch (const dockerfile::RecipeError& e) {
+      std::vector<dockerfile::Diagnostic> problems = e.diagnostics();
+      for (dockerfile::Diagnostic& problem : problems)
+        for (std::string& text : unknown_to_from(recipe, problem.where)) problem.helps.push_back(std::move(text));
+      throw dockerfile::RecipeError(std::move(problems));
     } catch (base::Error& e) {
-      for (const dockerfile::Diagnostic& warning : dockerfile::run_checks(recipe, checks_))
-        if (warning.id == "UndefinedArgInFrom" && e.place() && e.place()->where.first_line == warning.where.first_line) {
-          e.add_fact(warning.message);
-          for (const std::string& help : warning.helps) e.add_help(help);
-        }
+      if (e.place())
+        for (const std::string& text : unknown_to_from(recipe, e.place()->where)) e.add_help(text);
       throw;
     }
   }

@@ -68,8 +68,8 @@ OutputSpec::Type parse_type(const std::string& text) {
   if (found != kTypes.end()) return found->second;
   for (const char* later : {"erofs", "squashfs", "ext4", "composefs"})
     if (text == later) throw UsageError(base::str("--output type=", later, " is not built yet"));
-  throw UsageError("--output: unknown type " + base::printable(text) +
-                   "; there are store, registry, oci, oci-dir, docker, local, tar and cacheonly");
+  throw unknown_word("--output: unknown type", text,
+                     {"store", "registry", "oci", "oci-dir", "docker", "local", "tar", "cacheonly"});
 }
 
 OutputSpec parse_output(const std::string& text, ImageForm& form) {
@@ -96,8 +96,11 @@ OutputSpec parse_output(const std::string& text, ImageForm& form) {
     } else if (key.starts_with("annotation.")) form.annotations.push_back({"manifest", {}, key.substr(11), value});
     else if (key.starts_with("annotation-"))
       form.annotations.push_back(parse_annotation(base::str(key.substr(11, key.find('.') - 11), ":", key.substr(key.find('.') + 1), "=", value)));
+    else if (key == "mode") throw UsageError("--output: mode is copy or delete, not " + base::printable(value));
     else if (key != "rewrite-timestamp")  // read where the epoch is
-      throw UsageError("--output: unknown key " + base::printable(key + "=" + value));
+      throw unknown_word("--output: unknown key", key,
+                         {"type", "dest", "name", "mode", "push-by-digest", "platform-split", "compression", "force-compression",
+                          "oci-mediatypes", "tar", "annotation.KEY", "rewrite-timestamp"});
   }
   bool needs_dest = spec.takes_place();
   bool is_directory = spec.type == OutputSpec::Type::kLocal || spec.type == OutputSpec::Type::kOciDir;
@@ -133,6 +136,7 @@ ImageForm parse_image_form(const Arguments& arguments) {
 
 std::vector<BuildTarget> parse_targets(const Arguments& arguments) {
   const std::vector<std::string> stages = arguments.all("target"), tags = arguments.all("tag");
+  for (const std::string& tag : tags) base::with_context("--tag", [&] { return oci::Reference::parse(tag); });
   if (stages.size() <= 1) return {{arguments.get("target"), tags}};
   if (!tags.empty() && tags.size() != stages.size())
     throw UsageError(base::str("several --target take one --tag each, in the same order; here are ", stages.size(),

@@ -207,7 +207,7 @@ void apply_security_option(const std::string& text, Config& spec) {
     // The text is kept, not the name: the container stays what it is when the file changes.
     spec.seccomp = profile == "unconfined" ? profile
                    : profile == "default"  ? ""
-                                           : sys::read_user_file(profile, kMostBytes);
+                                           : base::with_context("--security-opt", [&] { return sys::read_user_file(profile, kMostBytes); });
   } else if (text == "label=disable" || text == "apparmor=unconfined") {
     // What is always so: torte sets no labels and loads no profiles.
   } else if (text == "systempaths=unconfined") {

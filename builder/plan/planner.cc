@@ -198,8 +198,9 @@ void Planner::explain_stages(const std::string& name, size_t stage, base::Error&
   std::vector<std::string> names;
   for (size_t i = 0; i < stage; ++i)
     if (!texts_[i].from.name.empty()) names.push_back(texts_[i].from.name);
-  error.add_fact(base::str("no stage above is called ", base::printable(name), ", so it was taken for an image",
-                           names.empty() ? "" : "; stages: " + base::join(names, ", ")));
+  if (!names.empty())
+    error.add_fact(base::str("no stage above is called ", base::printable(name), ", so it was taken for an image; stages: ",
+                             base::join(names, ", ")));
   if (std::string near = base::nearest(name, names); !near.empty()) error.add_help("did you mean " + near + "?");
   if (base::parse_decimal(name)) error.add_help("numbers name stages in COPY --from only; give the stage a name: FROM ... AS NAME");
 }

@@ -99,7 +99,12 @@ void StagePlanner::choose_base() {
     stage_.base = Scratch{};
     stage_.config.platform = stage_.platform;
   } else {
-    start_from_image(planner_.add_image(image, stage_.platform, current_->arg_range(0)));
+    try {
+      start_from_image(planner_.add_image(image, stage_.platform, current_->arg_range(0)));
+    } catch (base::Error& e) {
+      planner_.explain_stages(image, index_, e);
+      throw;
+    }
   }
 }
 

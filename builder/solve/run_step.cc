@@ -200,6 +200,17 @@ bool is_full(int directory_fd) {
           (space.f_files > 0 && space.f_favail == 0));
 }
 
+// What shells and the kernel mean by a status, where people ask. [spec/ux.md 4]
+const char* usual_cause(int status) {
+  switch (status) {
+    case 126: return "126 is a program that is there and cannot be run: its mode, the interpreter in its #! line (CRLF line ends "
+                     "count), or another processor's code";
+    case 127: return "127 is a program that the shell did not find: a package that is not installed, a misspelt name, or PATH";
+    case 139: return "139 is a crash: the program touched memory that it does not have";
+    default: return nullptr;
+  }
+}
+
 [[noreturn]] void fail_run(const plan::RunStep& step, const sys::ExitStatus& status,
                            const overlay::Active& active, const store::Layout& layout,
                            bool had_network, uint64_t memory_kills) {
@@ -211,6 +222,7 @@ bool is_full(int directory_fd) {
                          : base::str("RUN failed with status ", number);
   base::Error error(base::Code::kFailed, text, "run-failed");
   error.set_exit_status(number);
+  if (const char* usual = usual_cause(number)) error.add_fact(usual);
   if (memory_kills > 0)
     error.add_fact("the kernel killed a process of the step: it needs more memory than --memory allows");
   if (is_full(active.upper().fd())) {

@@ -58,6 +58,15 @@ prints_line last
 offers "torte build --target=final-"
 prints_line final-stage
 
+step "help docker names commands that there are"
+ok torte help docker
+cp "$work/out" "$work/docker"
+for command in $(grep -o "torte [a-z-]*" "$work/docker" | cut -d" " -f2 | sort -u); do
+  case $command in does) continue ;; esac
+  ok torte help "$command"
+done
+[ "$(grep -c "torte" "$work/docker")" -gt 15 ] || fail "that is not the table"
+
 step "the scripts"
 status 2 torte completion csh
 for shell in bash zsh fish; do
