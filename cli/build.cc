@@ -3,8 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <atomic>
-#include <functional>
 #include <list>
 
 #include "base/error.h"
@@ -28,6 +26,7 @@
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
+#include "cli/step_counter.h"
 #include "store/oci/reference.h"
 
 namespace cli {
@@ -36,42 +35,6 @@ namespace {
 
 namespace event = base::event;
 using Json = nlohmann::ordered_json;
-
-/// Passes events on and counts steps, so that the summary of a build that failed is right too. Steps
-/// of a second platform are numbered after those of the first.
-class StepCounter : public base::EventSink {
- public:
-  explicit StepCounter(base::EventSink& next) : next_(next) {}
-  void set_offset(int offset) { offset_ = offset; }
-  /// Which warnings of the work itself the recipe wants; set before the work starts.
-  void set_filter(std::function<bool(const event::Warning&)> wants) { wants_ = std::move(wants); }
-  void emit(const base::Event& event) override {
-    const auto* warning = std::get_if<event::Warning>(&event);
-    if (warning != nullptr && wants_ && !wants_(*warning)) return;
-    base::Event shifted = event;
-    std::visit([&](auto& each) {
-      if constexpr (requires { each.step; }) each.step += offset_;
-    }, shifted);
-    if (const auto* end = std::get_if<event::StepEnd>(&event)) {
-      ++steps_;
-      if (end->result == event::StepResult::kCached) ++cached_;
-    }
-    if (warning != nullptr) ++warnings_;
-    next_.emit(shifted);
-  }
-  int steps() const { return steps_; }
-  int cached() const { return cached_; }
-  /// Of the work itself, beside those of the recipe.
-  int warnings() const { return warnings_; }
-
- private:
-  base::EventSink& next_;
-  std::function<bool(const event::Warning&)> wants_;
-  std::atomic<int> offset_{0};
-  std::atomic<int> steps_{0};
-  std::atomic<int> cached_{0};
-  std::atomic<int> warnings_{0};
-};
 
 std::optional<Call> call_of(const Arguments& arguments) {
   if (auto text = arguments.find("call")) return parse_call(*text);
@@ -479,11 +442,18 @@ class Build {
     return options;
   }
 
+  // The build argument BUILDKIT_INLINE_CACHE, where there is one image that can tell its steps. [A8]
+  bool wants_inline_cache() const {
+    auto given = planning_.build_args.find("BUILDKIT_INLINE_CACHE");
+    return given != planning_.build_args.end() && plans_.size() == 1 && dockerfile::parse_bool(given->second).value_or(false);
+  }
+
   void open_shared_cache() {
     std::vector<CacheSpec> from;
     std::vector<CacheSpec> to;
     for (const std::string& text : arguments_.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
     for (const std::string& text : arguments_.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
+    if (wants_inline_cache()) to.push_back({.type = CacheSpec::Type::kInline});
     if (from.empty() && to.empty()) return;
     for (const CacheSpec& spec : to)
       if (spec.type == CacheSpec::Type::kInline && plans_.size() > 1)

@@ -283,10 +283,9 @@ void Planner::number_steps() {
 }
 
 void Planner::check_build_args() {
-  for (const char* name : {"BUILDKIT_INLINE_CACHE", "BUILDKIT_MULTI_PLATFORM"})
-    if (auto given = globals_.build_args.find(name); given != globals_.build_args.end() &&
-                                                     !given->second.empty() && given->second != "0" && given->second != "false")
-      warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg", base::str(name, " is not built yet and changes nothing"));
+  if (auto given = globals_.build_args.find("BUILDKIT_MULTI_PLATFORM");
+      given != globals_.build_args.end() && !given->second.empty() && given->second != "0" && given->second != "false")
+    warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg", "BUILDKIT_MULTI_PLATFORM is not built yet and changes nothing");
   for (const auto& [name, value] : globals_.build_args) {
     if (globals_.used_build_args.contains(name) || is_proxy(name) || globals_.arguments.find(name) ||
         name.starts_with("BUILDKIT_") || name == "SOURCE_DATE_EPOCH")

@@ -1,6 +1,6 @@
 """rules.py DIRECTORY PROGRAM...: builds every recipe of the table and compares what comes of it.
 
-A case is ok(RULE, RECIPE, ...): it builds, with `config` in the configuration, `run` = (shell command, its output) in
+A case is ok(RULE, RECIPE, ...): it builds, with `config` in the configuration, `history` at its end, `run` = (shell command, its output) in
 the image, `says` in the messages, `warns` and `quiet` as ids of warnings that are and are not given. Or it is
 bad(RULE, RECIPE, ERROR ID, ...): it is refused, `at` LINE:COLUMN. {name: text} in `files` is the context.
 """
@@ -209,6 +209,24 @@ ok("G4 a skipped pattern", B + "COPY . /q/\n", files={"a/b": "1", "a/c": "1", ".
 ok("G6 depth", B + "COPY d e.md* /q/\n", files={**F, ".dockerignore": "*.md"}, run=("find /q -type f | sort", "/q/e.md\n/q/s/y\n/q/x"))
 bad("G1 an ignored source", B + "COPY d/x /q/\n", "copy-source-missing", files={**F, ".dockerignore": "# c\n\nd\n"}, warns=["CopyIgnoredFile"], says=[".dockerignore:3: d"])
 
+# --- 9. git references
+bad("9.2 fragment and query", B + "ADD https://h.invalid/a.git?ref=x#y /z\n", "git-reference", at="2:5")
+bad("9.2 unknown key", B + "ADD https://h.invalid/a.git?foo=x /z\n", "git-reference", at="2:5")
+bad("9.2 tag and branch", B + "ADD https://h.invalid/a.git?tag=x&branch=y /z\n", "git-reference", at="2:5")
+
+# --- 10. the image
+ok("M3 labels", S + "LABEL a=1 b=2\n", args=["--label", "a=9", "--label", "c=3"], config={"labels": {"a": "9", "b": "2", "c": "3"}})
+ok("M2 created by", B + "ARG a=b\nRUN true && :\nCOPY --chown=1:1 a /q\nENV a=b c=\"d e\"\nWORKDIR /x\nCMD [\"sh\"]\nEXPOSE 80\nVOLUME /v /w\nADD a /z\n", files=F,
+   history=["ARG a=b", "RUN |1 a=b /bin/sh -c true && : # buildkit", "COPY --chown=1:1 a /q # buildkit", "ENV a=b c=d e", "WORKDIR /x", 'CMD ["sh"]', "EXPOSE [80/tcp]",
+            'VOLUME ["/v" "/w"]', "ADD a /z # buildkit"])
+
+# --- 12. dates
+ok("E1 global ARG", "ARG SOURCE_DATE_EPOCH=86400\nFROM base\nWORKDIR /w\n", run=("stat -c %Y /w", "86400"))
+ok("E1 build argument first", "ARG SOURCE_DATE_EPOCH=86400\nFROM base\nWORKDIR /w\n", args=["--build-arg", "SOURCE_DATE_EPOCH=1000"], run=("stat -c %Y /w", "1000"))
+ok("E1 context has none here", B, args=["--source-date-epoch", "context"])
+ok("E2 rewritten", B + "RUN touch /new\n", args=["--rewrite-timestamp", "--source-date-epoch", "3000"], run=("stat -c %Y /new", "3000"))
+bad("E2 rewritten to what", B, "usage", args=["--rewrite-timestamp"])
+
 # --- 13. checks: (id, a recipe that triggers it, one that does not)
 CHECKS = [
     ("StageNameCasing", "FROM scratch AS A", "FROM scratch AS a"),
@@ -268,6 +286,9 @@ def problems(number, recipe, more, top, program):
     if built.returncode != 0:
         yield f"status {built.returncode}"
         return
+    if "history" in more:
+        lines = [line["createdBy"] for line in json.loads(torte("inspect", "rule").stdout)[0]["history"]]
+        if lines[-len(more["history"]):] != more["history"]: yield f"history is {lines}"
     if "config" in more:
         config = json.loads(torte("inspect", "rule").stdout)[0]["config"]
         for key, value in more["config"].items():

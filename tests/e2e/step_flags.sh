@@ -51,8 +51,10 @@ equal "$(tr '\n' ' ' <"$work/out")" "flag mark "
 ok build -t named --no-cache
 ok torte run --rm --network none named cat /name /seen
 equal "$(cat "$work/out")" build
-ok build --build-arg BUILDKIT_INLINE_CACHE=1
-says "BUILDKIT_INLINE_CACHE is not built yet"
+ok build --build-arg BUILDKIT_INLINE_CACHE=1 -o type=oci,tar=false,dest="$work/inline"
+grep -qr "org.torte.cache.inline" "$work/inline/blobs" || fail "the image does not tell its steps"
+ok build --build-arg BUILDKIT_MULTI_PLATFORM=1
+says "BUILDKIT_MULTI_PLATFORM is not built yet"
 
 step "--cache-ttl: results that are too old are made again"
 printf 'FROM base\nRUN date +%%N >/when\n' >"$work/context/Recipe"
