@@ -20,6 +20,32 @@ namespace {
 
 constexpr int kMostLinks = 255;
 
+// Does `work` for all of 0..count-1, in runs, on as many threads as pay. Each thread has a copy of it.
+template <typename Work>
+void in_parallel(size_t count, size_t run, const Work& work) {
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  const auto take_runs = [&] {
+    try {
+      Work own = work;
+      for (size_t begin = next.fetch_add(run); begin < count; begin = next.fetch_add(run))
+        for (size_t i = begin; i < std::min(begin + run, count); ++i) own(i);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+      next = count;
+    }
+  };
+  size_t threads = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), count / run + 1);
+  {
+    std::vector<std::jthread> workers;
+    for (size_t i = 1; i < threads; ++i) workers.emplace_back(take_runs);
+    take_runs();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
 }  // namespace
 
 sys::RootedPath Node::path() const {
@@ -99,6 +125,20 @@ const std::vector<std::unique_ptr<Node>>& FileTree::children(Node& directory) {
   CHECK(directory.is_directory());
   if (!directory.children) read_directory(directory);
   return *directory.children;
+}
+
+void FileTree::read_below(Node& top) {
+  constexpr size_t kRun = 4;
+  std::vector<Node*> level;
+  if (top.is_directory()) level.push_back(&top);
+  while (!level.empty()) {
+    in_parallel(level.size(), kRun, [&](size_t i) { children(*level[i]); });
+    std::vector<Node*> next;
+    for (Node* directory : level)
+      for (const auto& child : *directory->children)
+        if (child->is_directory()) next.push_back(child.get());
+    level = std::move(next);
+  }
 }
 
 Node* FileTree::find_child(Node& directory, std::string_view name) {
@@ -204,39 +244,18 @@ void FileTree::digest_all(const std::vector<Node*>& nodes) {
     if (index_ != nullptr) node->digest = index_->find(FileStamp::of(node->st));
     if (!node->digest) unknown.push_back(node);
   }
-  // Nodes of one directory are neighbours; a thread takes them in runs and opens the directory once.
+  // Nodes of one directory are neighbours, and that is opened once.
   constexpr size_t kRun = 64;
-  std::atomic<size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  auto work = [&] {
-    try {
-      const Node* opened_for = nullptr;
-      sys::UniqueFd directory;
-      for (size_t begin = next.fetch_add(kRun); begin < unknown.size(); begin = next.fetch_add(kRun)) {
-        for (size_t i = begin; i < std::min(begin + kRun, unknown.size()); ++i) {
-          Node* node = unknown[i];
-          const Node* parent = node->parent != nullptr ? node->parent : node;
-          if (parent != opened_for)
-            directory = root_.open_at(parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-          opened_for = parent;
-          node->digest = read_digest(*node, directory.get());
-        }
-      }
-    } catch (...) {
-      std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-      next = unknown.size();
-    }
-  };
-  size_t threads = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()),
-                                    unknown.size() / kRun + 1);
-  {
-    std::vector<std::jthread> workers;
-    for (size_t i = 1; i < threads; ++i) workers.emplace_back(work);
-    work();
-  }
-  if (failure) std::rethrow_exception(failure);
+  in_parallel(unknown.size(), kRun, [this, &unknown, opened_for = static_cast<const Node*>(nullptr),
+                                     directory = std::make_shared<sys::UniqueFd>()](size_t i) mutable {
+    Node* node = unknown[i];
+    const Node* parent = node->parent != nullptr ? node->parent : node;
+    if (parent != opened_for)
+      directory = std::make_shared<sys::UniqueFd>(
+          root_.open_at(parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    opened_for = parent;
+    node->digest = read_digest(*node, directory->get());
+  });
   if (index_ == nullptr) return;
   for (Node* node : unknown) index_->put(FileStamp::of(node->st), *node->digest);
 }

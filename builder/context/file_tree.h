@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,7 +40,7 @@ struct Node {
 /// The files a COPY may select from: a build context behind its ignore file, or the root of a stage
 /// or image. Directories are read when first asked for, so only what a recipe names is ever looked
 /// at; ignored files are invisible, to look-ups and links too. Links never lead out of the tree.
-/// One thread, except digest_all() which uses its own.
+/// One thread, except read_below() and digest_all() which use their own.
 class FileTree {
  public:
   /// `ignore` may be null; `index` may be null (then every digest is computed by reading). Both are
@@ -54,6 +55,8 @@ class FileTree {
   /// Visible children, sorted by name.
   const std::vector<std::unique_ptr<Node>>& children(Node& directory);
   Node* find_child(Node& directory, std::string_view name);
+  /// Reads all directories below `top`, large trees on several threads.
+  void read_below(Node& top);
 
   /// The file at `path`; links in its parents are followed, the last one only if asked. nullptr when
   /// nothing visible is there. Throws Invalid after 255 links.
@@ -97,7 +100,7 @@ class FileTree {
   const dockerfile::IgnoreMatcher* ignore_;
   DigestIndex* index_;
   std::unique_ptr<Node> root_node_;
-  uint64_t files_seen_ = 0;
+  std::atomic<uint64_t> files_seen_ = 0;
   bool git_modes_ = false;
 };
 

@@ -98,6 +98,7 @@ void define_files(const plan::CopyStep& step, FileTree& files,
       // The base name enters the key where it becomes the name of the result.
       std::string top = node->is_directory() ? "" : match->name;
       if (step.parents) define_parents(*match, definition);
+      if (step.excludes.empty() && node->is_directory()) files.read_below(*node);
       walk(files, *node, "", exclude, {}, [&](Node& n, const std::string& relative) {
         found.emplace_back(&n, relative.empty() ? top : relative);
       });
@@ -113,11 +114,23 @@ void define_files(const plan::CopyStep& step, FileTree& files,
 
 namespace {
 
+timespec time_of_now() {
+  timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return now;
+}
+
 class CopyJob {
  public:
   CopyJob(const plan::CopyStep& step, FileTree& files, overlay::Active& active, CopyRules rules)
       : step_(step), files_(files), active_(active), rules_(std::move(rules)),
-        copier_(files, rules_), root_(active.target()) {}
+        copier_(files, active, rules_), root_(active.target()),
+        time_(rules_.created_mtime.value_or(time_of_now())) {}
+
+  /// Files of several sources below kept parents come in an order of their own, and an archive in its.
+  void follow() {
+    if (!step_.parents) rules_.follower = &follower_.emplace(active_.upper(), time_);
+  }
 
   void run(const std::vector<Selection>& selections, const EarlierCopy* earlier) {
     resolve_destination();
@@ -135,7 +148,10 @@ class CopyJob {
       }
     }
     for (const plan::InlineFile& file : step_.files) write_inline(file);
+    set_times();
   }
+
+  std::optional<layer::TreeFollower> take_follower() { return std::move(follower_); }
 
  private:
   // Whether a definition says of every file which source it came from: nothing else writes here.
@@ -162,14 +178,48 @@ class CopyJob {
     directory_ = exists || into_directory(step_) || destination_.is_root();
   }
 
-  Target directory(const sys::RootedPath& path) {
-    return root_.make_path(path, copier_.created_directory());
+  const Target& directory(const sys::RootedPath& path) {
+    if (into_ && into_->path() == path) return *into_;
+    if (into_) abandon();
+    into_.emplace(root_.make_path(path, copier_.created_directory()));
+    announce_way(path);
+    return *into_;
+  }
+
+  void abandon() {
+    if (follower_) follower_->abandon();
+  }
+
+  // The directories down to the destination. Nothing more will be made in those above it, and what
+  // comes up from a layer below keeps its time.
+  void announce_way(const sys::RootedPath& path) {
+    if (!follower_) return;
+    sys::RootedPath way;
+    for (const std::string& component : path.components()) {
+      way = way.below(component);
+      const sys::Root& root = active_.upper().lstat(way) ? active_.upper() : active_.merged();
+      sys::UniqueFd fd = root.open_at(way, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      struct stat st;
+      if (::fstat(fd.get(), &st) < 0) base::throw_errno("stat " + base::printable(way.str()));
+      follower_->directory(way.relative(), fd.get(), way == path ? time_ : st.st_mtim);
+    }
+  }
+
+  // Files came into the destination, one after another: its time shall not be that of the last.
+  void set_times() {
+    if (!into_) return;
+    if (!active_.upper().lstat(into_->path())) return abandon();  // nothing came, so it is not in the layer
+    for (const sys::RootedPath& path : {into_->path(), sys::RootedPath()}) {
+      sys::UniqueFd fd = active_.upper().open_at(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      const timespec times[2] = {time_, time_};
+      if (::futimens(fd.get(), times) < 0) base::throw_errno("set time of " + base::printable(path.str()));
+    }
   }
 
   void copy_one(Node& match, Node& node) {
     if (step_.add && step_.unpack.value_or(true) && node.is_regular() &&
         unpack_archive(files_, node, active_, destination_, rules_))
-      return;
+      return abandon();
     if (node.is_directory()) return copier_.copy_contents(node, directory(destination_));
     if (directory_ || step_.sources.size() + step_.files.size() > 1)
       return copier_.copy(node, directory(destination_), match.name);
@@ -190,7 +240,7 @@ class CopyJob {
     for (Node* up = match.parent; up != nullptr && up->path() != pivot && !up->path().is_root();
          up = up->parent)
       chain.push_back(up);
-    Target target = directory(destination_);
+    Target target = root_.make_path(destination_, copier_.created_directory());
     for (auto up = chain.rbegin(); up != chain.rend(); ++up) {
       bool existed = target.find((*up)->name).has_value();
       target = existed ? target.open((*up)->name) : target.create((*up)->name);
@@ -207,7 +257,7 @@ class CopyJob {
   }
 
   void write_inline(const plan::InlineFile& file) {
-    Target target = directory(directory_ ? destination_ : destination_.parent());
+    const Target& target = directory(directory_ ? destination_ : destination_.parent());
     std::string name = directory_ ? file.name : std::string(destination_.name());
     if (::unlinkat(target.fd(), name.c_str(), 0) < 0 && errno != ENOENT)
       base::throw_errno("replace " + base::printable(target.path().below(name).str()));
@@ -223,6 +273,7 @@ class CopyJob {
     attributes.mode = rules_.mode ? rules_.mode->apply(0644, false) : 0644;
     attributes.mtime = rules_.created_mtime;
     set_attributes(fd.get(), attributes, name);
+    copier_.announce(target, name);
   }
 
   const plan::CopyStep& step_;
@@ -231,20 +282,22 @@ class CopyJob {
   CopyRules rules_;
   Copier copier_;
   Target root_;
+  const timespec time_;  // of what gets one from the copying
   sys::RootedPath destination_;
   bool directory_ = false;
+  std::optional<Target> into_;
+  std::optional<layer::TreeFollower> follower_;
 };
 
 }  // namespace
 
-void copy_files(const plan::CopyStep& step, FileTree& files,
-                const std::vector<Selection>& selections, bool keep_owner,
-                overlay::Active& active, std::optional<timespec> created_mtime,
-                const EarlierCopy* earlier) {
+std::optional<layer::TreeFollower> copy_files(const plan::CopyStep& step, FileTree& files,
+                                              const std::vector<Selection>& selections,
+                                              overlay::Active& active, const CopyOptions& options) {
   CopyRules rules;
-  rules.keep_owner = keep_owner;
+  rules.keep_owner = options.keep_owner;
   rules.replace = step.link;
-  rules.created_mtime = created_mtime;
+  rules.created_mtime = options.created_mtime;
   auto exclude = dockerfile::IgnoreMatcher::from_texts(step.excludes);
   if (!step.excludes.empty()) rules.exclude = &exclude;
   if (!step.chmod.empty()) rules.mode.emplace(step.chmod);
@@ -252,7 +305,10 @@ void copy_files(const plan::CopyStep& step, FileTree& files,
     bool no_files = step.link || active.below().empty();
     rules.owner = resolve_owner(no_files ? nullptr : &active.merged(), step.chown);
   }
-  CopyJob(step, files, active, std::move(rules)).run(selections, earlier);
+  CopyJob job(step, files, active, std::move(rules));
+  if (options.is_whole_layer) job.follow();
+  job.run(selections, options.earlier);
+  return job.take_follower();
 }
 
 }  // namespace solve

@@ -46,7 +46,7 @@ std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree&
   auto active = std::make_shared<overlay::Active>(store, overlay::Stack(), "mount");
   CopyRules rules;
   rules.keep_owner = source.keep_owner;
-  Copier copier(*source.files, rules);
+  Copier copier(*source.files, *active, rules);
   overlay::Target target = active->target();
   if (node.is_directory()) {
     copier.copy_contents(node, target);

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "builder/cache/definition.h"
 #include "builder/solve/copy_step.h"
+#include "builder/solve/failed_image.h"
 #include "builder/solve/layer_duplicates.h"
 #include "builder/solve/owner.h"
 #include "builder/solve/results.h"
@@ -187,7 +188,15 @@ class Solver {
     if (cached) ++result_.cached;
   }
 
+  // A step that waits for another stage has not begun: its time would be that of the other, and who
+  // shows one step's lines at a time would show none of the other's.
+  void wait_for_stages(const plan::Step& step) {
+    for (const plan::FileSource* from : sources_of(step))
+      if (const auto* other = std::get_if<plan::FromStage>(from)) built(other->stage);
+  }
+
   void build_step(const plan::Stage& stage, const plan::Step& step, StageState& state) {
+    wait_for_stages(step);
     events_.emit(event::StepStart{step.number});
     try {
       bool cached = find_or_make(stage, step, state);
@@ -291,8 +300,9 @@ class Solver {
     overlay::Active active(store_, std::move(below), "build");
     std::optional<EarlierCopy> earlier;
     if (before) earlier = earlier_copy(step, std::move(*before));
+    std::optional<layer::TreeFollower> follower;
     try {
-      std::visit([&](const auto& action) { execute(step, action, active, earlier); }, step.action);
+      follower = std::visit([&](const auto& action) { return execute(step, action, active, earlier); }, step.action);
     } catch (const base::Error& e) {
       if (options_.keep_failed && e.code() == base::Code::kFailed)
         keep_failed(std::move(active), state.layers);
@@ -305,7 +315,7 @@ class Solver {
     }
     int64_t now = ::time(nullptr);
     record.created = std::chrono::system_clock::from_time_t(now);
-    LayerPtr layer = LayerHandle::made(std::move(active).commit(), now);
+    LayerPtr layer = LayerHandle::made(std::move(active).commit(), now, std::move(follower));
     record.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
     return {std::move(layer), std::move(record),
@@ -317,23 +327,30 @@ class Solver {
     return timespec{*options_.created_mtime, 0};
   }
 
-  void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
-               const std::optional<EarlierCopy>& earlier) {
+  // Each answers with who hashes the layer already, if anybody does.
+  using Follower = std::optional<layer::TreeFollower>;
+
+  Follower execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
+                   const std::optional<EarlierCopy>& earlier) {
+    const bool alone = step.more.empty();
     // Several parts may have files of the same name; which of them a layer holds is not told.
-    bool reuse = earlier && step.more.empty() && !inputs_.key_of(step.from);
-    execute_copy(step, active, reuse ? &*earlier : nullptr);
-    for (const plan::CopyStep& part : step.more) execute_copy(part, active, nullptr);
+    bool reuse = earlier && alone && !inputs_.key_of(step.from);
+    Follower follower = execute_copy(step, active, {.earlier = reuse ? &*earlier : nullptr, .is_whole_layer = alone});
+    for (const plan::CopyStep& part : step.more) execute_copy(part, active, {});
+    return follower;
   }
 
-  void execute_copy(const plan::CopyStep& step, overlay::Active& active, const EarlierCopy* earlier) {
+  Follower execute_copy(const plan::CopyStep& step, overlay::Active& active, CopyOptions options) {
     SourceTree source = step.sources.empty() ? sources_.context("") : inputs_.open(step.from);
     std::vector<Selection> selections;
     if (!step.sources.empty()) selections = select(step, *source.files, source.shown);
-    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime(), earlier);
+    options.keep_owner = source.keep_owner;
+    options.created_mtime = created_mtime();
+    return copy_files(step, *source.files, selections, active, options);
   }
 
-  void execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
-               const std::optional<EarlierCopy>&) {
+  Follower execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
+                   const std::optional<EarlierCopy>&) {
     StepLog log(options_.log_directory, options_.log_offset + planned.number);
     Secrets secrets = secrets_of(step);
     SecretSearch printed(secrets);
@@ -360,6 +377,7 @@ class Solver {
     for (const std::string& place : find_secrets(active.upper(), secrets))
       warn_leak(planned, base::str("the layer of this step holds the secret ", place));
     warn_of_duplicates(planned, active);
+    return std::nullopt;
   }
 
   void warn_of_duplicates(const plan::Step& step, const overlay::Active& active) {
@@ -406,35 +424,11 @@ class Solver {
   // An image of what the failing step left, to be looked at with `torte run`. Returns its name.
   std::string keep_failed_image(const plan::Stage& stage) {
     std::lock_guard lock(failed_mutex_);
-    if (failed_layers_.empty()) return "";
-    oci::ImageConfig config = stage.config;
-    config.raw.clear();
-    std::vector<oci::DiffId> trees;
-    for (const LayerPtr& layer : failed_layers_) trees.push_back(layer->diff_id());
-    for (size_t i = config.diff_ids.size(); i < trees.size(); ++i) config.diff_ids.push_back(trees[i]);
-    config.history.clear();
-    config.created = timestamp(::time(nullptr));
-    config.config.cmd = {"/bin/sh"};
-    config.config.entrypoint.clear();
-    store::Batch batch = store_.batch();
-    std::shared_ptr<void> claims = results_.move_to(batch);
-    LayerHandle& top = *failed_layers_.back();
-    batch.add_layer({{.diff_id = top.diff_id(), .tar_size_bytes = top.tar_size_bytes(),
-                      .tree_size_bytes = top.tar_size_bytes()}, top.tree(store_)->path()});
-    std::unique_ptr<store::BlobWriter> blob = store_.write_blob();
-    blob->write(base::as_bytes(config.to_json()));
-    store::StagedBlob staged = blob->finish();
-    oci::Digest id = staged.digest();
-    batch.add_blob(std::move(staged));
-    batch.add_image({.id = id, .platform = stage.platform.str(), .created = std::chrono::system_clock::now(), .layers = trees});
-    std::string name = base::str("localhost/failed:", id.short_hex());
-    batch.set_name({name}, id);
-    batch.commit();
-    return name;
+    return failed_layers_.empty() ? "" : make_failed_image(store_, results_, stage, failed_layers_);
   }
 
-  void execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
-               const std::optional<EarlierCopy>&) {
+  Follower execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
+                   const std::optional<EarlierCopy>&) {
     sys::RootedPath path(step.path);
     if (!active.below().empty()) path = active.merged().resolve(path);
     overlay::Attributes attributes;
@@ -446,6 +440,7 @@ class Solver {
         attributes.gid = owner->gid;
       }
     active.target().make_path(path, attributes);
+    return std::nullopt;
   }
 
   void publish_image() {
