@@ -1,7 +1,5 @@
 #include "cli/registries.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/context.h"
@@ -37,16 +35,25 @@ std::vector<Flag> with_registry_flags(std::vector<Flag> flags) {
   flags.push_back({.name = "creds", .value = "USER[:PASSWORD]", .help = "user name and password for this command alone", .group = "registry"});
   flags.push_back({.name = "authfile", .value = "FILE", .help = "where credentials are kept", .group = "registry"});
   flags.push_back({.name = "cert-dir", .value = "DIR", .help = "*.crt to trust, and NAME.cert with NAME.key to show", .group = "registry"});
-  flags.push_back({.name = "retry", .value = "N", .help = "tries after the first one when a server or the way to it fails (default: up to 5, by what failed)", .group = "registry"});
-  flags.push_back({.name = "retry-delay", .value = "DURATION", .help = "time between tries (default: from 0.5s to 16s, twice as long each time)", .group = "registry"});
+  flags.push_back({.name = "retry",
+                   .value = "N",
+                   .help = "try again so often (default: 5, less where nobody answers)",
+                   .group = "registry"});
+  flags.push_back(
+      {.name = "retry-delay",
+       .value = "TIME",
+       .help = "wait so long before each try (default: 0.5 s to 16 s, longer each time)",
+       .group = "registry"});
   return flags;
 }
 
 registry::Retries parse_retries(const Arguments& arguments) {
-  constexpr uint64_t kMost = 1'000'000;
   registry::Retries retries;
-  if (auto number = arguments.number("retry")) retries.most = static_cast<int>(std::min(*number, kMost));
-  retries.delay = arguments.duration("retry-delay");
+  if (auto most = arguments.number("retry")) {
+    if (*most > 1000) throw UsageError("--retry is at most 1000");
+    retries.most = static_cast<unsigned>(*most);
+  }
+  retries.wait = arguments.duration("retry-delay");
   return retries;
 }
 
@@ -116,8 +123,11 @@ registry::Repository Registries::repository(const oci::Reference& reference) {
 
 std::vector<registry::Repository> Registries::sources(const oci::Reference& reference) {
   std::vector<registry::Repository> repositories;
-  for (const registry::Endpoint& place : settings_.route(reference))
+  std::string home = settings_.home(reference).host;
+  for (const registry::Endpoint& place : settings_.route(reference)) {
+    if (place.host != home) credentials_.withhold_from(place.host);
     repositories.emplace_back(client(place.host), place.path);
+  }
   return repositories;
 }
 

@@ -20,8 +20,8 @@ namespace cli {
 
 struct Context;
 
-/// Flags of every command that talks to registries: --tls-verify, --creds, --authfile,
-/// --cert-dir, --retry, --retry-delay.
+/// Flags of every command that talks to registries: --tls-verify, --creds, --authfile, --cert-dir,
+/// --retry, --retry-delay.
 std::vector<Flag> with_registry_flags(std::vector<Flag> flags);
 /// --retry, --retry-delay. Throws UsageError.
 registry::Retries parse_retries(const Arguments& arguments);

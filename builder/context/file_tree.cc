@@ -181,32 +181,54 @@ Node* FileTree::find(const sys::RootedPath& path, bool follow_last) {
 }
 
 std::vector<Node*> FileTree::match(std::string_view pattern) {
+  return match_from(*root_node_, pattern, false);
+}
+
+std::vector<Node*> FileTree::match_below(Node& base, std::string_view pattern) {
+  return match_from(base, pattern, true);
+}
+
+std::vector<Node*> FileTree::match_from(Node& start, std::string_view pattern, bool deep) {
   std::vector<std::string> components = sys::RootedPath(pattern).components();
-  size_t literal = 0;
-  sys::RootedPath prefix;
-  while (literal < components.size() && !dockerfile::has_wildcard(components[literal]))
-    prefix = prefix.below(components[literal++]);
-  if (literal == components.size()) {
-    Node* node = find(prefix, false);
-    return node == nullptr ? std::vector<Node*>() : std::vector<Node*>{node};
-  }
+  auto wild = std::find_if(components.begin(), components.end(), dockerfile::has_wildcard);
+  std::string prefix = base::join({components.begin(), wild}, "/");
+  int links = 0;
+  Node* directory = walk(&start, prefix, wild != components.end(), links);
+  if (directory == nullptr) return {};
+  if (wild == components.end()) return {directory};
   std::vector<Node*> matches;
-  Node* directory = find(prefix, true);
+  if (!directory->is_directory()) return matches;
+  std::string rest = base::join({wild, components.end()}, "/");
+  if (deep && rest.find("**") != std::string::npos) {
+    match_deep(*directory, dockerfile::Glob(rest, dockerfile::Glob::Dialect::kIgnore), "", matches);
+    return matches;
+  }
   std::vector<dockerfile::Glob> globs;
-  for (size_t i = literal; i < components.size(); ++i)
-    globs.emplace_back(components[i], dockerfile::Glob::Dialect::kPath);
-  if (directory != nullptr && directory->is_directory()) match_below(*directory, globs, 0, matches);
+  for (; wild != components.end(); ++wild)
+    globs.emplace_back(*wild, dockerfile::Glob::Dialect::kPath);
+  match_components(*directory, globs, 0, matches);
   return matches;
 }
 
-void FileTree::match_below(Node& directory, const std::vector<dockerfile::Glob>& components,
-                           size_t depth, std::vector<Node*>& matches) {
+void FileTree::match_components(Node& directory, const std::vector<dockerfile::Glob>& components,
+                                size_t depth, std::vector<Node*>& matches) {
   for (const auto& child : children(directory)) {
     if (!components[depth].matches(child->name)) continue;
     if (depth + 1 == components.size())
       matches.push_back(child.get());
     else if (child->is_directory())
-      match_below(*child, components, depth + 1, matches);
+      match_components(*child, components, depth + 1, matches);
+  }
+}
+
+void FileTree::match_deep(Node& directory, const dockerfile::Glob& glob, const std::string& prefix,
+                          std::vector<Node*>& matches) {
+  for (const auto& child : children(directory)) {
+    std::string path = prefix + child->name;
+    if (glob.matches(path))
+      matches.push_back(child.get());
+    else if (child->is_directory())
+      match_deep(*child, glob, path + "/", matches);
   }
 }
 

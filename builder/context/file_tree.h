@@ -66,6 +66,9 @@ class FileTree {
   /// matched directory is not searched for more. A pattern without wildcards matches what find()
   /// finds without following. [spec: COPY path sources]
   std::vector<Node*> match(std::string_view pattern);
+  /// Matches of a pattern told from `base`, where `**` is any number of directories.
+  /// [spec: COPY --parents]
+  std::vector<Node*> match_below(Node& base, std::string_view pattern);
 
   /// Opens the file without following links; the result is what st described, or an Unavailable
   /// error says that it changed meanwhile.
@@ -92,8 +95,11 @@ class FileTree {
   bool has_visible_child(Node& directory);
   Node* follow(Node* node, int& links);
   Node* walk(Node* start, const std::string& path, bool follow_last, int& links);
-  void match_below(Node& directory, const std::vector<dockerfile::Glob>& components, size_t depth,
-                   std::vector<Node*>& matches);
+  std::vector<Node*> match_from(Node& start, std::string_view pattern, bool deep);
+  void match_components(Node& directory, const std::vector<dockerfile::Glob>& components,
+                        size_t depth, std::vector<Node*>& matches);
+  void match_deep(Node& directory, const dockerfile::Glob& glob, const std::string& prefix,
+                  std::vector<Node*>& matches);
   FileDigest read_digest(const Node& node, int directory_fd) const;
 
   sys::Root root_;

@@ -53,7 +53,7 @@ class StagePlanner {
   /// The same; mistakes are shown at this argument of the instruction.
   std::string expand_at(const std::string& word, size_t arg);
   void add_step(std::variant<RunStep, CopyStep, WorkdirStep> action, std::string created_by);
-  void add_history(std::string created_by) { stage_.history.push_back({std::move(created_by), -1}); }
+  void add_history(std::string created_by, int step = -1);
   [[noreturn]] void fail(std::string id, std::string message, std::vector<std::string> helps = {});
   oci::ContainerConfig& config() { return stage_.config.config; }
 

@@ -66,8 +66,21 @@ void Copier::copy(Node& node, const Target& target, const std::string& name) {
   copy_node(node, target, name, "", top, false);
 }
 
-void Copier::copy_directory_attributes(const Node& node, const Target& made) {
-  set_attributes(made.fd(), attributes_of(node), made.path().str());
+void Copier::copy_below(Node& node, const Target& target, const std::string& path,
+                        const IgnoreState& state) {
+  copy_node(node, target, node.name, path, state, false);
+}
+
+void Copier::copy_parent(const Node& node, const Target& directory, bool is_new) {
+  std::string name = directory.path().str();
+  if (!is_new) {
+    if (::fchmod(directory.fd(), node.st.st_mode & 07777) < 0)
+      base::throw_errno("change the mode of " + base::printable(name));
+    return;
+  }
+  sys::UniqueFd from = source_.open(node, O_RDONLY | O_DIRECTORY);
+  copy_xattrs(sys::list_xattrs(from.get()), directory.fd());
+  set_attributes(directory.fd(), attributes_of(node), name);
 }
 
 void Copier::copy_children(Node& directory, const Target& target, const std::string& prefix,
@@ -79,9 +92,19 @@ void Copier::copy_children(Node& directory, const Target& target, const std::str
       continue;
     }
     auto visit = rules_.exclude->visit(relative, state);
-    if (!visit.ignored || (child->is_directory() && rules_.exclude->may_reinclude_below(relative)))
+    if (!visit.ignored || keeps_any(*child, relative, visit.state))
       copy_node(*child, target, child->name, relative, visit.state, is_new);
   }
+}
+
+bool Copier::keeps_any(Node& node, const std::string& relative, const IgnoreState& state) {
+  if (!node.is_directory() || !rules_.exclude->may_reinclude_below(relative)) return false;
+  for (const auto& child : source_.children(node)) {
+    std::string path = relative + "/" + child->name;
+    auto visit = rules_.exclude->visit(path, state);
+    if (!visit.ignored || keeps_any(*child, path, visit.state)) return true;
+  }
+  return false;
 }
 
 void Copier::copy_node(Node& node, const Target& target, const std::string& name,

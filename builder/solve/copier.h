@@ -46,8 +46,13 @@ class Copier {
   void copy_contents(context::Node& directory, const overlay::Target& target);
   /// Copies one file or directory as `name` into `target`.
   void copy(context::Node& node, const overlay::Target& target, const std::string& name);
-  /// Gives a directory made for --parents the attributes of its source.
-  void copy_directory_attributes(const context::Node& node, const overlay::Target& made);
+  /// The same for a match of --parents: `path` is told from the directory that --exclude is told
+  /// from too, and `state` is what --exclude says of its parents.
+  void copy_below(context::Node& node, const overlay::Target& target, const std::string& path,
+                  const dockerfile::IgnoreMatcher::State& state);
+  /// Gives a directory on the way of --parents the attributes of its source; one that was there
+  /// before takes the mode only.
+  void copy_parent(const context::Node& node, const overlay::Target& directory, bool is_new);
 
   /// Tells the follower, if there is one, of what was made and will not change any more.
   void announce(const overlay::Target& target, const std::string& name);
@@ -59,6 +64,8 @@ class Copier {
   using IgnoreState = dockerfile::IgnoreMatcher::State;
   void copy_children(context::Node& directory, const overlay::Target& target,
                      const std::string& prefix, const IgnoreState& state, bool is_new);
+  /// Whether --exclude keeps something below a directory that it leaves out.
+  bool keeps_any(context::Node& node, const std::string& relative, const IgnoreState& state);
   /// `is_new`: the target was created for this copy, so nothing can be in the way.
   void copy_node(context::Node& node, const overlay::Target& target, const std::string& name,
                  const std::string& relative, const IgnoreState& state, bool is_new);

@@ -14,7 +14,6 @@
 #include "builder/solve/copier.h"
 #include "builder/solve/layer_reuse.h"
 #include "builder/solve/owner.h"
-#include "builder/solve/parents.h"
 
 namespace solve {
 
@@ -59,6 +58,48 @@ void walk(FileTree& files, Node& node, const std::string& relative,
   }
 }
 
+// The way from the base of a --parents source down to a match.
+struct KeptPath {
+  std::vector<Node*> parents;  // top first, without the base
+  std::string path;            // empty when the match is the base itself
+  dockerfile::IgnoreMatcher::State excludes;
+  bool excluded = false;
+};
+
+KeptPath kept_path(const Selection& selection, Node& match,
+                   const dockerfile::IgnoreMatcher& exclude) {
+  KeptPath kept;
+  auto is_base = [&](Node* node) {
+    return std::find(selection.bases.begin(), selection.bases.end(), node) != selection.bases.end();
+  };
+  // A link on the way may have led outside of the base: then the whole path is kept.
+  for (Node* up = &match; up->parent != nullptr && !is_base(up); up = up->parent)
+    kept.parents.insert(kept.parents.begin(), up);
+  for (const Node* node : kept.parents) {
+    kept.path += (kept.path.empty() ? "" : "/") + node->name;
+    auto decision = exclude.visit(kept.path, kept.excludes);
+    bool open = node->is_directory() && exclude.may_reinclude_below(kept.path);
+    kept.excluded = kept.excluded || (decision.ignored && !open);
+    kept.excludes = decision.state;
+  }
+  if (!kept.parents.empty()) kept.parents.pop_back();
+  return kept;
+}
+
+Selection select_kept(const std::string& pattern, FileTree& files) {
+  Selection selection{pattern, {}, {}};
+  size_t pivot = pattern.find("/./");
+  bool whole = pivot == std::string::npos;
+  for (Node* match : files.match(whole ? "" : pattern.substr(0, pivot))) {
+    Node* base = files.find(match->path(), true);
+    if (base == nullptr || !base->is_directory()) continue;
+    selection.bases.push_back(base);
+    auto below = files.match_below(*base, whole ? pattern : pattern.substr(pivot + 3));
+    selection.matches.insert(selection.matches.end(), below.begin(), below.end());
+  }
+  return selection;
+}
+
 }  // namespace
 
 std::string file_identity(const FileTree& files, const Node& node, bool keep_owner) {
@@ -76,8 +117,10 @@ std::vector<Selection> select(const plan::CopyStep& step, FileTree& files,
   std::vector<Selection> selections;
   for (size_t i = 0; i < step.sources.size(); ++i) {
     const std::string& pattern = step.sources[i];
-    Selection selection{pattern, step.parents ? match_deep(files, pattern) : files.match(pattern)};
-    bool dangling = !selection.matches.empty() && !dockerfile::has_wildcard(pattern) &&
+    Selection selection =
+        step.parents ? select_kept(pattern, files) : Selection{pattern, files.match(pattern), {}};
+    bool dangling = !step.parents && !selection.matches.empty() &&
+                    !dockerfile::has_wildcard(pattern) &&
                     files.find(selection.matches[0]->path(), true) == nullptr;
     if (!dockerfile::has_wildcard(pattern) && (selection.matches.empty() || dangling))
       fail_missing(step, i, files, source_name);
@@ -93,11 +136,18 @@ void define_files(const plan::CopyStep& step, FileTree& files,
   std::vector<std::pair<Node*, std::string>> found;
   for (const Selection& selection : selections) {
     for (Node* match : selection.matches) {
+      if (step.parents) {
+        KeptPath kept = kept_path(selection, *match, exclude);
+        if (kept.excluded) continue;
+        for (Node* parent : kept.parents) found.emplace_back(parent, parent->name);
+        walk(files, *match, kept.path, exclude, kept.excludes,
+             [&](Node& n, const std::string& relative) { found.emplace_back(&n, relative); });
+        continue;
+      }
       Node* node = files.find(match->path(), true);
       if (node == nullptr) continue;
       // The base name enters the key where it becomes the name of the result.
       std::string top = node->is_directory() ? "" : match->name;
-      if (step.parents) define_parents(*match, definition);
       if (step.excludes.empty() && node->is_directory()) files.read_below(*node);
       walk(files, *node, "", exclude, {}, [&](Node& n, const std::string& relative) {
         found.emplace_back(&n, relative.empty() ? top : relative);
@@ -138,13 +188,13 @@ class CopyJob {
     if (earlier != nullptr && tells_all(selections))
       rules_.reuse = &reuse.emplace(earlier->definition, earlier->layer, destination_);
     for (const Selection& selection : selections) {
+      if (step_.parents) {
+        if (!selection.bases.empty()) copy_with_parents(selection);
+        continue;
+      }
       for (Node* match : selection.matches) {
         Node* node = files_.find(match->path(), true);
-        if (node == nullptr) continue;  // a wildcard met a dangling link
-        if (step_.parents)
-          copy_with_parents(selection.pattern, *match, *node);
-        else
-          copy_one(*match, *node);
+        if (node != nullptr) copy_one(*match, *node);  // else a wildcard met a dangling link
       }
     }
     for (const plan::InlineFile& file : step_.files) write_inline(file);
@@ -226,33 +276,23 @@ class CopyJob {
     copier_.copy(node, directory(destination_.parent()), std::string(destination_.name()));
   }
 
-  // The part of the path right of the pivot `/./` (or all of it) is kept below the destination.
-  void copy_with_parents(const std::string& pattern, Node& match, Node& node) {
-    std::string kept = pattern;
-    sys::RootedPath pivot;
-    size_t at = pattern.find("/./");
-    if (at != std::string::npos) {
-      pivot = sys::RootedPath(pattern.substr(0, at));
-      Node* start = files_.find(pivot, true);
-      if (start != nullptr) pivot = start->path();
-    }
-    std::vector<Node*> chain;
-    for (Node* up = match.parent; up != nullptr && up->path() != pivot && !up->path().is_root();
-         up = up->parent)
-      chain.push_back(up);
-    Target target = root_.make_path(destination_, copier_.created_directory());
-    for (auto up = chain.rbegin(); up != chain.rend(); ++up) {
-      bool existed = target.find((*up)->name).has_value();
-      target = existed ? target.open((*up)->name) : target.create((*up)->name);
-      if (!existed) copier_.copy_directory_attributes(**up, target);
-    }
-    if (&match != &node && node.is_directory()) {
-      copier_.copy_contents(node, target.make_path(sys::RootedPath(match.name),
-                                                   copier_.created_directory()));
-    } else if (node.parent == nullptr || node.path() == pivot) {
-      copier_.copy_contents(node, target);
-    } else {
-      copier_.copy(node, target, match.name);
+  void copy_with_parents(const Selection& selection) {
+    static const dockerfile::IgnoreMatcher nothing;
+    Target top = root_.make_path(destination_, copier_.created_directory());
+    for (Node* match : selection.matches) {
+      KeptPath kept = kept_path(selection, *match, rules_.exclude ? *rules_.exclude : nothing);
+      if (kept.excluded) continue;
+      if (kept.path.empty()) {
+        copier_.copy_contents(*match, top);
+        continue;
+      }
+      Target target = root_.make_path(destination_, {});
+      for (const Node* parent : kept.parents) {
+        bool existed = target.find(parent->name).has_value();
+        target = existed ? target.open(parent->name) : target.create(parent->name);
+        copier_.copy_parent(*parent, target, !existed);
+      }
+      copier_.copy_below(*match, target, kept.path, kept.excludes);
     }
   }
 

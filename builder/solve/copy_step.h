@@ -16,6 +16,8 @@ namespace solve {
 struct Selection {
   std::string pattern;                  ///< as in the recipe, expanded
   std::vector<context::Node*> matches;  ///< links not yet followed
+  /// With --parents: the directories that kept paths are told from (what stands left of the pivot).
+  std::vector<context::Node*> bases;
 };
 
 /// What a COPY selects, found without reading any content. Throws NotFound naming the source and

@@ -50,7 +50,7 @@ std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree&
   overlay::Target target = active->target();
   if (node.is_directory()) {
     copier.copy_contents(node, target);
-    copier.copy_directory_attributes(node, target);
+    copier.copy_parent(node, target, true);
   } else {
     copier.copy(node, target, "file");
   }

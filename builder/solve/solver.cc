@@ -72,11 +72,7 @@ class Solver {
       publish_image();
     } catch (...) {
       keep_what_is_done();
-      try {
-        offer(false);
-      } catch (const base::Error& e) {
-        events_.emit(event::Note{e.what()});  // what failed first is what the build is about
-      }
+      offer(false);
       throw;
     }
     sources_.save_indexes();

@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kMostTries = 5;
+constexpr unsigned kMostTries = 5;
 constexpr milliseconds kFirstWait{500};
 constexpr milliseconds kLongestWait{16'000};
 constexpr milliseconds kLongestAsked{120'000};
@@ -40,13 +40,16 @@ void sleep(milliseconds time, const std::stop_token& stop) {
 }  // namespace
 
 Patience::Patience(std::stop_token stop, WaitNotice notice, std::string host, Retries retries)
-    : stop_(std::move(stop)), notice_(std::move(notice)), host_(std::move(host)), retries_(retries) {}
+    : stop_(std::move(stop)),
+      notice_(std::move(notice)),
+      host_(std::move(host)),
+      retries_(retries) {}
 
 bool Patience::wait(const std::string& why, milliseconds least) {
   if (tries_ >= retries_.most.value_or(kMostTries)) return false;
-  // Capped first: more than a few doublings are longer than anybody waits.
-  milliseconds time = with_jitter(std::min(kFirstWait * (1 << std::min(tries_, 5)), kLongestWait));
-  if (retries_.delay) time = *retries_.delay;
+  milliseconds time =
+      retries_.wait ? *retries_.wait
+                    : with_jitter(std::min(kFirstWait * (1 << std::min(tries_, 8u)), kLongestWait));
   ++tries_;
   time = std::max(time, least);
   if (notice_) notice_(why, time);
@@ -66,6 +69,7 @@ bool Patience::after(const TransportError& error) {
       if (tries_ >= retries_.most.value_or(2)) return false;
       break;
     case Fault::kSilence:
+      if (retries_.most) break;
       silence_left_ -= silence();
       if (silence_left_ < kLeastSilence) return false;
       break;
@@ -99,7 +103,7 @@ void Patience::progress(uint64_t bytes) {
   if (bytes_ < kRenewingBytes) return;
   bytes_ = 0;
   tries_ = 0;
-  silence_left_ = milliseconds(45'000);
+  silence_left_ = kSilenceBudget;
 }
 
 }  // namespace registry

@@ -74,6 +74,76 @@ TEST_F(CopyTest, C73ADirectorySourceGivesItsContents) {
   EXPECT_EQ(at("/new").st_mode & 07777, 0755u);  // not the source's mode
 }
 
+TEST_F(CopyTest, C71AnExcludedDirectoryComesBackOnlyWithSomethingInIt) {
+  dir_.write("context/a/deep/keep.h", "x");
+  dir_.write("context/b/deep/drop.c", "x");
+  plan::CopyStep headers = step({"."}, "/");
+  headers.excludes = {"*", "!**/*.h"};
+  copy(headers);
+  EXPECT_TRUE(exists("/a/deep/keep.h"));
+  EXPECT_FALSE(exists("/b"));
+}
+
+TEST_F(CopyTest, C74ParentsKeepThePathRightOfThePivotWhichMayHaveWildcardsOnBothSides) {
+  for (const char* file : {"one/src/in/x.h", "two/src/y.h", "two/z.c"})
+    dir_.write(std::string("context/lib/") + file, "x");
+  plan::CopyStep headers = step({"lib/*/./src/**/*.h"}, "/out/");
+  headers.parents = true;
+  copy(headers);
+  EXPECT_TRUE(exists("/out/src/in/x.h"));
+  EXPECT_TRUE(exists("/out/src/y.h"));
+  EXPECT_FALSE(exists("/out/z.c"));
+  EXPECT_FALSE(exists("/out/lib"));
+}
+
+TEST_F(CopyTest, C74ParentsMakeTheDestinationEvenWhereNothingMatches) {
+  dir_.write("context/a/f", "x");
+  plan::CopyStep none = step({"a/./b*"}, "/made/");
+  none.parents = true;
+  copy(none);
+  EXPECT_TRUE(exists("/made"));
+  EXPECT_FALSE(exists("/made/f"));
+}
+
+TEST_F(CopyTest, C74ParentsCopyAMatchedLinkAsALinkAndTellExclusionsFromThePivot) {
+  dir_.write("context/p/q/keep", "x");
+  dir_.write("context/p/q/drop", "x");
+  std::filesystem::create_symlink("q", dir_ / "context/p/link");
+  plan::CopyStep kept = step({"p/./*"}, "/");
+  kept.parents = true;
+  kept.excludes = {"q/drop"};
+  copy(kept);
+  EXPECT_TRUE(S_ISLNK(at("/link").st_mode));
+  EXPECT_TRUE(exists("/q/keep"));
+  EXPECT_FALSE(exists("/q/drop"));
+}
+
+TEST_F(CopyTest, C74ADirectoryOnTheWayThatWasThereTakesTheModeOfItsSource) {
+  dir_.write("context/a/f", "x");
+  chmod((dir_ / "context/a").c_str(), 0711);
+  std::filesystem::create_directories(dir_ / "below/a");
+  plan::CopyStep kept = step({"a/f"}, "/");
+  kept.parents = true;
+  copy(kept);
+  EXPECT_EQ(at("/a").st_mode & 07777, 0711u);
+}
+
+// Two trees with the same file in another place are another selection.
+TEST_F(CopyTest, C74TheKeptPathIsPartOfWhatIsSelected) {
+  auto definition = [&] {
+    context::FileTree files(sys::Root::open(dir_ / "context"), nullptr, nullptr);
+    plan::CopyStep kept = step({"*/f"}, "/");
+    kept.parents = true;
+    cache::Definition text("copy");
+    solve::define_files(kept, files, solve::select(kept, files, "the context"), false, text);
+    return text.text();
+  };
+  dir_.write("context/one/f", "x");
+  std::string before = definition();
+  std::filesystem::rename(dir_ / "context/one", dir_ / "context/two");
+  EXPECT_NE(before, definition());
+}
+
 TEST_F(CopyTest, C75NestedDirectoriesTakeTheSourcesModeAndTheTopKeepsItsOwn) {
   dir_.write("context/d/sub/f", "x");
   chmod((dir_ / "context/d/sub").c_str(), 0711);

@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 TEST(Patience, TriesAsOftenAsTheUserSays) {
   std::vector<milliseconds> waits;
   auto notice = [&](const std::string&, milliseconds wait) { waits.push_back(wait); };
-  Patience patience({}, notice, "host", {.most = 3, .delay = milliseconds(1)});
+  Patience patience({}, notice, "host", {.most = 3, .wait = milliseconds(1)});
   TransportError refused(Fault::kConnect, "nobody answers");
   EXPECT_TRUE(patience.after(refused));
   EXPECT_TRUE(patience.after(503, {}));
@@ -22,7 +22,7 @@ TEST(Patience, TriesAsOftenAsTheUserSays) {
 }
 
 TEST(Patience, NeverTriesAgainWhatCannotGetBetter) {
-  Patience patience({}, {}, "host", {.most = 3, .delay = milliseconds(0)});
+  Patience patience({}, {}, "host", {.most = 3, .wait = milliseconds(0)});
   EXPECT_FALSE(patience.after(404, {}));
   EXPECT_FALSE(patience.after(TransportError(Fault::kCertificate, "not who it should be")));
 }
@@ -35,7 +35,7 @@ TEST(Patience, WithNoTriesLeftSaysSoAtOnce) {
 TEST(Patience, StopsWaitingWhenAsked) {
   std::stop_source stop;
   stop.request_stop();
-  Patience patience(stop.get_token(), {}, "host", {.delay = std::chrono::hours(1)});
+  Patience patience(stop.get_token(), {}, "host", {.wait = std::chrono::hours(1)});
   EXPECT_THROW(patience.after(503, {}), base::Error);
 }
 
