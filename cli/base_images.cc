@@ -99,6 +99,8 @@ oci::Digest pull_by_policy(store::Store& store, Registries& registries,
   } catch (base::Error& e) {
     if (e.id() == "registry-unreachable" || e.id() == "registry-silent")
       e.add_help(base::str("offline? torte load brings images in from files; torte images shows what is here"));
+    if (auto other = find_image(store, reference.str()))
+      e.add_fact(base::str("the store has ", reference.familiar(), " for ", other->platform, ", not for ", platform.str()));
     throw;
   }
 }

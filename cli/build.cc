@@ -3,8 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <atomic>
-#include <functional>
 #include <list>
 
 #include "base/error.h"
@@ -28,6 +26,7 @@
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
+#include "cli/step_counter.h"
 #include "runner/container/foreign_runtime.h"
 #include "store/oci/reference.h"
 
@@ -37,42 +36,6 @@ namespace {
 
 namespace event = base::event;
 using Json = nlohmann::ordered_json;
-
-/// Passes events on and counts steps, so that the summary of a build that failed is right too. Steps
-/// of a second platform are numbered after those of the first.
-class StepCounter : public base::EventSink {
- public:
-  explicit StepCounter(base::EventSink& next) : next_(next) {}
-  void set_offset(int offset) { offset_ = offset; }
-  /// Which warnings of the work itself the recipe wants; set before the work starts.
-  void set_filter(std::function<bool(const event::Warning&)> wants) { wants_ = std::move(wants); }
-  void emit(const base::Event& event) override {
-    const auto* warning = std::get_if<event::Warning>(&event);
-    if (warning != nullptr && wants_ && !wants_(*warning)) return;
-    base::Event shifted = event;
-    std::visit([&](auto& each) {
-      if constexpr (requires { each.step; }) each.step += offset_;
-    }, shifted);
-    if (const auto* end = std::get_if<event::StepEnd>(&event)) {
-      ++steps_;
-      if (end->result == event::StepResult::kCached) ++cached_;
-    }
-    if (warning != nullptr) ++warnings_;
-    next_.emit(shifted);
-  }
-  int steps() const { return steps_; }
-  int cached() const { return cached_; }
-  /// Of the work itself, beside those of the recipe.
-  int warnings() const { return warnings_; }
-
- private:
-  base::EventSink& next_;
-  std::function<bool(const event::Warning&)> wants_;
-  std::atomic<int> offset_{0};
-  std::atomic<int> steps_{0};
-  std::atomic<int> cached_{0};
-  std::atomic<int> warnings_{0};
-};
 
 std::optional<Call> call_of(const Arguments& arguments) {
   if (auto text = arguments.find("call")) return parse_call(*text);
@@ -84,7 +47,8 @@ std::vector<std::optional<oci::Platform>> platforms_of(const Arguments& argument
   std::vector<std::optional<oci::Platform>> platforms;
   for (const std::string& list : arguments.all("platform"))
     for (const std::string& text : base::split(list, ',')) {
-      std::optional<oci::Platform> platform = oci::Platform::parse(base::trim(text));
+      std::optional<oci::Platform> platform =
+          base::with_context("--platform", [&] { return oci::Platform::parse(base::trim(text)); });
       if (std::find(platforms.begin(), platforms.end(), platform) == platforms.end())
         platforms.push_back(platform);
     }
@@ -128,7 +92,7 @@ class Build {
   Build(Context& context, const Arguments& arguments)
       : context_(context), arguments_(arguments),
         events_(context.make_progress(progress_mode(arguments))), planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
-        outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)),
+        outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)), targets_(parse_targets(arguments)),
         store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
@@ -138,14 +102,34 @@ class Build {
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
+    for (const char* flag : {"iidfile", "metadata-file"})
+      if (auto path = arguments.find(flag); path && !std::filesystem::exists(std::filesystem::absolute(*path).parent_path()))
+        throw UsageError(base::str("--", flag, " ", base::printable(*path), ": there is no such directory"));
+    for (const OutputSpec& spec : outputs_)
+      if (targets_.size() > 1 && (spec.takes_place() || !spec.names.empty()))
+        throw UsageError("several --target cannot share one --output but store, registry and cacheonly without name=");
+    if (targets_.size() > 1 && call_of(arguments)) throw UsageError("--call and --check ask about one --target");
   }
 
   int run() {
+    if (auto time = arguments_.duration("timeout")) interrupt_.stop_after(*time);
+    try {
+      return build();
+    } catch (const base::Error& e) {
+      if (e.code() != base::Code::kCancelled || !interrupt_.timed_out()) throw;
+      throw base::Error(base::Code::kFailed, "the build was stopped after " + arguments_.get("timeout") + ", as --timeout says",
+                        "build-timeout");
+    }
+  }
+
+ private:
+  int build() {
     solve::Secrets secrets = read_secrets(context_, arguments_);
     SshAgents agents(context_, arguments_, *store_);
     read_lock();
     Fetcher fetcher(*store_, {.secrets = secrets, .ssh_agent = agents.for_git(), .pinned = lock_.sources,
-                              .locked = arguments_.is_on("locked"), .events = events_.get(), .stop = interrupt_.token()});
+                              .locked = arguments_.is_on("locked"), .events = events_.get(), .stop = interrupt_.token(),
+                              .retries = parse_retries(arguments_), .waiting = notice_waits(events_.get())});
     read_recipe(fetcher);
     dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
     set_times_before_planning();
@@ -168,7 +152,7 @@ class Build {
       begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
       if (early_push_) early_push_->finish();
-      write_outputs();
+      for (BuildTarget& target : targets_) write_outputs(target);
       write_records(fetcher);
       if (shared_cache_) shared_cache_->require_offered();
     } catch (base::Error& e) {
@@ -183,12 +167,13 @@ class Build {
     end_.succeeded = true;
     recorder_.emit(summary());
     recorder_.finish("");
-    if (context_.quiet && !writes_to_standard_output()) context_.out(end_.image_id + "\n");
+    if (context_.quiet && !writes_to_standard_output())
+      for (const BuildTarget& target : targets_) context_.out(target.image_id + "\n");
     return 0;
   }
 
- private:
   struct Planned {
+    BuildTarget* target;
     plan::Plan plan;
     std::map<std::string, solve::LocalTree> trees;
     int offset = 0;
@@ -303,15 +288,17 @@ class Build {
     LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
     std::vector<dockerfile::Diagnostic> planned;
     int steps = 0;
-    for (const std::optional<oci::Platform>& platform : platforms_) {
-      planning_.platform = platform;
-      Planned& next = plans_.emplace_back();
-      next.plan = plan::make_plan(recipe, planning_, images);
-      next.trees = provide_trees(next.plan, fetcher);
-      next.offset = steps;
-      steps += next.plan.steps;
-      planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
-    }
+    for (BuildTarget& target : targets_)
+      for (const std::optional<oci::Platform>& platform : platforms_) {
+        planning_.target = target.stage;
+        planning_.platform = platform;
+        Planned& next = plans_.emplace_back(&target);
+        next.plan = make_plan(recipe, images);
+        next.trees = provide_trees(next.plan, fetcher);
+        next.offset = steps;
+        steps += next.plan.steps;
+        planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
+      }
     set_times_after_planning(plans_.front().plan, fetcher);
     if (times_.rewrite && !times_.epoch)
       throw UsageError("--rewrite-timestamp needs a time: --source-date-epoch N");
@@ -319,12 +306,41 @@ class Build {
     resolved_images_ = images.resolved();
   }
 
-  std::string shown_tag() const { return arguments_.all("tag").empty() ? "" : arguments_.all("tag").front(); }
+  std::vector<std::string> unknown_to_from(const dockerfile::Recipe& recipe, const base::SourceRange& where) const {
+    std::vector<std::string> texts;
+    for (const dockerfile::Diagnostic& warning : dockerfile::run_checks(recipe, checks_)) {
+      if (warning.id != "UndefinedArgInFrom" || warning.where.first_line != where.first_line) continue;
+      texts.push_back(warning.message);
+      texts.insert(texts.end(), warning.helps.begin(), warning.helps.end());
+    }
+    return texts;
+  }
+
+  // What FROM does not know may be why there is no such image.
+  plan::Plan make_plan(const dockerfile::Recipe& recipe, plan::BaseImages& images) const {
+    try {
+      return plan::make_plan(recipe, planning_, images);
+    } catch (const dockerfile::RecipeError& e) {
+      std::vector<dockerfile::Diagnostic> problems = e.diagnostics();
+      for (dockerfile::Diagnostic& problem : problems)
+        for (std::string& text : unknown_to_from(recipe, problem.where)) problem.helps.push_back(std::move(text));
+      throw dockerfile::RecipeError(std::move(problems));
+    } catch (base::Error& e) {
+      if (e.place())
+        for (const std::string& text : unknown_to_from(recipe, e.place()->where)) e.add_help(text);
+      throw;
+    }
+  }
+
+  std::string shown_tag() const {
+    const std::vector<std::string> tags = arguments_.all("tag");
+    return targets_.size() > 1 ? base::join(tags, ", ") : tags.empty() ? "" : tags.front();
+  }
 
   void announce() {
     std::string platforms;
     for (const Planned& planned : plans_)
-      platforms += (platforms.empty() ? "" : ",") + planned.plan.stages[planned.plan.target].platform.str();
+      if (planned.target == &targets_.front()) platforms += (platforms.empty() ? "" : ",") + planned.plan.stages[planned.plan.target].platform.str();
     const Planned& last = plans_.back();
     recorder_.emit(event::BuildStart{shown_tag(), platforms, file_.name, last.offset + last.plan.steps});
     for (const Planned& planned : plans_) announce_steps(planned);
@@ -336,7 +352,7 @@ class Build {
     for (size_t index : planned.plan.order) {
       const plan::Stage& stage = planned.plan.stages[index];
       std::string label = stage.label();
-      if (plans_.size() > 1) label = base::str(stage.platform.str(), " ", label);
+      if (platforms_.size() > 1) label = base::str(stage.platform.str(), " ", label);
       recorder_.emit(event::StepPlanned{planned.offset + stage.from_step, label, 1, stage.shown_count,
                                        stage.from_text, stage.where});
       for (const plan::Step& step : stage.steps)
@@ -355,7 +371,7 @@ class Build {
   }
   // The usual case: one image, one name in the store. The solver then writes all of it at once.
   bool is_plain() const {
-    return plans_.size() == 1 && outputs_.size() == 1 && outputs_[0].type == OutputSpec::Type::kStore &&
+    return platforms_.size() == 1 && outputs_.size() == 1 && outputs_[0].type == OutputSpec::Type::kStore &&
            outputs_[0].names.empty() && !form_.is_special();
   }
 
@@ -395,9 +411,11 @@ class Build {
         return launch_by_runtime(*store_, program, std::move(spec), keep);
       };
     if (!times_.rewrite) options.created_mtime = times_.epoch;
-    if (plans_.size() > 1) options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
+    if (platforms_.size() > 1) options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
     solve::FinishOptions finishing = finish_options();
-    if (!is_plain()) options.names.clear();
+    if (is_plain())
+      for (const std::string& tag : planned.target->tags)
+        options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());
     options.keep_image = wants_image() && !finishing.wants_anything();
     if (finishing.wants_anything()) finishing.names = std::exchange(options.names, {});
     counter_.set_offset(planned.offset);
@@ -411,28 +429,30 @@ class Build {
     BuiltImage image{target.platform, {}, result.layers, result.base_layers};
     if (finishing.squash == solve::FinishOptions::Squash::kAll) image.base_layers = 0;
     if (kept) image.id = result.image;
-    images_.push_back(std::move(image));
-    end_.image_id = kept || end_.image_id.empty() ? result.image.str() : end_.image_id;
+    planned.target->images.push_back(std::move(image));
+    std::string& id = planned.target->image_id;
+    if (kept || id.empty()) id = result.image.str();
+    end_.image_id = id;
     end_.size_bytes += result.size_bytes;
     end_.new_bytes += result.new_bytes;
     planned.result = std::move(result);
   }
 
-  void write_outputs() {
+  void write_outputs(BuildTarget& target) {
     OutputOptions options;
     options.form = form_;
-    options.names = arguments_.all("tag");
+    options.names = target.tags;
     options.source_date_epoch = times_.epoch;
     for (const std::string& entitlement : arguments_.all("allow")) options.allow_delete |= entitlement == "local.delete";
     options.transfer = transfer_options();
     options.registries = &registries_;
-    if (shared_cache_ && images_.size() == 1)
-      if (auto keys = shared_cache_->inline_annotation(images_.front().layers))
+    if (shared_cache_ && target.images.size() == 1)
+      if (auto keys = shared_cache_->inline_annotation(target.images.front().layers))
         options.form.annotations.push_back({"manifest", {}, keys->first, keys->second});
     if (is_plain() && !options.form.is_special()) return;
     for (const OutputSpec& spec : outputs_) {
-      WrittenImage written = write_output(context_, spec, images_, *store_, options);
-      if (written.descriptor) descriptor_ = written.descriptor;
+      WrittenImage written = write_output(context_, spec, target.images, *store_, options);
+      if (written.descriptor) target.descriptor = written.descriptor;
     }
   }
 
@@ -443,15 +463,22 @@ class Build {
     return options;
   }
 
+  // The build argument BUILDKIT_INLINE_CACHE, where there is one image that can tell its steps. [A8]
+  bool wants_inline_cache() const {
+    auto given = planning_.build_args.find("BUILDKIT_INLINE_CACHE");
+    return given != planning_.build_args.end() && plans_.size() == 1 && dockerfile::parse_bool(given->second).value_or(false);
+  }
+
   void open_shared_cache() {
     std::vector<CacheSpec> from;
     std::vector<CacheSpec> to;
     for (const std::string& text : arguments_.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
     for (const std::string& text : arguments_.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
+    if (wants_inline_cache()) to.push_back({.type = CacheSpec::Type::kInline});
     if (from.empty() && to.empty()) return;
     for (const CacheSpec& spec : to)
       if (spec.type == CacheSpec::Type::kInline && plans_.size() > 1)
-        throw base::Error(base::Code::kUnsupported, "--cache-to type=inline for several platforms is not built",
+        throw base::Error(base::Code::kUnsupported, "--cache-to type=inline for several platforms or targets is not built",
                           "not-built");
     solving_.shared_cache =
         &shared_cache_.emplace(*store_, registries_, from, to, transfer_options());
@@ -474,28 +501,40 @@ class Build {
       fresh.sources = fetcher.resolved();
       fresh.write(*path);
     }
-    if (auto path = arguments_.find("iidfile"))
-      sys::write_file_durably(*path, plans_.size() > 1 && descriptor_ ? descriptor_->digest.str() : end_.image_id, 0644);
+    if (auto path = arguments_.find("iidfile")) {
+      std::vector<std::string> ids;
+      for (const BuildTarget& target : targets_)
+        ids.push_back(platforms_.size() > 1 && target.descriptor ? target.descriptor->digest.str() : target.image_id);
+      sys::write_file_durably(*path, base::join(ids, "\n"), 0644);
+    }
     if (auto path = arguments_.find("metadata-file"))
       sys::write_file_durably(*path, metadata(fetcher).dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0644);
   }
 
-  Json metadata(const Fetcher& fetcher) const {
+  static Json metadata_of(const BuildTarget& target) {
     Json json;
-    json["containerimage.config.digest"] = end_.image_id;
-    if (descriptor_) {
-      json["containerimage.digest"] = descriptor_->digest.str();
-      json["containerimage.descriptor"] = Json::parse(descriptor_->to_json());
+    json["containerimage.config.digest"] = target.image_id;
+    if (target.descriptor) {
+      json["containerimage.digest"] = target.descriptor->digest.str();
+      json["containerimage.descriptor"] = Json::parse(target.descriptor->to_json());
     }
     std::vector<std::string> names;
-    for (const std::string& tag : arguments_.all("tag"))
-      names.push_back(oci::Reference::parse(tag).with_default_tag().str());
+    for (const std::string& tag : target.tags) names.push_back(oci::Reference::parse(tag).with_default_tag().str());
     json["image.name"] = base::join(names, ",");
+    return json;
+  }
+
+  Json metadata(const Fetcher& fetcher) const {
+    Json json = metadata_of(targets_.front());
     Json& build = json["torte.build"];
-    build = {{"recipe", file_.name}, {"target", planning_.target}, {"steps", counter_.steps()},
+    build = {{"recipe", file_.name}, {"target", targets_.front().stage}, {"steps", counter_.steps()},
              {"cached", counter_.cached()}, {"sizeBytes", end_.size_bytes}, {"newBytes", end_.new_bytes}};
+    if (targets_.size() > 1) {
+      build["targets"] = Json::object();
+      for (const BuildTarget& target : targets_) build["targets"][target.stage] = metadata_of(target);
+    }
     build["platforms"] = Json::array();
-    for (const BuiltImage& image : images_) {
+    for (const BuiltImage& image : targets_.front().images) {
       Json one = {{"platform", image.platform.str()}, {"layers", Json::array()}};
       if (image.id) one["image"] = image.id->str();
       for (const oci::DiffId& layer : image.layers) one["layers"].push_back(layer.str());
@@ -521,6 +560,7 @@ class Build {
   ImageForm form_;
   std::vector<OutputSpec> outputs_;
   std::vector<std::optional<oci::Platform>> platforms_;
+  std::vector<BuildTarget> targets_;
   std::unique_ptr<store::Store> store_;
   store::Lease lease_;
   BuildRecorder recorder_;
@@ -539,8 +579,6 @@ class Build {
   std::vector<dockerfile::Diagnostic> warnings_;
   std::map<std::string, std::string> resolved_images_;
   std::list<Planned> plans_;
-  std::vector<BuiltImage> images_;
-  std::optional<oci::Descriptor> descriptor_;
   event::BuildEnd end_;
 };
 

@@ -11,7 +11,6 @@
 #include "base/text.h"
 #include "cli/network_options.h"
 #include "cli/run_options.h"
-#include "runner/launch/seccomp_profile.h"
 #include "builder/dockerfile/mount.h"
 #include "store/oci/reference.h"
 
@@ -43,6 +42,16 @@ std::map<std::string, std::string> split_fields(const std::string& text, const c
   return fields;
 }
 
+std::string read_file_of(const char* flag, const std::string& file, uint64_t most_bytes) {
+  return base::with_context(base::str("--", flag), [&] { return sys::read_user_file(file, most_bytes); });
+}
+
+UsageError unknown_word(const std::string& what, const std::string& word, const std::vector<std::string>& known) {
+  UsageError error(base::str(what, " ", base::printable(word), "; there are ", base::join(known, ", ")));
+  if (std::string near = base::nearest(word, known); !near.empty()) error.add_help("did you mean " + near + "?");
+  return error;
+}
+
 std::map<std::string, std::string> read_build_args(const Context& context, const Arguments& arguments) {
   constexpr uint64_t kMostBytes = 1 << 20;
   std::map<std::string, std::string> values;
@@ -55,7 +64,7 @@ std::map<std::string, std::string> read_build_args(const Context& context, const
       values[text] = value;
   };
   for (const std::string& file : arguments.all("build-arg-file"))
-    for (const std::string& line : base::split(sys::read_user_file(file, kMostBytes), '\n')) {
+    for (const std::string& line : base::split(read_file_of("build-arg-file", file, kMostBytes), '\n')) {
       std::string_view text = base::trim(line);
       if (!text.empty() && text[0] != '#') set(std::string(text));
     }
@@ -74,7 +83,7 @@ void add_secret(const Context& context, const std::string& text, solve::Secrets&
   std::string variable = fields["env"];
   for (const auto& [key, value] : fields)
     if (key != "id" && key != "src" && key != "source" && key != "env" && key != "type")
-      throw UsageError("--secret: unknown key " + base::printable(key));
+      throw unknown_word("--secret: unknown key", key, {"id", "src", "env", "type"});
   if (id.empty()) throw UsageError("--secret needs id=NAME");
   if (fields["type"] == "env" && variable.empty()) variable = file.empty() ? id : file;
   if (variable.empty() && file.empty() && fields["type"] != "file" && context.getenv(id.c_str()))
@@ -87,7 +96,7 @@ void add_secret(const Context& context, const std::string& text, solve::Secrets&
     secrets[id] = value;
     return;
   }
-  secrets[id] = sys::read_user_file(file.empty() ? id : file, kMostBytes);
+  secrets[id] = read_file_of(("secret id=" + id).c_str(), file.empty() ? id : file, kMostBytes);
 }
 
 }  // namespace
@@ -106,6 +115,7 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   options.strict_syntax = arguments.is_on("strict-syntax");
   for (const std::string& label : arguments.all("label")) {
     size_t equals = label.find('=');
+    if (equals == 0 || label.empty()) throw UsageError("--label needs KEY[=VALUE]");
     options.labels[label.substr(0, equals)] =
         equals == std::string::npos ? "" : label.substr(equals + 1);
   }
@@ -122,8 +132,10 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   for (const std::string& entitlement : arguments.all("allow")) {
     if (entitlement == "network.host") options.allow_host_network = true;
     else if (entitlement == "security.insecure") options.allow_insecure = true;
+    else if (entitlement == "device") options.allow_all_devices = true;
+    else if (entitlement.starts_with("device=")) options.allowed_devices.insert(entitlement.substr(7));
     else if (entitlement != "local.delete")
-      throw UsageError("--allow: unknown entitlement " + base::printable(entitlement));
+      throw unknown_word("--allow: unknown entitlement", entitlement, {"network.host", "security.insecure", "device", "local.delete"});
   }
   options.allow_host_network |= options.network == "host";
   for (const std::string& text : arguments.all("build-context"))
@@ -142,13 +154,12 @@ solve::Sandbox sandbox_of(const Arguments& arguments) {
   apply_limits(arguments, sandbox.limits);
   sandbox.capabilities = config.capabilities;
   sandbox.no_new_privileges = config.no_new_privileges;
-  if (config.seccomp == "unconfined") {
-    sandbox.seccomp = launch::Seccomp::kUnconfined;
-  } else if (!config.seccomp.empty()) {
-    launch::compile_seccomp_profile(config.seccomp, config.capabilities);  // its mistakes are told now
-    sandbox.seccomp = launch::Seccomp::kProfile;
-    sandbox.seccomp_profile = config.seccomp;
-  }
+  if (!config.seccomp.empty())
+    sandbox.seccomp = config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kProfile;
+  if (sandbox.seccomp == launch::Seccomp::kProfile) sandbox.seccomp_profile = config.seccomp;
+  for (const container::DeviceConfig& device : config.devices) sandbox.devices.push_back({device.source, device.target});
+  sandbox.groups = arguments.all("group-add");
+  sandbox.timeout = arguments.duration("step-timeout");
   sandbox.mask = std::move(config.mask);
   sandbox.unmask = std::move(config.unmask);
   sandbox.ulimits = std::move(config.ulimits);
@@ -163,6 +174,7 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
   solve::Options options;
   options.context = recipe.context;
   options.context_is_temporary = recipe.is_temporary;
+  options.git_modes = arguments.get("context-mode") == "git";
   options.context_name = recipe.context_name;
   options.ignore_file = recipe.ignore_text;
   options.ignore_file_name = recipe.ignore_name;
@@ -174,8 +186,8 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
       options.no_cache_stages.insert(base::to_lower(stage));
   options.cache_ttl = arguments.duration("cache-ttl");
   options.explain = arguments.is_on("explain");
-  for (const std::string& tag : arguments.all("tag"))
-    options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());
+  options.remember = arguments.is_on("layers", true);
+  if (!options.remember && arguments.has("cache-to")) throw UsageError("--layers=false keeps no steps that --cache-to could tell of");
   options.slot = recipe.identity;
   options.hostname = arguments.get("hostname", "build");
   for (const std::string& host : arguments.all("add-host"))

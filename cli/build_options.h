@@ -23,6 +23,10 @@ std::pair<std::string, std::string> split_pair(const std::string& text, const ch
 /// "k=v,k2,..." with quoting as in CSV files; a key without value gets "true".
 std::map<std::string, std::string> split_fields(const std::string& text, const char* flag);
 
+/// The text of a file that a flag names; errors name the flag.
+std::string read_file_of(const char* flag, const std::string& file, uint64_t most_bytes);
+/// "WHAT WORD; there are ...", with the nearest as help.
+UsageError unknown_word(const std::string& what, const std::string& word, const std::vector<std::string>& known);
 /// --build-arg-file, then --build-arg.
 std::map<std::string, std::string> read_build_args(const Context& context, const Arguments& arguments);
 solve::Secrets read_secrets(const Context& context, const Arguments& arguments);

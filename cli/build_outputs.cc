@@ -68,8 +68,8 @@ OutputSpec::Type parse_type(const std::string& text) {
   if (found != kTypes.end()) return found->second;
   for (const char* later : {"erofs", "squashfs", "ext4", "composefs"})
     if (text == later) throw UsageError(base::str("--output type=", later, " is not built yet"));
-  throw UsageError("--output: unknown type " + base::printable(text) +
-                   "; there are store, registry, oci, oci-dir, docker, local, tar and cacheonly");
+  throw unknown_word("--output: unknown type", text,
+                     {"store", "registry", "oci", "oci-dir", "docker", "local", "tar", "cacheonly"});
 }
 
 OutputSpec parse_output(const std::string& text, ImageForm& form) {
@@ -96,11 +96,13 @@ OutputSpec parse_output(const std::string& text, ImageForm& form) {
     } else if (key.starts_with("annotation.")) form.annotations.push_back({"manifest", {}, key.substr(11), value});
     else if (key.starts_with("annotation-"))
       form.annotations.push_back(parse_annotation(base::str(key.substr(11, key.find('.') - 11), ":", key.substr(key.find('.') + 1), "=", value)));
+    else if (key == "mode") throw UsageError("--output: mode is copy or delete, not " + base::printable(value));
     else if (key != "rewrite-timestamp")  // read where the epoch is
-      throw UsageError("--output: unknown key " + base::printable(key + "=" + value));
+      throw unknown_word("--output: unknown key", key,
+                         {"type", "dest", "name", "mode", "push-by-digest", "platform-split", "compression", "force-compression",
+                          "oci-mediatypes", "tar", "annotation.KEY", "rewrite-timestamp"});
   }
-  bool needs_dest = spec.type != OutputSpec::Type::kStore && spec.type != OutputSpec::Type::kCacheOnly &&
-                    spec.type != OutputSpec::Type::kRegistry;
+  bool needs_dest = spec.takes_place();
   bool is_directory = spec.type == OutputSpec::Type::kLocal || spec.type == OutputSpec::Type::kOciDir;
   if (needs_dest && spec.dest.empty() && !is_directory) spec.dest = "-";
   if (needs_dest && (spec.dest.empty() || (is_directory && spec.dest == "-")))
@@ -130,6 +132,19 @@ ImageForm parse_image_form(const Arguments& arguments) {
     return std::find(unset.begin(), unset.end(), spec.key) != unset.end();
   });
   return form;
+}
+
+std::vector<BuildTarget> parse_targets(const Arguments& arguments) {
+  const std::vector<std::string> stages = arguments.all("target"), tags = arguments.all("tag");
+  for (const std::string& tag : tags) base::with_context("--tag", [&] { return oci::Reference::parse(tag); });
+  if (stages.size() <= 1) return {{arguments.get("target"), tags}};
+  if (!tags.empty() && tags.size() != stages.size())
+    throw UsageError(base::str("several --target take one --tag each, in the same order; here are ", stages.size(),
+                               " and ", tags.size()));
+  std::vector<BuildTarget> targets;
+  for (size_t i = 0; i < stages.size(); ++i)
+    targets.push_back({stages[i], tags.empty() ? std::vector<std::string>() : std::vector{tags[i]}});
+  return targets;
 }
 
 std::vector<OutputSpec> parse_outputs(const Arguments& arguments, ImageForm& form) {

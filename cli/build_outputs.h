@@ -27,6 +27,10 @@ struct OutputSpec {
     return type == Type::kStore || type == Type::kOci || type == Type::kOciDir || type == Type::kDocker ||
            type == Type::kRegistry;
   }
+  /// Writes what only one result can be in.
+  bool takes_place() const {
+    return type != Type::kStore && type != Type::kRegistry && type != Type::kCacheOnly;
+  }
 };
 
 /// One --annotation [SCOPE[PLATFORM]:]KEY=VALUE.
@@ -57,6 +61,18 @@ struct BuiltImage {
   std::vector<oci::DiffId> layers;  ///< trees
   size_t base_layers = 0;           ///< of them from the base image
 };
+
+/// One --target: the stage, its names, and what comes of it.
+struct BuildTarget {
+  std::string stage;  ///< empty: the last
+  std::vector<std::string> tags;
+  std::vector<BuiltImage> images = {};  ///< one a platform
+  std::optional<oci::Descriptor> descriptor = {};
+  std::string image_id = {};
+};
+
+/// Throws UsageError when several --target do not have one --tag each, or none.
+std::vector<BuildTarget> parse_targets(const Arguments& arguments);
 
 struct OutputOptions {
   ImageForm form;

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/dockerfile/commands.h"
@@ -38,7 +40,10 @@ solve::LocalTree fetch_context(const std::string& name, const std::string& value
       throw base::Error(base::Code::kInvalid,
                         tree.shown + ": no such kind of context: " + base::printable(value), "context-invalid")
           .add_help("a directory, docker-image://NAME, oci-layout://DIR, a git or an http(s) address");
-    if (::stat(value.c_str(), &st) < 0) base::throw_errno(tree.shown + ": " + base::printable(value));
+    if (::stat(value.c_str(), &st) < 0) {
+      if (errno != ENOENT) base::throw_errno(tree.shown + ": " + base::printable(value));
+      throw base::Error(base::Code::kNotFound, tree.shown + ": there is no directory " + base::printable(value), "context-missing");
+    }
     if (!S_ISDIR(st.st_mode))
       throw base::Error(base::Code::kInvalid, tree.shown + ": " + base::printable(value) + " is not a directory",
                         "context-invalid");

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
 
 namespace cli {
 
@@ -23,6 +25,18 @@ Interrupt::Interrupt() {
       signal_ = number;
       source_.request_stop();
     }
+  });
+}
+
+void Interrupt::stop_after(std::chrono::milliseconds time) {
+  timer_ = std::jthread([this, time](const std::stop_token& ended) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, ended, time, [] { return false; });
+    if (ended.stop_requested() || source_.stop_requested()) return;
+    timed_out_ = true;
+    source_.request_stop();
   });
 }
 

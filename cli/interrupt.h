@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <stop_token>
 #include <thread>
 
@@ -18,11 +19,17 @@ class Interrupt {
   std::stop_token token() const { return source_.get_token(); }
   /// Number of the signal that asked, or 0.
   int signal() const { return signal_; }
+  /// Asks to stop by itself when that time is over. Once.
+  void stop_after(std::chrono::milliseconds time);
+  /// Whether it was that which asked.
+  bool timed_out() const { return timed_out_; }
 
  private:
   std::stop_source source_;
   std::atomic<int> signal_{0};
+  std::atomic<bool> timed_out_{false};
   std::jthread watcher_;
+  std::jthread timer_;
 };
 
 }  // namespace cli

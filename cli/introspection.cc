@@ -267,9 +267,17 @@ int answer_call(Context& context, const Call& call, const dockerfile::Recipe& re
       dockerfile::check_config(recipe, given == options.build_args.end() ? "" : given->second);
   KnownImages images(store);
   plan::Options planning = options;
-  planning.allow_host_network = planning.allow_insecure = true;
+  planning.allow_host_network = planning.allow_insecure = planning.allow_all_devices = true;
   planning.all_stages = call.kind == CallKind::kCheck && options.target.empty();
-  plan::Plan plan = plan::make_plan(recipe, planning, images);
+  plan::Plan plan;
+  try {
+    plan = plan::make_plan(recipe, planning, images);
+  } catch (const dockerfile::RecipeError&) {
+    // What the text alone tells may be why.
+    const auto warnings = all_warnings(recipe, checks, {});
+    if (call.kind == CallKind::kCheck && !warnings.empty()) answer_check(context, warnings, recipe, call.json);
+    throw;
+  }
   switch (call.kind) {
     case CallKind::kOutline: answer_outline(context, plan, call.json); return 0;
     case CallKind::kTargets: answer_targets(context, plan, call.json); return 0;

@@ -81,7 +81,8 @@ class Finder {
     if (out_.name.empty()) read_recipe();
     for (const std::string& file : request_.more_files) append(file);
     if (request_.ignore_file) {
-      out_.ignore_text = sys::read_user_file(*request_.ignore_file, kMostIgnoreBytes);
+      out_.ignore_text =
+          base::with_context("--ignorefile", [&] { return sys::read_user_file(*request_.ignore_file, kMostIgnoreBytes); });
       out_.ignore_name = *request_.ignore_file;
     }
     return std::move(out_);

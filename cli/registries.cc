@@ -47,17 +47,30 @@ std::vector<Flag> with_registry_flags(std::vector<Flag> flags) {
   return flags;
 }
 
+registry::Retries parse_retries(const Arguments& arguments) {
+  registry::Retries retries;
+  if (auto most = arguments.number("retry")) {
+    if (*most > 1000) throw UsageError("--retry is at most 1000");
+    retries.most = static_cast<unsigned>(*most);
+  }
+  retries.wait = arguments.duration("retry-delay");
+  return retries;
+}
+
+registry::WaitNotice notice_waits(base::EventSink* events) {
+  return [events](const std::string& why, std::chrono::milliseconds wait) {
+    // A second is shorter than it takes to read that it is waited for.
+    if (events == nullptr || wait < std::chrono::seconds(1)) return;
+    events->emit(base::event::Note{base::str(why, "; trying again in ", base::format_elapsed(wait))});
+  };
+}
+
 Registries::Registries(const Context& context, const Arguments& arguments, std::stop_token stop,
                        base::EventSink* events)
     : credentials_(registry::find_credential_files(chosen_file(arguments), context.getenv)),
-      cert_dir_(arguments.get("cert-dir")), events_(events),
+      cert_dir_(arguments.get("cert-dir")), retries_(parse_retries(arguments)), events_(events),
       link_(std::move(stop), [this] { stop_.request_stop(); }) {
   read_configuration(context);
-  if (auto most = arguments.number("retry")) {
-    if (*most > 1000) throw UsageError("--retry is at most 1000");
-    retries_.most = static_cast<unsigned>(*most);
-  }
-  retries_.wait = arguments.duration("retry-delay");
   if (arguments.has("tls-verify")) tls_verify_ = arguments.is_on("tls-verify");
   if (auto text = arguments.find("creds")) {
     size_t colon = text->find(':');
@@ -92,11 +105,7 @@ registry::ClientOptions Registries::options_for(const std::string& host) const {
   if (!cert_dir_.empty()) read_cert_dir(cert_dir_, options.tls);
   options.stop = stop_.get_token();
   options.retries = retries_;
-  options.waiting = [events = events_](const std::string& why, std::chrono::milliseconds wait) {
-    // A second is shorter than it takes to read that it is waited for.
-    if (events == nullptr || wait < std::chrono::seconds(1)) return;
-    events->emit(base::event::Note{base::str(why, "; trying again in ", base::format_elapsed(wait))});
-  };
+  options.waiting = notice_waits(events_);
   return options;
 }
 

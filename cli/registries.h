@@ -23,6 +23,10 @@ struct Context;
 /// Flags of every command that talks to registries: --tls-verify, --creds, --authfile, --cert-dir,
 /// --retry, --retry-delay.
 std::vector<Flag> with_registry_flags(std::vector<Flag> flags);
+/// --retry, --retry-delay. Throws UsageError.
+registry::Retries parse_retries(const Arguments& arguments);
+/// Tells waits that are worth a word to `events`, which may be null.
+registry::WaitNotice notice_waits(base::EventSink* events);
 
 /// The registries one command talks to, each contacted when first asked for. May be shared by
 /// threads.

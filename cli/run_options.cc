@@ -208,7 +208,7 @@ void apply_security_option(const std::string& text, Config& spec) {
     // The text is kept, not the name: the container stays what it is when the file changes.
     spec.seccomp = profile == "unconfined" ? profile
                    : profile == "default"  ? ""
-                                           : sys::read_user_file(profile, kMostBytes);
+                                           : base::with_context("--security-opt", [&] { return sys::read_user_file(profile, kMostBytes); });
   } else if (text == "label=disable" || text == "apparmor=unconfined") {
     // What is always so: torte sets no labels and loads no profiles.
   } else if (text == "systempaths=unconfined") {
@@ -351,22 +351,26 @@ void apply_limits(const Arguments& arguments, launch::Limits& limits) {
 std::vector<Flag> sandbox_flags() {
   std::vector<Flag> flags = container_flags();
   std::erase_if(flags, [](const Flag& flag) {
-    return flag.name != "ulimit" && flag.name != "cap-add" && flag.name != "cap-drop" && flag.name != "security-opt";
+    return flag.name != "ulimit" && flag.name != "cap-add" && flag.name != "cap-drop" && flag.name != "security-opt" &&
+           flag.name != "device";
   });
   return flags;
 }
 
 void apply_sandbox_flags(const Arguments& arguments, Config& config) {
   for (const std::string& text : arguments.all("ulimit")) config.ulimits.push_back(parse_ulimit(text));
+  for (const std::string& text : arguments.all("device")) config.devices.push_back(parse_device(text));
   for (const std::string& text : arguments.all("security-opt")) apply_security_option(text, config);
   apply_capabilities(arguments, config);
+  // Mistakes in a profile are told now, not when it starts.
+  if (!config.seccomp.empty() && config.seccomp != "unconfined")
+    launch::compile_seccomp_profile(config.seccomp, config.capabilities);
 }
 
 void apply_container_flags(const Arguments& arguments, Config& config) {
   for (const std::string& text : arguments.all("volume")) config.mounts.push_back(parse_volume(text));
   for (const std::string& text : arguments.all("mount")) config.mounts.push_back(parse_mount(text));
   for (const std::string& text : arguments.all("tmpfs")) config.mounts.push_back(parse_tmpfs(text));
-  for (const std::string& text : arguments.all("device")) config.devices.push_back(parse_device(text));
   for (const std::string& text : arguments.all("sysctl")) {
     size_t equals = text.find('=');
     if (equals == 0 || equals == std::string::npos) fail("sysctl", text, "expected NAME=VALUE");
@@ -374,9 +378,6 @@ void apply_container_flags(const Arguments& arguments, Config& config) {
   }
   config.privileged = arguments.is_on("privileged");
   apply_sandbox_flags(arguments, config);
-  // Mistakes in a profile are told now, not when it starts.
-  if (!config.seccomp.empty() && config.seccomp != "unconfined")
-    launch::compile_seccomp_profile(config.seccomp, config.capabilities);
   config.read_only = arguments.is_on("read-only");
   if (arguments.is_on("read-only-tmpfs")) {
     if (!config.read_only) fail("read-only-tmpfs", "true", "it needs --read-only");

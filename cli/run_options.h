@@ -20,7 +20,8 @@ std::vector<Flag> limit_flags();
 void apply_container_flags(const Arguments& arguments, container::Config& config);
 void apply_limits(const Arguments& arguments, launch::Limits& limits);
 
-/// Those of them that steps of a build have too: --ulimit, --cap-add, --cap-drop, --security-opt.
+/// Those of them that steps of a build have too: --ulimit, --device, --cap-add,
+/// --cap-drop, --security-opt.
 std::vector<Flag> sandbox_flags();
 void apply_sandbox_flags(const Arguments& arguments, container::Config& config);
 

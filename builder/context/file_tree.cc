@@ -60,6 +60,20 @@ FileTree::FileTree(sys::Root root, const dockerfile::IgnoreMatcher* ignore, Dige
 
 FileTree::~FileTree() = default;
 
+namespace {
+
+void set_git_mode(struct stat& st) {
+  if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return;
+  st.st_mode = (st.st_mode & S_IFMT) | (S_ISDIR(st.st_mode) || (st.st_mode & S_IXUSR) != 0 ? 0755 : 0644);
+}
+
+}  // namespace
+
+void FileTree::use_git_modes() {
+  git_modes_ = true;
+  set_git_mode(root_node_->st);
+}
+
 sys::UniqueFd FileTree::open_directory(const Node& node) const {
   CHECK(node.parent != nullptr);
   return root_.open_at(node.parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -85,6 +99,7 @@ void FileTree::read_directory(Node& directory) {
       if (errno == ENOENT) continue;  // gone since the listing
       base::throw_errno("stat " + base::printable(prefix + name));
     }
+    if (git_modes_) set_git_mode(node->st);
     if (ignore_ != nullptr) {
       auto visit = ignore_->visit(prefix + name, directory.ignore_state);
       node->ignored = visit.ignored;

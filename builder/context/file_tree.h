@@ -47,6 +47,9 @@ class FileTree {
   /// borrowed.
   FileTree(sys::Root root, const dockerfile::IgnoreMatcher* ignore, DigestIndex* index);
   ~FileTree();
+  /// Modes are those git would give: 0755 for directories and what its owner may execute, else 0644. Called
+  /// before anything is looked at.
+  void use_git_modes();
 
   Node& root() { return *root_node_; }
   /// Visible children, sorted by name.
@@ -104,6 +107,7 @@ class FileTree {
   DigestIndex* index_;
   std::unique_ptr<Node> root_node_;
   std::atomic<uint64_t> files_seen_ = 0;
+  bool git_modes_ = false;
 };
 
 }  // namespace context

@@ -193,7 +193,11 @@ bool Glob::matches(std::string_view path) const {
 }
 
 bool has_wildcard(std::string_view pattern) {
-  return pattern.find_first_of("*?[\\") != std::string_view::npos;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') ++i;
+    else if (pattern[i] == '*' || pattern[i] == '?' || pattern[i] == '[') return true;
+  }
+  return false;
 }
 
 bool path_match(std::string_view pattern, std::string_view path) {

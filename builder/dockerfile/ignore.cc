@@ -42,7 +42,7 @@ IgnoreMatcher::IgnoreMatcher(const std::vector<IgnorePattern>& patterns) {
       }
       Rule rule{source, Glob(cleaned, Glob::Dialect::kIgnore), reinclude, {}, true};
       for (const std::string& part : base::split(cleaned, '/')) {
-        if (has_wildcard(part)) {
+        if (part.find_first_of("*?[\\") != std::string::npos) {
           rule.literal_only = false;
           break;
         }
@@ -51,7 +51,7 @@ IgnoreMatcher::IgnoreMatcher(const std::vector<IgnorePattern>& patterns) {
       }
       rules_.push_back(std::move(rule));
     } catch (base::Error& e) {
-      if (source.line > 0) e.add_context(base::str("line ", source.line));
+      if (source.line > 0) e.set_place({{source.file, source.line, source.line, 1, 0}, nullptr, "", ""});
       throw;
     }
     reincludes_ = reincludes_ || reinclude;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -84,6 +85,7 @@ struct Mount {
   std::optional<uint64_t> size_bytes;
   bool required = false;
   std::string env;
+  base::SourceRange where = {};
 };
 
 /// A file that exists only in the plan: a here-document.
@@ -101,6 +103,7 @@ struct RunStep {
   std::string network;   ///< "none", "host" or "default"
   bool insecure = false;
   std::vector<Mount> mounts;
+  std::vector<dockerfile::Device> devices;
   std::optional<InlineFile> script;      ///< /dev/pipes/NAME, mode 0755, only during the step
   oci::Platform platform;                ///< of the stage: what the program is made for
 };
@@ -209,6 +212,8 @@ struct Options {
   std::string network = "default";             ///< of RUN steps that do not say
   bool allow_host_network = false;             ///< --allow network.host, or --network host
   bool allow_insecure = false;
+  bool allow_all_devices = false;            ///< --allow device
+  std::set<std::string> allowed_devices;     ///< --allow device=NAME
   bool heredoc_errexit = false;  ///< a here-document that is a command of its own begins with set -e (R2)
   bool strict_syntax = false;    ///< `# syntax=` of others is an error, not a warning (L5)
   bool all_stages = false;  ///< plan every stage, reachable or not: for checks

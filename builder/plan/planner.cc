@@ -188,7 +188,8 @@ FileSource Planner::resolve_source(const std::string& name, size_t stage, bool n
   std::optional<uint64_t> number = base::parse_decimal(name);
   if (!found && numbers_are_stages && number) {
     if (*number >= stage)
-      fail(where, "stage-unknown", base::str("there is no stage ", name, " above this line"));
+      fail(where, "stage-unknown", base::str("there is no stage ", name, " above this line"),
+           {stage == 0 ? "this is the first stage, number 0" : base::str("stages above are numbered from 0 to ", stage - 1)});
     found = *number;
   }
   if (found) {
@@ -201,7 +202,25 @@ FileSource Planner::resolve_source(const std::string& name, size_t stage, bool n
            base::str("stage \"", lower, i == stage ? "\" cannot copy from itself" : "\" stands below this line"),
            {"a stage can only use stages above it"});
   if (lower == "scratch") return FromNothing{};
-  return FromImage{add_image(name, target_platform_, where)};
+  try {
+    return FromImage{add_image(name, target_platform_, where)};
+  } catch (base::Error& e) {
+    explain_stages(name, stage, e);
+    throw;
+  }
+}
+
+// A name without a registry or a tag may have been meant to be that of a stage.
+void Planner::explain_stages(const std::string& name, size_t stage, base::Error& error) const {
+  if (name.find_first_of("/:@") != std::string::npos) return;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < stage; ++i)
+    if (!texts_[i].from.name.empty()) names.push_back(texts_[i].from.name);
+  if (!names.empty())
+    error.add_fact(base::str("no stage above is called ", base::printable(name), ", so it was taken for an image; stages: ",
+                             base::join(names, ", ")));
+  if (std::string near = base::nearest(name, names); !near.empty()) error.add_help("did you mean " + near + "?");
+  if (base::parse_decimal(name)) error.add_help("numbers name stages in COPY --from only; give the stage a name: FROM ... AS NAME");
 }
 
 const std::pair<const std::string, std::string>* Planner::find_context(
@@ -282,10 +301,9 @@ void Planner::number_steps() {
 }
 
 void Planner::check_build_args() {
-  for (const char* name : {"BUILDKIT_INLINE_CACHE", "BUILDKIT_MULTI_PLATFORM"})
-    if (auto given = globals_.build_args.find(name); given != globals_.build_args.end() &&
-                                                     !given->second.empty() && given->second != "0" && given->second != "false")
-      warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg", base::str(name, " is not built yet and changes nothing"));
+  if (auto given = globals_.build_args.find("BUILDKIT_MULTI_PLATFORM");
+      given != globals_.build_args.end() && !given->second.empty() && given->second != "0" && given->second != "false")
+    warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg", "BUILDKIT_MULTI_PLATFORM is not built yet and changes nothing");
   for (const auto& [name, value] : globals_.build_args) {
     if (globals_.used_build_args.contains(name) || is_proxy(name) || globals_.arguments.find(name) ||
         name.starts_with("BUILDKIT_") || name == "SOURCE_DATE_EPOCH")

@@ -51,6 +51,8 @@ class Planner {
                             const oci::Platform& platform, const base::SourceRange& where);
   /// Notes something to fetch; the same thing twice is fetched once.
   FromNamed add_remote(Remote remote);
+  /// Tells an error about the image `name` that a stage above `stage` may have been meant.
+  void explain_stages(const std::string& name, size_t stage, base::Error& error) const;
   std::optional<size_t> find_stage_before(const std::string& name, size_t stage) const;
 
   Plan& plan() { return plan_; }

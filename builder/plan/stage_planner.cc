@@ -54,14 +54,12 @@ void StagePlanner::fail(std::string id, std::string message, std::vector<std::st
   Planner::fail(current_->where, std::move(id), std::move(message), std::move(helps));
 }
 
-void StagePlanner::not_built(const std::string& what) {
-  base::Error error(base::Code::kUnsupported, what + " is not built yet", "not-built");
-  error.set_place({current_->where, planner_.plan().source_text, "", ""});
-  throw error;
-}
-
 std::string StagePlanner::expand(const std::string& word) {
   return planner_.expand(word, scope_.environment, current_->where);
+}
+
+std::string StagePlanner::expand_at(const std::string& word, size_t arg) {
+  return planner_.expand(word, scope_.environment, current_->arg_range(arg));
 }
 
 StageScope StagePlanner::run() {
@@ -84,13 +82,18 @@ void StagePlanner::choose_base() {
   stage_.platform = planner_.target_platform();
   if (from.platform) {
     std::string text = planner_.expand(*from.platform, globals, current_->where);
-    if (text.empty()) fail("platform-empty", "--platform is empty");
-    stage_.platform = oci::Platform::parse(text);
+    const base::SourceRange where = current_->flag_range(0);
+    if (text.empty()) Planner::fail(where, "platform-empty", "--platform is empty: " + base::printable(*from.platform, 80));
+    try {
+      stage_.platform = oci::Platform::parse(text);
+    } catch (const base::Error& e) {
+      Planner::fail(where, e.id(), e.message(), e.helps());
+    }
   }
-  std::string image = planner_.expand(from.image, globals, current_->where);
+  std::string image = planner_.expand(from.image, globals, current_->arg_range(0));
   note_globals(from);
   if (image.empty())
-    fail("from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
+    Planner::fail(current_->arg_range(0), "from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
   stage_.from_text = "FROM " + base::printable(image);
   std::optional<size_t> earlier = planner_.find_stage_before(image, index_);
   const auto* context = planner_.find_context(image, stage_.platform);
@@ -113,7 +116,12 @@ void StagePlanner::choose_base() {
     stage_.base = Scratch{};
     stage_.config.platform = stage_.platform;
   } else {
-    start_from_image(planner_.add_image(image, stage_.platform, current_->where));
+    try {
+      start_from_image(planner_.add_image(image, stage_.platform, current_->arg_range(0)));
+    } catch (base::Error& e) {
+      planner_.explain_stages(image, index_, e);
+      throw;
+    }
   }
 }
 
@@ -175,7 +183,13 @@ void StagePlanner::run_triggers(const std::vector<std::string>& triggers) {
     Instruction instruction = dockerfile::parse_trigger(text, "ONBUILD of " + stage_.from_text);
     // Mistakes in it are shown at the FROM that brought it.
     instruction.where = planner_.text(index_).from_instruction->where;
-    plan_instruction(instruction);
+    try {
+      plan_instruction(instruction);
+    } catch (const dockerfile::RecipeError& e) {
+      std::vector<dockerfile::Diagnostic> problems = e.diagnostics();
+      problems.front().helps.push_back("it is in the trigger that this base brings: ONBUILD " + base::printable(text, 200));
+      throw dockerfile::RecipeError(std::move(problems));
+    }
   }
 }
 
@@ -236,7 +250,6 @@ std::string StagePlanner::command_text(const dockerfile::Run& run, RunStep& step
 
 void StagePlanner::plan(const dockerfile::Run& run) {
   RunStep step;
-  if (!run.devices.empty()) not_built("RUN --device");
   step.argv = run.command.json ? run.command.args : with_shell(command_text(run, step));
   step.env = scope_.environment.as_environment();
   for (const std::string& variable : step.env) planner_.count(variable.size(), current_->where);
@@ -251,6 +264,11 @@ void StagePlanner::plan(const dockerfile::Run& run) {
   if (run.insecure && !planner_.options().allow_insecure)
     fail("not-allowed", "RUN --security=insecure needs --allow security.insecure");
   step.insecure = run.insecure;
+  step.devices = run.devices;
+  for (const dockerfile::Device& device : run.devices)
+    if (!planner_.options().allow_all_devices && !planner_.options().allowed_devices.contains(device.name))
+      fail("not-allowed", base::str("RUN --device=", base::printable(device.name), " needs --allow device, or --allow device=",
+                                    base::printable(device.name)));
   step.platform = stage_.platform;
   int agents = 0;
   for (const dockerfile::MountOptions& options : run.mounts) {
@@ -282,7 +300,8 @@ Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
   if (!given.target.empty() || is_directory) mount.target = cwd.join(given.target).str();
   if (mount.type == Mount::Type::kSsh && given.target.empty()) mount.target = kAgentTarget;
   if (mount.target == "/")
-    Planner::fail(options.where, "mount-target-root", "a mount cannot be at /");
+    Planner::fail(options.where, "mount-target-root", "a mount cannot be at /", {"say where with target=PATH"});
+  mount.where = options.where;
   mount.source = given.source;
   mount.read_only = given.read_only;
   mount.id = given.id;
@@ -424,8 +443,8 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
 void StagePlanner::plan(const dockerfile::Env& env) {
   // All values see the environment as it was before the instruction (V2).
   std::vector<std::pair<std::string, std::string>> pairs;
-  for (const dockerfile::Pair& pair : env.pairs)
-    pairs.emplace_back(expand(pair.name), expand(pair.value));
+  for (size_t i = 0; i < env.pairs.size(); ++i)
+    pairs.emplace_back(expand_at(env.pairs[i].name, 3 * i), expand_at(env.pairs[i].value, 3 * i + 1));
   std::string text = "ENV";
   for (auto& [name, value] : pairs) {
     if (name.empty()) fail("env-name-empty", "the name of an ENV is empty after expansion");
@@ -438,9 +457,9 @@ void StagePlanner::plan(const dockerfile::Env& env) {
 
 void StagePlanner::plan(const dockerfile::Label& label) {
   std::string text = "LABEL";
-  for (const dockerfile::Pair& pair : label.pairs) {
-    std::string name = expand(pair.name);
-    std::string value = expand(pair.value);
+  for (size_t i = 0; i < label.pairs.size(); ++i) {
+    std::string name = expand_at(label.pairs[i].name, 3 * i);
+    std::string value = expand_at(label.pairs[i].value, 3 * i + 1);
     text += " " + name + "=" + value;
     config().labels[name] = std::move(value);
   }
@@ -475,7 +494,7 @@ void StagePlanner::plan(const dockerfile::Arg& arg) {
 }
 
 void StagePlanner::plan(const dockerfile::Workdir& workdir) {
-  std::string path = expand(workdir.path);  // empty: stays where it is
+  std::string path = expand_at(workdir.path, 0);  // empty: stays where it is
   sys::RootedPath made = sys::RootedPath(config().working_dir).join(path);
   // The image keeps an absolute path as it was written, with a slash at its end if there is one.
   config().working_dir = path.starts_with('/') ? path : made.str();
@@ -487,7 +506,7 @@ void StagePlanner::plan(const dockerfile::Workdir& workdir) {
 }
 
 void StagePlanner::plan(const dockerfile::User& user) {
-  config().user = expand(user.user);
+  config().user = expand_at(user.user, 0);
   add_history("USER " + config().user);
 }
 

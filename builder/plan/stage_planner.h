@@ -50,10 +50,11 @@ class StagePlanner {
   std::vector<std::string> with_shell(const std::string& text) const;
   std::vector<std::string> argv_of(const dockerfile::CommandLine& command) const;
   std::string expand(const std::string& word);
+  /// The same; mistakes are shown at this argument of the instruction.
+  std::string expand_at(const std::string& word, size_t arg);
   void add_step(std::variant<RunStep, CopyStep, WorkdirStep> action, std::string created_by);
   void add_history(std::string created_by, int step = -1);
   [[noreturn]] void fail(std::string id, std::string message, std::vector<std::string> helps = {});
-  [[noreturn]] void not_built(const std::string& what);
   oci::ContainerConfig& config() { return stage_.config.config; }
 
   Planner& planner_;

@@ -45,9 +45,10 @@ uint32_t id_field(const std::vector<std::string>& fields, size_t at, const char*
   return *id;
 }
 
-[[noreturn]] void not_found(const char* what, std::string_view name, const char* file) {
-  throw base::Error(base::Code::kInvalid,
-                    base::str(what, " \"", base::printable(name), "\" is not in ", file), "user-unknown");
+[[noreturn]] void not_found(const sys::Root* root, const char* what, std::string_view name, const char* file) {
+  base::Error error(base::Code::kInvalid, base::str(what, " \"", base::printable(name), "\" is not in ", file), "user-unknown");
+  if (root == nullptr) error.add_help("there are no files to look the name up in (--link and scratch have none); give a number");
+  throw error;
 }
 
 }  // namespace
@@ -63,7 +64,7 @@ Owner resolve_owner(const sys::Root* root, std::string_view text) {
     } else if (auto fields = find_line(root, "/etc/passwd", user)) {
       owner = {id_field(*fields, 2, "/etc/passwd"), id_field(*fields, 3, "/etc/passwd")};
     } else if (user != "root") {
-      not_found("user", user, "/etc/passwd");
+      not_found(root, "user", user, "/etc/passwd");
     }
   }
   if (group.empty()) return owner;
@@ -74,9 +75,18 @@ Owner resolve_owner(const sys::Root* root, std::string_view text) {
   } else if (group == "root") {
     owner.gid = 0;
   } else {
-    not_found("group", group, "/etc/group");
+    not_found(root, "group", group, "/etc/group");
   }
   return owner;
+}
+
+std::optional<Owner> find_owner(const sys::Root* root, std::string_view text) {
+  try {
+    return resolve_owner(root, text);
+  } catch (const base::Error& e) {
+    if (e.id() != "user-unknown") throw;
+    return std::nullopt;
+  }
 }
 
 }  // namespace solve

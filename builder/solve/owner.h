@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/sys/root.h"
@@ -11,5 +12,7 @@ namespace solve {
 /// `root` (null: no files, names cannot be found). A lone name takes its group from passwd, a lone
 /// number is its own group. Throws Invalid for a name that is not there. [spec: COPY, ownership]
 Owner resolve_owner(const sys::Root* root, std::string_view text);
+/// The same, but nothing for a name that is not there.
+std::optional<Owner> find_owner(const sys::Root* root, std::string_view text);
 
 }  // namespace solve

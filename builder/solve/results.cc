@@ -131,7 +131,7 @@ std::shared_ptr<void> Results::fill(store::Batch& batch, std::vector<Item> items
       new_bytes_ += record.size_bytes;
       batch.add_layer(std::move(added));
     }
-    batch.add_cache(std::move(record));
+    if (remember_) batch.add_cache(std::move(record));
   }
   return std::make_shared<std::vector<Item>>(std::move(items));
 }

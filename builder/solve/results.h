@@ -23,8 +23,9 @@ namespace solve {
 /// Thread-safe.
 class Results {
  public:
-  Results(store::Store& store, base::EventSink& events, std::stop_token stop)
-      : store_(store), events_(events), stop_(std::move(stop)) {}
+  /// `remember` false: what is made here serves this build alone.
+  Results(store::Store& store, base::EventSink& events, std::stop_token stop, bool remember)
+      : store_(store), events_(events), stop_(std::move(stop)), remember_(remember) {}
 
   struct Made {
     LayerPtr layer;
@@ -81,6 +82,7 @@ class Results {
   store::Store& store_;
   base::EventSink& events_;
   std::stop_token stop_;
+  const bool remember_;
   std::function<void(const oci::DiffId&)> published_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_future<LayerPtr>> asked_;  // by key, in this build

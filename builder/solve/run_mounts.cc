@@ -242,7 +242,14 @@ void MountPreparer::prepare_ssh(const plan::Mount& mount, RunEnvironment& enviro
 
 void MountPreparer::prepare(const std::vector<plan::Mount>& mounts, RunEnvironment& environment) {
   hold_caches(mounts);
-  for (const plan::Mount& mount : mounts) prepare_one(mount, environment);
+  for (const plan::Mount& mount : mounts) {
+    try {
+      prepare_one(mount, environment);
+    } catch (base::Error& e) {
+      if (!e.place()) e.set_place({mount.where, nullptr, "", ""});
+      throw;
+    }
+  }
 }
 
 void MountPreparer::prepare_one(const plan::Mount& mount, RunEnvironment& environment) {

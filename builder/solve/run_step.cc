@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cerrno>
 #include <csignal>
 
@@ -29,8 +31,10 @@ void define_sandbox(const Sandbox& sandbox, cache::Definition& definition) {
   if (sandbox.capabilities != launch::default_capabilities())
     definition.add("capabilities", base::str(sandbox.capabilities));
   if (sandbox.no_new_privileges) definition.add("no-new-privileges", "true");
-  if (sandbox.seccomp != launch::Seccomp::kDefault)
-    definition.add("seccomp", sandbox.seccomp == launch::Seccomp::kProfile ? sandbox.seccomp_profile : "unconfined");
+  if (sandbox.seccomp == launch::Seccomp::kUnconfined) definition.add("seccomp", "unconfined");
+  if (sandbox.seccomp == launch::Seccomp::kProfile) definition.add("seccomp", sandbox.seccomp_profile);
+  for (const std::string& group : sandbox.groups) definition.add("group", group);
+  for (const HostDevice& device : sandbox.devices) definition.add("device", device.target);
   for (const std::string& path : sandbox.mask) definition.add("mask", path);
   for (const std::string& path : sandbox.unmask) definition.add("unmask", path);
 }
@@ -47,6 +51,7 @@ void define_run(const plan::RunStep& step, const Options& options, cache::Defini
   if (step.insecure) definition.add("security", "insecure");
   define_sandbox(options.sandbox, definition);
   for (const auto& [name, address] : options.extra_hosts) definition.add("host", name);
+  for (const dockerfile::Device& device : step.devices) definition.add("device", device.name + (device.required ? " required" : ""));
   if (step.script) definition.add("script", step.script->content);
   for (const plan::Mount& mount : step.mounts) {
     definition.add("mount", base::str("type=", static_cast<int>(mount.type), " target=", mount.target,
@@ -77,9 +82,11 @@ network::Connection connect_step(const plan::RunStep& step, const overlay::Activ
 
 // The passwd entry gives HOME; a lookup through the merged view sees what earlier steps wrote.
 launch::Identity identity_of(const plan::RunStep& step, overlay::Active& active,
-                             store::Store& store) {
+                             store::Store& store, const std::vector<std::string>& groups) {
   overlay::View view(store, active.below());
-  return launch::resolve_user(view.root(), step.user);
+  launch::Identity identity = launch::resolve_user(view.root(), step.user);
+  for (const std::string& group : groups) identity.groups.push_back(launch::resolve_group_name(view.root(), group));
+  return identity;
 }
 
 bool has_variable(const std::vector<std::string>& env, std::string_view name) {
@@ -112,6 +119,33 @@ launch::Mount copy_mount(const PreparedMount& prepared) {
   return copy;
 }
 
+launch::Mount device_mount(const HostDevice& device) {
+  launch::Mount mount;
+  mount.source = sys::UniqueFd(::open(device.source.c_str(), O_PATH | O_CLOEXEC));
+  if (!mount.source) base::throw_errno("device " + base::printable(device.source));
+  mount.target = sys::RootedPath(device.target);
+  mount.devices = true;
+  return mount;
+}
+
+// A device that is only wished for may be missing. Names that are no paths are those of device
+// specifications (CDI), which nothing here reads: such devices are missing always. [R4]
+void add_devices(const plan::RunStep& step, const RunEnvironment& env, launch::Spec& spec) {
+  for (const dockerfile::Device& device : step.devices) {
+    struct stat st;
+    if (device.name.starts_with("/dev/") && ::stat(device.name.c_str(), &st) == 0 &&
+        (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
+      spec.mounts.push_back(device_mount({device.name, device.name}));
+      continue;
+    }
+    const std::string what = base::str("this machine has no device ", base::printable(device.name));
+    if (device.required)
+      throw base::Error(base::Code::kNotFound, what, "device-missing")
+          .add_help("torte knows devices by their paths, as in /dev/fuse; names of CDI are not known");
+    env.warn("device-missing", what + "; the step runs without it");
+  }
+}
+
 launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
                        const network::Connection& net, RunEnvironment& env) {
   launch::Spec spec;
@@ -123,7 +157,7 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
     if (!is_agent || !has_variable(spec.env, "SSH_AUTH_SOCK")) spec.env.push_back(variable);
   }
   spec.cwd = step.cwd.empty() ? "/" : step.cwd;
-  spec.identity = identity_of(step, active, env.store);
+  spec.identity = identity_of(step, active, env.store, env.options.sandbox.groups);
   if (!has_variable(spec.env, "HOME")) spec.env.push_back("HOME=" + spec.identity.home);
   const Sandbox& sandbox = env.options.sandbox;
   spec.capabilities = sandbox.capabilities;
@@ -143,6 +177,8 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
   spec.hosts = net.hosts();
   spec.resolv_conf = net.resolv_conf();
   spec.shm_bytes = env.options.shm_bytes;
+  for (const HostDevice& device : sandbox.devices) spec.mounts.push_back(device_mount(device));
+  add_devices(step, env, spec);
   for (const PreparedMount& prepared : env.mounts) spec.mounts.push_back(copy_mount(prepared));
   if (step.script) {
     launch::Mount script;
@@ -164,6 +200,17 @@ bool is_full(int directory_fd) {
           (space.f_files > 0 && space.f_favail == 0));
 }
 
+// What shells and the kernel mean by a status, where people ask. [spec/ux.md 4]
+const char* usual_cause(int status) {
+  switch (status) {
+    case 126: return "126 is a program that is there and cannot be run: its mode, the interpreter in its #! line (CRLF line ends "
+                     "count), or another processor's code";
+    case 127: return "127 is a program that the shell did not find: a package that is not installed, a misspelt name, or PATH";
+    case 139: return "139 is a crash: the program touched memory that it does not have";
+    default: return nullptr;
+  }
+}
+
 [[noreturn]] void fail_run(const plan::RunStep& step, const sys::ExitStatus& status,
                            const overlay::Active& active, const store::Layout& layout,
                            bool had_network, uint64_t memory_kills) {
@@ -175,6 +222,7 @@ bool is_full(int directory_fd) {
                          : base::str("RUN failed with status ", number);
   base::Error error(base::Code::kFailed, text, "run-failed");
   error.set_exit_status(number);
+  if (const char* usual = usual_cause(number)) error.add_fact(usual);
   if (memory_kills > 0)
     error.add_fact("the kernel killed a process of the step: it needs more memory than --memory allows");
   if (is_full(active.upper().fd())) {
@@ -183,6 +231,14 @@ bool is_full(int directory_fd) {
   } else if (step.network == "default" && !had_network) {
     error.add_help("the step had no network (see the warning); --network host uses the machine's");
   }
+  throw error;
+}
+
+[[noreturn]] void fail_late(std::chrono::milliseconds limit) {
+  constexpr int kTimeoutStatus = 124;  // as timeout(1) has it
+  base::Error error(base::Code::kFailed,
+                    base::str("RUN was stopped after ", base::format_elapsed(limit), ", as --step-timeout says"), "step-timeout");
+  error.set_exit_status(kTimeoutStatus);
   throw error;
 }
 
@@ -258,7 +314,7 @@ void run_shell(const plan::RunStep& step, const std::vector<std::string>& argv, 
 
 void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment& environment) {
   network::Connection net = connect_step(step, active, environment.options);
-  if (!net.warning().empty()) environment.warn(net.warning());
+  if (!net.warning().empty()) environment.warn("no-private-network", net.warning());
   launch::Spec spec = make_spec(step, active, net, environment);
   StepRoot root;
   root.put_into(spec, active, environment.store.layout());
@@ -273,7 +329,10 @@ void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment
 
   pollfd wait[2] = {{pipe.read_end.get(), POLLIN, 0}, {container.pidfd(), POLLIN, 0}};
   ::fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto limit = environment.options.sandbox.timeout;
   for (bool ended = false; !ended;) {
+    if (limit && std::chrono::steady_clock::now() - begin >= *limit) fail_late(*limit);
     if (::poll(wait, 2, 200) < 0 && errno != EINTR) base::throw_errno("wait for step");
     if (environment.options.stop.stop_requested())
       throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");

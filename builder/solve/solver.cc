@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "builder/cache/definition.h"
 #include "builder/solve/copy_step.h"
+#include "builder/solve/failed_image.h"
 #include "builder/solve/layer_duplicates.h"
 #include "builder/solve/owner.h"
 #include "builder/solve/results.h"
@@ -55,7 +56,7 @@ class Solver {
          base::EventSink& events)
       : plan_(plan), options_(options), store_(store), events_(events), lease_(store.lease()),
         asked_to_stop_(options.stop, [this] { stop_.request_stop(); }),
-        results_(store, events, stop_.get_token()), sources_(plan, options, store),
+        results_(store, events, stop_.get_token(), options.remember), sources_(plan, options, store),
         inputs_(plan, options, store, sources_, [this](size_t stage) -> const StageState& {
           return built(stage);
         }),
@@ -354,9 +355,9 @@ class Solver {
                                  printed.feed(bytes);
                                  events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
                                },
-                               [&](const std::string& text) {
-                                 if (!warned_of_network_.exchange(true))
-                                   events_.emit(event::Warning{"no-private-network", text, {}, false});
+                               [&](const char* id, const std::string& text) {
+                                 // Each text once: most hold for all steps.
+                                 if (std::lock_guard lock(mutex_); warned_.insert(text).second) events_.emit(event::Warning{id, text, {}, false});
                                }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
@@ -419,31 +420,7 @@ class Solver {
   // An image of what the failing step left, to be looked at with `torte run`. Returns its name.
   std::string keep_failed_image(const plan::Stage& stage) {
     std::lock_guard lock(failed_mutex_);
-    if (failed_layers_.empty()) return "";
-    oci::ImageConfig config = stage.config;
-    config.raw.clear();
-    std::vector<oci::DiffId> trees;
-    for (const LayerPtr& layer : failed_layers_) trees.push_back(layer->diff_id());
-    for (size_t i = config.diff_ids.size(); i < trees.size(); ++i) config.diff_ids.push_back(trees[i]);
-    config.history.clear();
-    config.created = timestamp(::time(nullptr));
-    config.config.cmd = {"/bin/sh"};
-    config.config.entrypoint.clear();
-    store::Batch batch = store_.batch();
-    std::shared_ptr<void> claims = results_.move_to(batch);
-    LayerHandle& top = *failed_layers_.back();
-    batch.add_layer({{.diff_id = top.diff_id(), .tar_size_bytes = top.tar_size_bytes(),
-                      .tree_size_bytes = top.tar_size_bytes()}, top.tree(store_)->path()});
-    std::unique_ptr<store::BlobWriter> blob = store_.write_blob();
-    blob->write(base::as_bytes(config.to_json()));
-    store::StagedBlob staged = blob->finish();
-    oci::Digest id = staged.digest();
-    batch.add_blob(std::move(staged));
-    batch.add_image({.id = id, .platform = stage.platform.str(), .created = std::chrono::system_clock::now(), .layers = trees});
-    std::string name = base::str("localhost/failed:", id.short_hex());
-    batch.set_name({name}, id);
-    batch.commit();
-    return name;
+    return failed_layers_.empty() ? "" : make_failed_image(store_, results_, stage, failed_layers_);
   }
 
   Follower execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
@@ -453,11 +430,11 @@ class Solver {
     overlay::Attributes attributes;
     attributes.mtime = created_mtime();
     bool exists = !active.below().empty() && active.merged().stat(path);
-    if (!step.user.empty() && !exists) {
-      Owner owner = resolve_owner(active.below().empty() ? nullptr : &active.merged(), step.user);
-      attributes.uid = owner.uid;
-      attributes.gid = owner.gid;
-    }
+    if (!step.user.empty() && !exists)
+      if (auto owner = find_owner(active.below().empty() ? nullptr : &active.merged(), step.user)) {
+        attributes.uid = owner->uid;
+        attributes.gid = owner->gid;
+      }
     active.target().make_path(path, attributes);
     return std::nullopt;
   }
@@ -577,7 +554,6 @@ class Solver {
   Options options_;  // with a stop token of our own: the first failure stops the other stages
   store::Store& store_;
   base::EventSink& events_;
-  std::atomic<bool> warned_of_network_{false};
   store::Lease lease_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> asked_to_stop_;
@@ -599,6 +575,7 @@ class Solver {
   std::vector<LayerPtr> failed_layers_;  // of the first step that failed
   std::mutex mutex_;  // of what follows
   std::vector<Finished> finished_;
+  std::set<std::string> warned_;
   std::exception_ptr failure_;
   Result result_{oci::Digest::sha256_of(""), 0, 0, 0, 0};
 };

@@ -35,21 +35,31 @@ struct LocalTree {
 /// What to do with a RUN that failed, after somebody looked at it.
 enum class AfterFailure { kGiveUp, kRetry, kContinue };
 
+/// A device of this machine that RUN steps may use.
+struct HostDevice {
+  std::string source;
+  std::string target;
+};
+
 /// What RUN steps may do and use.
 struct Sandbox {
   launch::Capabilities capabilities = launch::default_capabilities();
   bool no_new_privileges = false;  ///< sudo and set-id tools in recipes are normal
   launch::Seccomp seccomp = launch::Seccomp::kDefault;
-  std::string seccomp_profile;  ///< with kProfile
+  std::string seccomp_profile;     ///< with kProfile: its JSON text
+  std::vector<std::string> groups;  ///< further groups of the user, by name or number
+  std::vector<HostDevice> devices;
   std::vector<std::string> mask;
   std::vector<std::string> unmask;
   std::vector<launch::Ulimit> ulimits;
   launch::Limits limits;  ///< of each step; never part of a key
+  std::optional<std::chrono::milliseconds> timeout;  ///< of each step; never part of a key
 };
 
 struct Options {
   std::filesystem::path context;                 ///< directory; empty: an empty context
   bool context_is_temporary = false;             ///< its digests are not worth remembering
+  bool git_modes = false;                        ///< its files have the modes git would give them
   std::string context_name = "the build context";
   std::optional<std::string> ignore_file;        ///< its text
   std::string ignore_file_name;
@@ -58,6 +68,7 @@ struct Options {
   bool no_cache = false;
   std::set<std::string> no_cache_stages;         ///< --no-cache-filter
   std::optional<std::chrono::milliseconds> cache_ttl;  ///< older results will not do
+  bool remember = true;                          ///< later builds may use what the steps made
   bool explain = false;                          ///< emit a CacheMiss for each miss
   std::vector<std::string> names;                ///< normalised names for the result
   std::string slot;                              ///< identity of the recipe, for finding what changed

@@ -62,6 +62,7 @@ Sources::Context& Sources::open_context(const std::string& name) {
         dockerfile::read_ignore_file(*ignore_text, ignore_name));
   made->files = std::make_unique<context::FileTree>(sys::Root::open(directory), made->ignore.get(),
                                                     made->index.get());
+  if (name.empty() && options_.git_modes) made->files->use_git_modes();
   return *(contexts_[name] = std::move(made));
 }
 

@@ -1,4 +1,5 @@
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 
 namespace cli {
 
@@ -47,6 +48,7 @@ const CommandTable& command_table() {
     table.push_back(&container_monitor_command());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());
+    table.insert(table.end(), completion_commands().begin(), completion_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
     return table;
   }();

@@ -132,7 +132,7 @@ Download Fetcher::download(const std::string& url, const std::string& checksum) 
     resolved_[url] = note.digest->str();
     return describe(url, *note.digest, note.modified);
   }
-  HttpRequest request{.url = url, .headers = {}, .progress = {}, .stop = options_.stop};
+  HttpRequest request{.url = url, .headers = {}, .progress = {}, .stop = options_.stop, .retries = options_.retries, .waiting = options_.waiting};
   if (std::string header = secret("HTTP_AUTH_HEADER", host_of(url)); !header.empty())
     request.headers.emplace_back("Authorization", header);
   else if (std::string token = secret("HTTP_AUTH_TOKEN", host_of(url)); !token.empty())

@@ -11,6 +11,7 @@
 #include "base/events.h"
 #include "builder/dockerfile/git_reference.h"
 #include "store/oci/digest.h"
+#include "store/registry/patience.h"
 #include "store/store.h"
 
 namespace cli {
@@ -44,6 +45,8 @@ class Fetcher {
     bool locked = false;                         ///< everything must be pinned
     base::EventSink* events = nullptr;
     std::stop_token stop;
+    registry::Retries retries = {};
+    registry::WaitNotice waiting = {};
   };
   Fetcher(store::Store& store, Options options) : store_(store), options_(std::move(options)) {}
 

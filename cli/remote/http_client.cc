@@ -2,9 +2,7 @@
 
 #include <time.h>
 
-#include <chrono>
 #include <exception>
-#include <thread>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -131,19 +129,18 @@ std::string HttpResponse::header(const std::string& name) const {
 }
 
 HttpResponse http_get(const HttpRequest& request, base::Sink& body) {
-  constexpr int kAttempts = 3;
-  for (int attempt = 1;; ++attempt) {
+  registry::Retries retries = request.retries;
+  if (!retries.most) retries.most = 2;
+  registry::Patience patience(request.stop, request.waiting, "", retries);
+  for (;;) {
     Transfer transfer(request, body);
     CURLcode code = transfer.perform();
-    bool again = attempt < kAttempts && !transfer.has_written() &&
-                 may_help_again(code, transfer.response().status);
-    if (!again && code != CURLE_OK)
-      throw base::Error(base::Code::kUnavailable,
-                        base::str("download ", base::printable(dockerfile::without_userinfo(request.url), 200), ": ",
-                                  curl().easy_strerror(code)),
-                        "download-failed");
-    if (!again) return std::move(transfer.response());
-    std::this_thread::sleep_for(std::chrono::milliseconds(500) * attempt);
+    const int status = transfer.response().status;
+    const std::string what = base::str("download ", base::printable(dockerfile::without_userinfo(request.url), 200), ": ",
+                                       code == CURLE_OK ? base::str("the server answered ", status) : curl().easy_strerror(code));
+    if (!transfer.has_written() && may_help_again(code, status) && patience.wait(what)) continue;
+    if (code != CURLE_OK) throw base::Error(base::Code::kUnavailable, what, "download-failed");
+    return std::move(transfer.response());
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "store/registry/patience.h"
 
 namespace cli {
 
@@ -18,6 +19,8 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;  ///< sent to this host only
   std::function<void(uint64_t done, uint64_t total)> progress;  ///< total 0: unknown
   std::stop_token stop;
+  registry::Retries retries = {};
+  registry::WaitNotice waiting = {};
 };
 
 struct HttpResponse {

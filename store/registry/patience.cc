@@ -75,7 +75,7 @@ bool Patience::after(const TransportError& error) {
       break;
     case Fault::kReset: break;
   }
-  return wait(error.message(), milliseconds(0));
+  return wait(error.message());
 }
 
 bool Patience::after(int status, const Headers& headers) {

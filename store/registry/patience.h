@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -32,6 +33,8 @@ class Patience {
   /// After an answer: false at once unless its status may be better next time (408, 429, 500, 502,
   /// 503, 504). Throws Unavailable, saying when to come back, for a Retry-After above two minutes.
   bool after(int status, const Headers& headers);
+  /// Waits for another try and returns true; false when there were enough. Throws Cancelled.
+  bool wait(const std::string& why, std::chrono::milliseconds least = {});
   /// How long the next try may be silent.
   std::chrono::milliseconds silence() const;
   /// Bytes that will not have to be fetched again. Enough of them, and the count starts anew: a
@@ -40,7 +43,6 @@ class Patience {
 
  private:
   static constexpr std::chrono::milliseconds kSilenceBudget{40'000};
-  bool wait(const std::string& why, std::chrono::milliseconds least);
 
   std::stop_token stop_;
   WaitNotice notice_;

@@ -99,5 +99,35 @@ says "--no-such-flag"
 status 2 torte bulid "$work/context"
 says "build"
 
+step "what may have been meant: stages, arguments of FROM, keys of flags"
+printf 'FROM base AS build\nFROM buidl\n' >"$work/context/Recipe"
+status 1 build --pull=never
+says "no stage above is called buidl" "did you mean build?" "Recipe:2:6"
+printf 'FROM base AS build\nFROM base\nCOPY --from=buidl / /x\n' >"$work/context/Recipe"
+status 1 build --pull=never
+says "did you mean build?" "Recipe:3:6"
+printf 'FROM base AS one\nFROM base\nRUN --mount=from=0,target=/m true\n' >"$work/context/Recipe"
+status 1 build --pull=never
+says "COPY --from only"
+printf 'ARG VERSION=1\nFROM base:$VERSIN\n' >"$work/context/Recipe"
+status 1 build
+says "undeclared argument VERSIN" "did you mean VERSION?" "Recipe:2:6"
+printf 'FROM base\nRUN --mount=type=cache,target=/c \\\n    --mount=type=secret,id=tok,required true\n' >"$work/context/Recipe"
+status 1 build
+says "Recipe:3:5" "--secret id=tok"
+printf 'FROM base\nRUN nosuchprogram\n' >"$work/context/Recipe"
+status 1 build
+says "127 is a program that the shell did not find"
+printf 'FROM base\nENV A=1 B=${MISSING?}\n' >"$work/context/Recipe"
+status 1 build
+says "Recipe:2:11"
+status 2 build -o type=ocii,dest=x
+says "did you mean oci?"
+status 2 build --label =x
+status 2 build --iidfile "$work/none/id"
+says "--iidfile"
+status 1 build --secret id=a,src=/nope
+says "--secret id=a: open /nope"
+
 step "nothing of all this is left half-made"
 ok torte fsck

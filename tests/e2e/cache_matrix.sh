@@ -122,6 +122,26 @@ echo 3 >"$work/context/bound/in/f"
 again
 made 2
 
+step "--context-mode git: modes as git has them, whatever the umask was (9.4)"
+mkdir -p "$work/context/modes/d"
+echo 1 >"$work/context/modes/d/f"
+echo 1 >"$work/context/modes/x"
+chmod 600 "$work/context/modes/d/f"
+chmod 700 "$work/context/modes/d" "$work/context/modes/x"
+printf 'FROM base\nCOPY modes /m\nRUN stat -c %%a /m/d /m/d/f /m/x >/seen\n' >"$work/context/Recipe"
+again --context-mode git -t modes
+ok torte run --rm --network none modes cat /seen
+equal "$(tr '\n' ' ' <"$work/out")" "755 644 755 "
+chmod 640 "$work/context/modes/d/f"
+chmod 750 "$work/context/modes/d" "$work/context/modes/x"
+again --context-mode git
+cached 2
+chmod 740 "$work/context/modes/d/f"
+again --context-mode git
+made 2
+again
+made 2
+
 step "COPY: selected content, modes, names, flags and destination; not times, owners, or files not selected"
 mkdir -p "$work/context/files"
 echo 1 >"$work/context/files/a"

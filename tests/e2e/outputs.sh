@@ -127,6 +127,38 @@ ok torte inspect multi
 ok build -f "$work/context/Multi" --platform linux/amd64,linux/arm64 -o "$work/split"
 [ -e "$work/split/linux_arm64/arm64" ] && [ -e "$work/split/linux_amd64/amd64" ] || fail "no directory a platform"
 
+step "several --target: each its own result, what they share made once"
+cat >"$work/context/Two" <<'R'
+FROM base AS common
+RUN date +%s%N >/when
+FROM common AS web
+LABEL is=web
+RUN echo web >/what
+FROM common AS api
+RUN echo api >/what
+R
+ok build -f "$work/context/Two" --target web -t web --target api -t api:2 --iidfile "$work/ids" --metadata-file "$work/meta.json"
+ok torte run --rm --network none web cat /what /when; cp "$work/out" "$work/web"
+ok torte run --rm --network none api:2 cat /what /when
+equal "$(sed -n 1p "$work/web") $(sed -n 1p "$work/out")" "web api"
+equal "$(sed -n 2p "$work/web")" "$(sed -n 2p "$work/out")" "the shared step"
+equal "$(grep -c '^sha256:' "$work/ids")" 2 "ids"
+ok torte inspect web
+prints '"is": "web"'
+python3 - "$work/meta.json" "$work/ids" <<'PY'
+import json, sys
+meta, ids = json.load(open(sys.argv[1])), open(sys.argv[2]).read().split()
+targets = meta["torte.build"]["targets"]
+assert [t["containerimage.config.digest"] for t in targets.values()] == ids and list(targets) == ["web", "api"]
+assert targets["api"]["image.name"] == "docker.io/library/api:2", targets
+PY
+ok build -q -f "$work/context/Two" --target web --target 0
+equal "$(wc -l <"$work/out")" 2 "ids printed"
+status 2 build -f "$work/context/Two" --target web --target api -t web
+says "one --tag each"
+status 2 build -f "$work/context/Two" --target web --target api -o "$work/files"
+status 2 build -f "$work/context/Two" --target web --target api --check
+
 step "wrong usage is named"
 status 2 build -o type=nothing
 status 2 build -o type=oci,dest=x,what=1

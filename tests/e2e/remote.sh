@@ -23,6 +23,12 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.send_response(302); self.send_header("Location", "/file.txt"); self.send_header("Content-Length", "0"); self.end_headers(); return
         if self.path.startswith("/private") and self.headers.get("Authorization") != "Bearer hunter2-token":
             self.send_response(401); self.send_header("Content-Length", "0"); self.end_headers(); return
+        if self.path.startswith("/flaky"):
+            left = int(open(root + "/../faults").read())
+            if left > 0:
+                open(root + "/../faults", "w").write(str(left - 1))
+                self.send_response(503); self.send_header("Content-Length", "0"); self.end_headers(); return
+            self.path = "/file.txt"
         super().do_GET()
     def log_message(self, *a): pass
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -50,6 +56,24 @@ in_image stat -c '%n %a %u %Y' /dir/file.txt /named
 guest=1000
 [ "${TORTE_AS:-root}" = user ] && guest=0  # there is one id only
 prints "/dir/file.txt 600 0 1580601600" "/named 644 $guest 1580601600"
+
+step "--retry and --retry-delay: a server that fails for a while"
+recipe <<R
+FROM base
+ADD $url/flaky /
+R
+echo 4 >"$work/faults"
+status 1 build --retry 3 --retry-delay 1ms
+says "/flaky: the server answered 503" "Recipe:2:5"
+echo 4 >"$work/faults"
+ok build --retry 4 --retry-delay 1ms
+status 2 build --retry many
+says "--retry"
+recipe <<R
+FROM base
+ADD $url/file.txt?x=1 /dir/
+ADD --chmod=644 --chown=guest $url/moved /named
+R
 
 step "again: a conditional request and no step"
 : >"$work/requests"

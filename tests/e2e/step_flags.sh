@@ -51,8 +51,10 @@ equal "$(tr '\n' ' ' <"$work/out")" "flag mark "
 ok build -t named --no-cache
 ok torte run --rm --network none named cat /name /seen
 equal "$(cat "$work/out")" build
-ok build --build-arg BUILDKIT_INLINE_CACHE=1
-says "BUILDKIT_INLINE_CACHE is not built yet"
+ok build --build-arg BUILDKIT_INLINE_CACHE=1 -o type=oci,tar=false,dest="$work/inline"
+grep -qr "org.torte.cache.inline" "$work/inline/blobs" || fail "the image does not tell its steps"
+ok build --build-arg BUILDKIT_MULTI_PLATFORM=1
+says "BUILDKIT_MULTI_PLATFORM is not built yet"
 
 step "--cache-ttl: results that are too old are made again"
 printf 'FROM base\nRUN date +%%N >/when\n' >"$work/context/Recipe"
@@ -92,3 +94,63 @@ says "UnknownSyntax" "Recipe:1"
 status 1 build --strict-syntax
 says "[unknown-syntax]"
 status 1 build --build-arg BUILDKIT_SYNTAX=mine/own --strict-syntax
+
+step "--device and RUN --device: the device is there for that step, and asked for by name"
+device=/dev/fuse
+if [ -c "$device" ]; then
+  printf 'FROM base\nRUN test -c %s && echo with >/seen\nRUN test -c %s || echo without >>/seen\n' $device $device >"$work/context/Recipe"
+  ok build --device $device -t both
+  status 1 build --no-cache
+  sed -i "2s,RUN,RUN --device=$device,; 3s,RUN,RUN ," "$work/context/Recipe"
+  status 1 build
+  says "[not-allowed]" "--allow device=$device"
+  ok build --allow device=$device -t one
+  ok torte run --rm --network none one cat /seen
+  equal "$(tr '\n' ' ' <"$work/out")" "with without "
+  ok build --allow device
+  says "3 of 3 cached"
+fi
+printf 'FROM base\nRUN --device=vendor.example/thing=all true\n' >"$work/context/Recipe"
+ok build --allow device
+says "no device vendor.example/thing=all" "[device-missing]"
+printf 'FROM base\nRUN --device=vendor.example/thing=all,required true\n' >"$work/context/Recipe"
+status 1 build --allow device
+says "error: this machine has no device" "Recipe:2"
+
+if [ "${TORTE_AS:-root}" = root ] || [ "${TORTE_AS:-}" = subuid ]; then
+  step "--group-add: further groups of a step's user"
+  printf 'FROM base\nUSER guest\nRUN id -G >/tmp/groups\n' >"$work/context/Recipe"
+  ok build --group-add 77 -t groups
+  ok torte run --rm --network none groups cat /tmp/groups
+  prints "77"
+  ok build --group-add 78 --explain
+  says "group"
+  status 1 build --group-add nobodys
+fi
+
+step "--security-opt seccomp=FILE: the profile holds for steps and is in the key"
+printf '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":1}]}' >"$work/profile"
+printf 'FROM base\nRUN mkdir /made || touch /refused\n' >"$work/context/Recipe"
+ok build --no-cache --security-opt "seccomp=$work/profile" -t refused
+ok torte run --rm --network none refused ls /refused
+ok build -t refused
+says "1 of 2 cached"
+echo no >"$work/profile"
+status 1 build --security-opt "seccomp=$work/profile"
+
+step "--step-timeout ends a step, --timeout the build"
+printf 'FROM base\nRUN sleep 600\n' >"$work/context/Recipe"
+status 1 build --step-timeout 300ms
+says "error: RUN was stopped after 0.3s" "[step-timeout]" "Recipe:2"
+status 1 build --timeout 300ms
+says "the build was stopped after 300ms" "[build-timeout]"
+ok build --call plan --timeout 10m
+
+step "--layers=false: later builds find nothing of it"
+printf 'FROM base\nRUN date +%%s%%N >/when\n' >"$work/context/Recipe"
+ok build --layers=false
+ok build
+says "1 of 2 cached"
+ok build --layers=false
+says "2 of 2 cached"
+status 2 build --layers=false --cache-to "type=local,dest=$work/cache"

@@ -38,11 +38,19 @@ TEST(IgnoreG2, ReadsAndCleansLines) {
 
 TEST(IgnoreG2, RefusesALoneExclamationMarkNamingItsLine) {
   try {
-    IgnoreMatcher matcher(read_ignore_file("a\n!\n"));
+    IgnoreMatcher matcher(read_ignore_file("a\n!\n", ".dockerignore"));
     FAIL();
   } catch (const base::Error& e) {
-    EXPECT_STREQ(e.what(), "line 2: \"!\" needs a pattern after it");
+    EXPECT_STREQ(e.what(), "\"!\" needs a pattern after it");
+    ASSERT_TRUE(e.place());
+    EXPECT_EQ(e.place()->where.file, ".dockerignore");
+    EXPECT_EQ(e.place()->where.first_line, 2);
   }
+}
+
+TEST(PathPattern, IsOneOnlyThroughAWildcardThatIsNotEscaped) {
+  for (const char* pattern : {"a*", "?", "x[a]", "a\\\\*", "a\\b?"}) EXPECT_TRUE(has_wildcard(pattern)) << pattern;
+  for (const char* path : {"a", "a\\b", "a\\*", "a\\?b\\[", "\\"}) EXPECT_FALSE(has_wildcard(path)) << path;
 }
 
 TEST(IgnoreG3, MatchesThePatternLanguage) {
