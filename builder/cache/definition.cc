@@ -8,7 +8,7 @@
 
 namespace cache {
 
-Definition::Definition(std::string_view kind) { add("torte-step-1", kind); }
+Definition::Definition(std::string_view kind) { add("torte-step-2", kind); }
 
 void Definition::add(std::string_view field, std::string_view value) {
   text_ += field;

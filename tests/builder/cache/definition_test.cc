@@ -12,7 +12,7 @@ TEST(Definition, AValueCannotPretendToBeAField) {
   two.add("env", "a=1");
   two.add("user", "root");
   EXPECT_NE(one.key(), two.key());
-  EXPECT_EQ(one.text(), "torte-step-1 run\nenv a=1\\nuser root\n");
+  EXPECT_EQ(one.text(), "torte-step-2 run\nenv a=1\\nuser root\n");
 }
 
 TEST(Definition, TheKeyIsOfTheTextAlone) {
