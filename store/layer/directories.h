@@ -110,7 +110,6 @@ class Directories {
   Node* missing(Node& parent, const std::string& name, std::vector<std::string>& rest, int& links);
   Node& add(Node& parent, const std::string& name, std::optional<Attributes> pending);
   Node& load(Node& parent, const std::string& name);
-  void follow(const std::string& target, std::vector<std::string>& rest, int& links) const;
   sys::UniqueFd open(Node& node);
   bool lower_visible(Node& node);
   std::string path_of(const Node& node) const;
