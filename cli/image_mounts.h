@@ -11,6 +11,13 @@
 
 namespace cli {
 
+/// Whether an image that is in the store only packed is unpacked to be mounted.
+enum class Unpacking {
+  kIfNeeded,  ///< where its files cannot be read out of it
+  kNever,
+  kAlways
+};
+
 /// What `torte mount` notes of one mount, in containers/mount-ID/mount beside the list of what it
 /// uses. A value; format() and parse() are each other's inverse.
 struct MountRecord {
@@ -48,9 +55,9 @@ class ImageMounts {
   const std::vector<ImageMount>& all() const { return mounts_; }
   /// Mounts an image read-only, without devices and set-id rights, on directory `point`. The image
   /// and its layers stay in the store until it is unmounted, untagged or not. Throws Invalid for
-  /// what is no directory, NotFound, SystemError.
+  /// what is no directory, NotFound, SystemError, and Unsupported with Unpacking::kNever.
   std::string mount(store::Store& store, const store::ImageRecord& image,
-                    const std::filesystem::path& point, bool made_directory);
+                    const std::filesystem::path& point, bool made_directory, Unpacking unpacking);
   /// The mount whose root `directory` is, or null.
   const ImageMount* at(const std::filesystem::path& directory) const;
   /// Takes a mount of all() away, and its record. Throws Unavailable when it is in use, unless

@@ -47,13 +47,13 @@ int list_mounts(const Context& context, const Arguments& arguments) {
 
 // A directory of our own for an image that was given none; the one it already has, if any.
 std::string mount_anywhere(const Context& context, ImageMounts& mounts, store::Store& store,
-                           const store::ImageRecord& image) {
+                           const store::ImageRecord& image, Unpacking unpacking) {
   const std::filesystem::path point =
       context.run_root / "mounts" / image.id.hex().substr(0, 32);
   for (const ImageMount& mount : mounts.all())
     if (mount.record.made_directory && mount.record.image == image.id.str()) return mount.point;
   sys::make_directories(point);
-  return mounts.mount(store, image, point, true);
+  return mounts.mount(store, image, point, true, unpacking);
 }
 
 int run_mount(Context& context, const Arguments& arguments) {
@@ -63,10 +63,13 @@ int run_mount(Context& context, const Arguments& arguments) {
   ImageMounts mounts(store->layout());
   store::Lease lease = store->lease();
   const store::ImageRecord image = store->get_image(arguments.word(0));
+  const Unpacking unpacking = !arguments.has("lazy")    ? Unpacking::kIfNeeded
+                              : arguments.is_on("lazy") ? Unpacking::kNever
+                                                        : Unpacking::kAlways;
   if (arguments.words().size() == 1)
-    context.out(mount_anywhere(context, mounts, *store, image) + "\n");
+    context.out(mount_anywhere(context, mounts, *store, image, unpacking) + "\n");
   else
-    mounts.mount(*store, image, arguments.word(1), false);
+    mounts.mount(*store, image, arguments.word(1), false, unpacking);
   return 0;
 }
 
@@ -74,7 +77,9 @@ int run_mount(Context& context, const Arguments& arguments) {
 std::vector<ImageMount> chosen(const Context& context, const ImageMounts& mounts,
                                const std::string& word) {
   std::error_code absent;
-  const bool directory = std::filesystem::is_directory(word, absent);
+  // A packed image whose server was killed can still be named.
+  const bool directory =
+      std::filesystem::is_directory(word, absent) || absent == std::errc::not_connected;
   if (directory)
     if (const ImageMount* mount = mounts.at(word)) return {*mount};
   std::vector<ImageMount> found;
@@ -128,10 +133,13 @@ const Command& mount_command() {
       .about = "Mounts an image read-only on DIR, without devices and set-id programs, until torte "
                "umount or the next start of the machine. Without DIR a directory of torte's own is "
                "used and its path printed; without IMAGE the mounts there are are listed. A mounted "
-               "image's layers stay, even when the image is removed. Ordinary users do this within "
+               "image's layers stay, even when the image is removed. What was pulled or loaded with --lazy "
+               "is not unpacked for that: a process of torte's own reads its files out of the layers, as "
+               "long as the mount is there. Ordinary users do this within "
                "torte unshare.",
       .group = "images",
-      .flags = {{.name = "format", .value = "FORMAT", .help = "of the list: table, json, or a template", .common = true}},
+      .flags = {{.name = "lazy", .help = "never unpack: read files out of a packed image (--no-lazy: unpack it; default: as FUSE is to be had)", .negatable = true, .common = true},
+                {.name = "format", .value = "FORMAT", .help = "of the list: table, json, or a template", .common = true}},
       .examples = {{"torte mount app /mnt", "look at it below /mnt"},
                    {"ls $(torte mount app)", "on a directory that torte chooses"}},
       .positionals = {0, 2},
