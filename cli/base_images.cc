@@ -130,15 +130,30 @@ store::ImageRecord get_or_pull(store::Store& store, Registries& registries, cons
   return *std::move(image);
 }
 
+namespace {
+
+/// --platform, or --os and --arch, which complete each other by what this machine is.
+std::optional<oci::Platform> wanted_platform(const Arguments& arguments) {
+  const bool parts = arguments.has("os") || arguments.has("arch");
+  if (parts && arguments.has("platform"))
+    throw UsageError("--platform says what --os and --arch say; use one of them");
+  if (auto text = arguments.find("platform")) return oci::Platform::parse(*text);
+  if (!parts) return std::nullopt;
+  const oci::Platform host = oci::Platform::host();
+  return oci::Platform::parse(base::str(arguments.get("os", host.os), "/", arguments.get("arch", host.architecture)));
+}
+
+}  // namespace
+
 store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments, store::Store& store,
                                     const std::string& text) {
   PullPolicy policy = parse_pull_policy(arguments.get("pull", "missing"));
-  oci::Platform platform = oci::Platform::host();
-  if (auto wanted = arguments.find("platform")) platform = oci::Platform::parse(*wanted);
+  const std::optional<oci::Platform> wanted = wanted_platform(arguments);
+  const oci::Platform platform = wanted.value_or(oci::Platform::host());
   if (policy == PullPolicy::kMissing || policy == PullPolicy::kNever) {
     // The usual way touches nothing that belongs to registries. An image of another platform runs
     // where the machine has a handler for it, if it was not asked for otherwise.
-    auto image = arguments.has("platform") ? find_for(store, text, platform) : find_image(store, text);
+    auto image = wanted ? find_for(store, text, platform) : find_image(store, text);
     if (image && is_ready_to_run(store, *image)) return *std::move(image);
   }
   Interrupt interrupt;
@@ -153,8 +168,10 @@ store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments
 }
 
 std::vector<Flag> with_pull_flags(std::vector<Flag> flags) {
-  flags.push_back({.name = "pull", .value = "WHEN", .help = "fetch the image: always, missing, newer or never (default: missing)", .implied = "always", .choices = {"always", "missing", "newer", "never"}});
+  flags.push_back({.name = "pull", .value = "WHEN", .help = "fetch the image: always, missing, newer or never (default: missing)", .choices = {"always", "missing", "newer", "never"}});
   flags.push_back({.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)"});
+  flags.push_back({.name = "arch", .value = "ARCH", .help = "the same by architecture alone"});
+  flags.push_back({.name = "os", .value = "OS", .help = "the same by operating system alone"});
   return with_registry_flags(std::move(flags));
 }
 

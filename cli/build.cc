@@ -28,6 +28,7 @@
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
+#include "runner/container/foreign_runtime.h"
 #include "store/oci/reference.h"
 
 namespace cli {
@@ -107,6 +108,21 @@ struct Times {
   bool rewrite = false;  ///< clamp the times of new layers to the epoch
 };
 
+/// A step that another OCI runtime starts.
+launch::Container launch_by_runtime(store::Store& store, const std::string& program, launch::Spec spec,
+                                    std::shared_ptr<void>& keep) {
+  struct Bundle {
+    Bundle(store::Store& store, const std::string& program, launch::Spec spec)
+        : directory(store.create_staging("runtime")),
+          runtime(program, store.layout(), directory.path(), std::move(spec)) {}
+    store::StagingDir directory;
+    container::ForeignRuntime runtime;
+  };
+  auto bundle = std::make_shared<Bundle>(store, program, std::move(spec));
+  keep = bundle;
+  return bundle->runtime.take();
+}
+
 class Build {
  public:
   Build(Context& context, const Arguments& arguments)
@@ -154,6 +170,7 @@ class Build {
       if (early_push_) early_push_->finish();
       write_outputs();
       write_records(fetcher);
+      if (shared_cache_) shared_cache_->require_offered();
     } catch (base::Error& e) {
       if (e.code() == base::Code::kCancelled && interrupt_.signal() != 0)
         e.set_exit_status(128 + interrupt_.signal());
@@ -373,6 +390,10 @@ class Build {
     options.keep_failed = arguments_.is_on("keep-failed");
     if (debug_)
       options.on_failure = [this](const base::Error& error, const auto& shell) { return debug_->ask(error, shell); };
+    if (arguments_.has("runtime"))
+      options.launcher = [this, program = arguments_.get("runtime")](launch::Spec spec, std::shared_ptr<void>& keep) {
+        return launch_by_runtime(*store_, program, std::move(spec), keep);
+      };
     if (!times_.rewrite) options.created_mtime = times_.epoch;
     if (plans_.size() > 1) options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
     solve::FinishOptions finishing = finish_options();
@@ -525,6 +546,10 @@ class Build {
 
 }  // namespace
 
-int run_build(Context& context, const Arguments& arguments) { return Build(context, arguments).run(); }
+int run_build(Context& context, const Arguments& arguments) {
+  // While there is one thread, and before the store is opened.
+  if (arguments.has("runtime")) container::ForeignRuntime::leave_host_mounts();
+  return Build(context, arguments).run();
+}
 
 }  // namespace cli

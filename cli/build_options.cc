@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/network_options.h"
 #include "cli/run_options.h"
+#include "runner/launch/seccomp_profile.h"
 #include "builder/dockerfile/mount.h"
 #include "store/oci/reference.h"
 
@@ -141,7 +142,13 @@ solve::Sandbox sandbox_of(const Arguments& arguments) {
   apply_limits(arguments, sandbox.limits);
   sandbox.capabilities = config.capabilities;
   sandbox.no_new_privileges = config.no_new_privileges;
-  if (config.seccomp == "unconfined") sandbox.seccomp = launch::Seccomp::kUnconfined;
+  if (config.seccomp == "unconfined") {
+    sandbox.seccomp = launch::Seccomp::kUnconfined;
+  } else if (!config.seccomp.empty()) {
+    launch::compile_seccomp_profile(config.seccomp, config.capabilities);  // its mistakes are told now
+    sandbox.seccomp = launch::Seccomp::kProfile;
+    sandbox.seccomp_profile = config.seccomp;
+  }
   sandbox.mask = std::move(config.mask);
   sandbox.unmask = std::move(config.unmask);
   sandbox.ulimits = std::move(config.ulimits);

@@ -82,6 +82,23 @@ Json mounts_json(const container::Containers& containers, const container::Confi
   return out;
 }
 
+Json membership_json(const network::Membership& one) {
+  return {{"interface", one.interface},
+          {"ipAddress", one.address.substr(0, one.address.find('/'))},
+          {"address", one.address},
+          {"gateway", one.gateway},
+          {"macAddress", one.mac},
+          {"aliases", one.aliases}};
+}
+
+/// By name: where it is now, or nothing where it will be. A forwarder's is known by the container alone.
+Json networks_json(const container::Record& record) {
+  Json out = Json::object();
+  for (const std::string& name : container::networks_of(record.config)) out[name] = membership_json({name, record.state.interface, record.state.address, record.state.gateway, record.state.mac, {}});
+  for (const network::Membership& one : record.state.networks) out[one.network] = membership_json(one);
+  return out;
+}
+
 template <typename Number>
 Json number_or_zero(const std::optional<Number>& value) {
   return value ? Json(*value) : Json(0);
@@ -94,6 +111,7 @@ Json host_json(const container::Config& config) {
           {"ipcMode", config.ipc_mode},
           {"utsMode", config.uts_mode},
           {"usernsMode", config.userns},
+          {"cgroupnsMode", config.host_cgroup ? "host" : "private"},
           {"privileged", config.privileged},
           {"readonlyRootfs", config.read_only},
           {"autoRemove", config.auto_remove},
@@ -140,6 +158,7 @@ Json container_json(const container::Containers& containers, const container::Re
           {"hostConfig", host_json(config)},
           {"config",
            {{"hostname", config.hostname},
+            {"domainname", config.domainname},
             {"user", config.user},
             {"env", config.env},
             {"entrypoint", config.entrypoint},
@@ -148,6 +167,7 @@ Json container_json(const container::Containers& containers, const container::Re
             {"tty", config.tty},
             {"openStdin", config.interactive},
             {"labels", config.labels},
+            {"annotations", config.annotations},
             {"stopSignal", config.stop_signal.empty() ? "TERM" : config.stop_signal},
             {"exposedPorts", config.ports}}},
           {"networkSettings",
@@ -156,6 +176,7 @@ Json container_json(const container::Containers& containers, const container::Re
             {"gateway", state.gateway},
             {"macAddress", state.mac},
             {"interface", state.interface},
+            {"networks", networks_json(record)},
             {"ports", state.ports}}}};
 }
 

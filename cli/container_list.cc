@@ -37,7 +37,11 @@ Predicate make_predicate(container::Containers& containers, const std::string& k
     return [=](const Record& r) {
       return r.state.status == Status::kExited && std::to_string(r.state.exit_code) == value;
     };
-  if (kind == "network") return [=](const Record& r) { return r.config.network_mode == value; };
+  if (kind == "network")
+    return [=](const Record& r) {
+      const std::vector<std::string> names = container::networks_of(r.config);
+      return r.config.network_mode == value || std::find(names.begin(), names.end(), value) != names.end();
+    };
   if (kind == "volume")
     return [=](const Record& r) {
       return std::any_of(r.config.mounts.begin(), r.config.mounts.end(), [&](const auto& mount) {
@@ -97,8 +101,8 @@ void enter_user_namespace_for(const Context& context, const std::vector<std::str
     if (other.empty()) continue;
     const auto id = containers.find(other);
     if (!id) continue;
-    if (const auto process = container::open_main_process(containers.read_state(*id))) {
-      sys::join_user_namespace(process->get());
+    if (container::open_main_process(containers.read_state(*id))) {
+      container::enter_user_namespace_of(containers.read(*id));
       return;
     }
   }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 
 #include "base/error.h"
@@ -18,12 +19,14 @@
 #include "cli/known_layers.h"
 #include "overlay/packed_mount.h"
 #include "overlay/snapshot.h"
+#include "runner/container/prepare.h"
 
 namespace cli {
 
 namespace {
 
 constexpr std::string_view kPrefix = "mount-";
+constexpr std::string_view kContainer = "container:";
 constexpr std::string_view kHeading = "torte-mount 1";
 constexpr uint64_t kMaxRecordBytes = 64 << 10;
 
@@ -131,6 +134,16 @@ std::string device_of(int fd) {
   return base::str(major(st.st_dev), ":", minor(st.st_dev));
 }
 
+sys::UniqueFd root_of_running(pid_t process) {
+  try {
+    return sys::clone_root_of(process);
+  } catch (const base::SystemError& e) {
+    if (e.error_number() != EPERM && e.error_number() != EACCES) throw;
+    throw base::Error(base::Code::kDenied, "the mounts of a running container belong to its user namespace", "mount-denied")
+        .add_help("torte stop it first; or look at it with torte exec and torte cp");
+  }
+}
+
 sys::FileLock take_lock(const store::Layout& layout) {
   sys::make_directories(layout.locks());
   return sys::FileLock::acquire(layout.locks() / "mounts", sys::FileLock::Mode::kExclusive);
@@ -181,6 +194,7 @@ ImageMounts::ImageMounts(const store::Layout& layout) : layout_(layout), lock_(t
   const std::vector<sys::MountInfo> mounted = sys::list_mounts();
   const std::string boot = this_boot();
   const uint64_t here = namespace_of("self").value_or(0);
+  std::vector<std::string> ended;
   for (const std::string& id : ids) {
     const auto text = sys::find_user_file(record_file(layout_, id), kMaxRecordBytes);
     const auto record = text ? MountRecord::parse(*text) : std::nullopt;
@@ -191,11 +205,14 @@ ImageMounts::ImageMounts(const store::Layout& layout) : layout_(layout), lock_(t
              each.device == record->device;
     });
     // Without a whole record its maker died before it mounted anything: we hold the lock.
-    if (live == mounted.end())
+    if (live == mounted.end()) {
       sys::remove_tree(layout_.container(id));
-    else
+      if (record) ended.push_back(record->image);
+    } else {
       mounts_.push_back({id, *record, live->point});
+    }
   }
+  for (const std::string& what : ended) forget_container(what);
   std::sort(mounts_.begin(), mounts_.end(), [](const ImageMount& a, const ImageMount& b) {
     return a.record.mount < b.record.mount;
   });
@@ -214,28 +231,68 @@ std::string ImageMounts::mount(store::Store& store, const store::ImageRecord& im
     // Whatever an image holds, it must not give rights to those who look at it.
     sys::set_mount_attributes(files.get(),
                               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false);
-    const uint64_t here = namespace_of("self").value_or(0);
-    const uint64_t leader = find_leader(here);
-    MountRecord record{.boot = this_boot(),
-                       .pid_namespace = namespace_of("self", "pid").value_or(0),
-                       .name_space = here,
-                       .leader = leader,
-                       .leader_start = facts_of(leader).value_or(ProcessFacts{}).start,
-                       .mount = sys::mount_id(files.get()),
-                       .device = device_of(files.get()),
-                       .image = image.id.str(),
-                       .made_directory = made_directory,
-                       .point = path_of(directory)};
-    // Before the mount can be seen: a mount without a record would lose its layers.
-    sys::write_file_durably(record_file(layout_, id), record.format(), 0600);
-    sys::attach_mount(files.get(), directory.get());
-    mounts_.push_back({id, record, record.point});
-    return record.point;
+    return put(id, files.get(), image.id.str(), directory, made_directory);
   } catch (...) {
     sys::remove_tree(record_directory);
     throw;
   }
 }
+
+std::string ImageMounts::put(const std::string& id, int mount, const std::string& what,
+                             const sys::UniqueFd& directory, bool made_directory) {
+  const uint64_t here = namespace_of("self").value_or(0);
+  const uint64_t leader = find_leader(here);
+  MountRecord record{.boot = this_boot(),
+                     .pid_namespace = namespace_of("self", "pid").value_or(0),
+                     .name_space = here,
+                     .leader = leader,
+                     .leader_start = facts_of(leader).value_or(ProcessFacts{}).start,
+                     .mount = sys::mount_id(mount),
+                     .device = device_of(mount),
+                     .image = what,
+                     .made_directory = made_directory,
+                     .point = path_of(directory)};
+  // Before the mount can be seen: a mount without a record would lose its layers.
+  sys::write_file_durably(record_file(layout_, id), record.format(), 0600);
+  sys::attach_mount(mount, directory.get());
+  mounts_.push_back({id, record, record.point});
+  return record.point;
+}
+
+std::string ImageMounts::mount_container(container::Containers& containers, const std::string& container,
+                                         const std::filesystem::path& point, bool made_directory) {
+  const sys::UniqueFd directory = open_directory(point);
+  const container::Record record = containers.read(container);
+  sys::UniqueFd mount;
+  std::optional<container::Claim> claim;
+  if (record.state.is_live() && container::open_main_process(record.state)) {
+    mount = root_of_running(record.state.pid);
+  } else {
+    claim.emplace(containers.claim(container));
+    mount = sys::UniqueFd(::fcntl(container::mount_stopped(containers, *claim, record.config).fd(), F_DUPFD_CLOEXEC, 3));
+  }
+  sys::set_mount_attributes(mount.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false);
+  const std::string id = store::unique_name("mount");
+  sys::make_directories(layout_.container(id));
+  sys::write_file_durably(containers.home(container).mounted(), this_boot() + "\n", 0600);
+  try {
+    return put(id, mount.get(), mounted_container(container), directory, made_directory);
+  } catch (...) {
+    sys::remove_tree(layout_.container(id));
+    forget_container(mounted_container(container));
+    throw;
+  }
+}
+
+void ImageMounts::forget_container(const std::string& what) const {
+  if (!what.starts_with(kContainer)) return;
+  for (const ImageMount& other : mounts_)
+    if (other.record.image == what) return;
+  std::error_code absent;
+  std::filesystem::remove(container::Home(layout_, what.substr(kContainer.size())).mounted(), absent);
+}
+
+std::string mounted_container(const std::string& id) { return std::string(kContainer) + id; }
 
 const ImageMount* ImageMounts::at(const std::filesystem::path& directory) const {
   sys::UniqueFd fd = open_directory(directory);
@@ -246,18 +303,34 @@ const ImageMount* ImageMounts::at(const std::filesystem::path& directory) const 
   return nullptr;
 }
 
-void ImageMounts::unmount(const ImageMount& mount, bool lazily) {
+void take_away_mount(const std::string& point, bool lazily) {
   try {
-    sys::unmount(mount.point, lazily ? sys::Unmount::kLazily : sys::Unmount::kWhenUnused);
+    sys::unmount(point, lazily ? sys::Unmount::kLazily : sys::Unmount::kWhenUnused);
   } catch (const base::SystemError& e) {
     if (e.error_number() != EBUSY) throw;
-    throw base::Error(base::Code::kUnavailable, base::printable(mount.point) + " is in use",
+    throw base::Error(base::Code::kUnavailable, base::printable(point) + " is in use",
                       "mount-in-use")
         .add_help("end the programs that work in it, or use --force to take it out of sight now");
   }
-  sys::remove_tree(layout_.container(mount.id));
+}
+
+void ImageMounts::unmount(const ImageMount& mount, bool lazily) {
+  take_away_mount(mount.point, lazily);
+  const ImageMount gone = mount;
+  sys::remove_tree(layout_.container(gone.id));
+  std::erase_if(mounts_, [&](const ImageMount& each) { return each.id == gone.id; });
+  forget_container(gone.record.image);
   // Not ours to complain about when somebody put files there.
-  if (mount.record.made_directory) ::rmdir(mount.record.point.c_str());
+  if (gone.record.made_directory) ::rmdir(gone.record.point.c_str());
+}
+
+std::vector<std::string> mounts_by_source(const std::filesystem::path& root) {
+  const std::string source = overlay::view_source(root);
+  std::vector<std::string> points;
+  for (sys::MountInfo& each : sys::list_mounts())
+    if (each.source == source) points.push_back(std::move(each.point));
+  std::reverse(points.begin(), points.end());
+  return points;
 }
 
 void forget_ended_mounts(const std::filesystem::path& root) {

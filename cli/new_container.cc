@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/base_images.h"
 #include "cli/network_options.h"
@@ -149,8 +150,11 @@ std::vector<sys::IdRange> parse_id_map(const Arguments& arguments, const char* f
 
 void set_ids(container::Containers& containers, const Arguments& arguments, Config& config) {
   config.userns = arguments.get("userns");
+  // An ordinary user's containers are in one that is not the machine's as it is.
+  if (config.userns == "private") config.userns = sys::userns_mode() == sys::UsernsMode::kNone ? "auto" : "host";
   container::check_userns(config.userns);
   if (config.userns == "host") config.userns.clear();
+  if (const std::string kept = container::kept_user(config); !kept.empty() && !arguments.has("user")) config.user = kept;
   config.userns = resolve_container(containers, config.userns);
   config.id_maps = {parse_id_map(arguments, "uidmap"), parse_id_map(arguments, "gidmap")};
   if (config.id_maps.uids.empty()) config.id_maps.uids = config.id_maps.gids;
@@ -173,6 +177,23 @@ void set_names(container::Containers& containers, const Arguments& arguments,
   config.network_mode = resolve_container(containers, arguments.get("network", "default"));
   config.network = network_request(arguments, image.exposed_ports);
   config.no_hosts = arguments.is_on("no-hosts");
+  config.no_hostname = arguments.is_on("no-hostname");
+  config.domainname = arguments.get("domainname");
+  config.host_cgroup = arguments.get("cgroupns") == "host";
+}
+
+/// The image's variables without those the user does not want, below torte's own where asked.
+std::vector<std::string> given_environment(const Arguments& arguments, std::vector<std::string> image) {
+  if (arguments.is_on("unsetenv-all")) image.clear();
+  for (const std::string& name : arguments.all("unsetenv"))
+    std::erase_if(image, [&](const std::string& known) { return known.starts_with(name + "="); });
+  if (!arguments.is_on("env-host")) return image;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const std::string text = *variable, name = text.substr(0, text.find('=') + 1);
+    std::erase_if(image, [&](const std::string& known) { return known.starts_with(name); });
+    image.push_back(text);
+  }
+  return image;
 }
 
 void set_process(Context& context, const Arguments& arguments, const oci::ContainerConfig& image,
@@ -185,13 +206,21 @@ void set_process(Context& context, const Arguments& arguments, const oci::Contai
   config.init = arguments.is_on("init");
   config.runtime = arguments.get("runtime");
   if (config.runtime == "torte") config.runtime.clear();
-  config.env = container_environment(context, arguments, image.env);
+  config.env = container_environment(context, arguments, given_environment(arguments, image.env));
+  config.annotations = parse_annotations(arguments);
   config.labels = image.labels;
   for (auto& [key, value] : parse_labels(arguments)) config.labels[key] = value;
   if (auto text = arguments.find("umask")) {
     if (text->empty() || text->size() > 4 || text->find_first_not_of("01234567") != std::string::npos)
       throw UsageError("--umask " + base::printable(*text) + ": expected an octal mode");
     config.umask = static_cast<uint32_t>(std::stoul(*text, nullptr, 8));
+  }
+  if (auto text = arguments.find("oom-score-adj")) {
+    const bool negative = text->starts_with('-');
+    const auto score = base::parse_decimal(text->substr(negative ? 1 : 0));
+    if (!score || *score > 1000)
+      throw UsageError("--oom-score-adj " + base::printable(*text) + ": expected -1000 to 1000");
+    config.oom_score_adj = static_cast<int>(*score) * (negative ? -1 : 1);
   }
   for (const std::string& port : image.exposed_ports) config.ports.push_back(port);
   for (const std::string& port : arguments.all("expose"))
@@ -357,19 +386,27 @@ std::vector<Flag> new_container_flags() {
       {.name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "user the command runs as"},
       {.name = "group-add", .value = "GROUP", .help = "further group of the user", .repeatable = true},
       {.name = "umask", .value = "MODE", .help = "file mode mask of the command (default: 0022)"},
+      {.name = "env-host", .help = "with torte's own variables, below --env"},
+      {.name = "unsetenv", .value = "NAME", .help = "without this variable of the image", .repeatable = true},
+      {.name = "unsetenv-all", .help = "without the image's variables"},
+      {.name = "oom-score-adj", .value = "N", .help = "how readily it is killed when memory is short: -1000 to 1000", .group = "limits"},
       {.name = "entrypoint", .value = "COMMAND", .help = "replaces the image's entry point; a JSON list for several words"},
       {.name = "init", .help = "a small init reaps orphans and passes signals on"},
       {.name = "runtime", .value = "PROGRAM", .help = "another OCI runtime starts it: crun, runc, or a path (default: torte itself)"},
       {.name = "rootfs", .value = "DIR[:O]", .help = "run a directory instead of an image; :O leaves it as it is"},
       {.name = "label", .letter = 'l', .value = "KEY[=VALUE]", .help = "label of the container", .repeatable = true},
+      {.name = "annotation", .value = "KEY=VALUE", .help = "note for other runtimes, kept with the container", .repeatable = true},
       {.name = "label-file", .value = "FILE", .help = "file of labels, one a line", .repeatable = true},
       {.name = "cidfile", .value = "FILE", .help = "write the container's id to a new file"},
       {.name = "pidfile", .value = "FILE", .help = "write the number of its process 1 to a file"},
+      {.name = "domainname", .value = "NAME", .help = "its NIS domain name, and a second name in /etc/hosts"},
+      {.name = "no-hostname", .help = "leave the image's /etc/hostname"},
       {.name = "no-hosts", .help = "leave the image's /etc/hosts"},
       {.name = "pid", .value = "MODE", .help = "process numbers: private (default), host, container:NAME or ns:PATH", .group = "namespaces"},
       {.name = "ipc", .value = "MODE", .help = "System V objects and message queues: the same", .group = "namespaces"},
       {.name = "uts", .value = "MODE", .help = "host name: the same", .group = "namespaces"},
-      {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), auto[:size=N] (ids nobody else has), container:NAME", .group = "namespaces"},
+      {.name = "cgroupns", .value = "MODE", .help = "control groups it sees: private (its own as the root; default) or host", .group = "namespaces", .choices = {"private", "host"}},
+      {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), private or auto[:size=N] (ids nobody else has; auto is root's), keep-id[:uid=N,gid=N] (you are yourself; ordinary users), container:NAME", .group = "namespaces"},
       {.name = "uidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "users of the container and what they are outside", .group = "namespaces", .repeatable = true},
       {.name = "gidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "the same for groups (default: as the users)", .group = "namespaces", .repeatable = true},
       {.name = "restart", .value = "POLICY", .help = "no, on-failure[:TIMES], always or unless-stopped", .group = "life", .common = true},

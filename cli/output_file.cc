@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "cli/options.h"
+#include "store/layer/writer.h"
 
 namespace cli {
 
@@ -57,6 +59,14 @@ void OutputFile::commit() {
   if (::fsync(fd_) < 0) base::throw_errno("sync " + path_.string());
   if (::rename(beside_.c_str(), path_.c_str()) < 0) base::throw_errno("write " + path_.string());
   owned_.reset();
+}
+
+void write_tar(const Context& context, const std::string& path, const sys::Root& root) {
+  if (path == "-" && ::isatty(context.out_fd) == 1)
+    throw UsageError("a tar does not belong on a terminal; give --output FILE");
+  OutputFile file(path, context.out_fd);
+  layer::write_tree(root, file, {.clamp_mtime = {}, .plain = true, .stop = {}});
+  file.commit();
 }
 
 }  // namespace cli

@@ -5,6 +5,8 @@
 
 #include "base/bytes.h"
 #include "base/sys/fd.h"
+#include "base/sys/root.h"
+#include "cli/context.h"
 
 namespace cli {
 
@@ -29,5 +31,8 @@ class OutputFile : public base::Sink {
   int fd_ = -1;
   std::string buffer_;
 };
+
+/// All files below `root` as a tar in the file `path`; "-" is standard output, but no terminal.
+void write_tar(const Context& context, const std::string& path, const sys::Root& root);
 
 }  // namespace cli

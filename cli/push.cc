@@ -26,8 +26,9 @@ constexpr uint64_t kLeastStreamedBytes = 4 << 20;
 /// A blob that grows while others read it.
 class GrowingBlob : public PackWatcher {
  public:
-  /// `start` is called when there is something to read.
-  explicit GrowingBlob(std::function<void()> start) : start_(std::move(start)) {}
+  /// `start` is called when there is something to read, `end` when all of it is there.
+  GrowingBlob(std::function<void()> start, std::function<void()> end)
+      : start_(std::move(start)), end_(std::move(end)) {}
 
   void began(sys::UniqueFd blob) override {
     fd_ = std::move(blob);
@@ -38,12 +39,15 @@ class GrowingBlob : public PackWatcher {
     size_ += bytes;
     changed_.notify_all();
   }
-  bool has_begun() const { return static_cast<bool>(fd_); }
-  void finish(const oci::Descriptor& blob) {
-    std::lock_guard lock(mutex_);
-    blob_ = blob;
-    changed_.notify_all();
+  void ended(const oci::Descriptor& blob) override {
+    {
+      std::lock_guard lock(mutex_);
+      blob_ = blob;
+      changed_.notify_all();
+    }
+    end_();
   }
+  bool has_begun() const { return static_cast<bool>(fd_); }
   void fail() {
     std::lock_guard lock(mutex_);
     failed_ = true;
@@ -67,6 +71,7 @@ class GrowingBlob : public PackWatcher {
 
  private:
   std::function<void()> start_;
+  std::function<void()> end_;
   sys::UniqueFd fd_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -183,24 +188,29 @@ class Push {
   oci::Descriptor stream_layer(const oci::DiffId& id) {
     std::exception_ptr error;
     std::jthread sender;
+    // One at a time: a packer takes all cores there are, and the memory that goes with them. The
+    // next one need not wait for the disk.
+    std::unique_lock packing_now(packing_now_, std::defer_lock);
     std::optional<GrowingBlob> growing;
-    growing.emplace([&] {
-      sender = std::jthread([&] {
-        try {
-          repository_.put_stream(
-              [&](uint64_t offset) {
-                return watch(std::make_unique<GrowingSource>(*growing, offset), id.str(), id.short_hex(), 0, offset);
-              },
-              [&] { return growing->await_end(); });
-        } catch (...) {
-          error = std::current_exception();
-        }
-      });
-    });
+    growing.emplace(
+        [&] {
+          sender = std::jthread([&] {
+            try {
+              repository_.put_stream(
+                  [&](uint64_t offset) {
+                    return watch(std::make_unique<GrowingSource>(*growing, offset), id.str(),
+                                 id.short_hex(), 0, offset);
+                  },
+                  [&] { return growing->await_end(); });
+            } catch (...) {
+              error = std::current_exception();
+            }
+          });
+        },
+        [&] { packing_now.unlock(); });
     oci::Descriptor blob = [&] {
       try {
-        // One at a time: a packer takes all cores there are, and the memory that goes with them.
-        std::lock_guard lock(packing_now_);
+        packing_now.lock();
         return pack_layer(store_, id, packing_, options_, &*growing);
       } catch (...) {
         growing->fail();
@@ -209,10 +219,10 @@ class Push {
       }
     }();
     if (!growing->has_begun()) {
+      packing_now.unlock();
       send_known(blob);
       return blob;
     }
-    growing->finish(blob);
     sender.join();
     if (error) std::rethrow_exception(error);
     return blob;
@@ -254,6 +264,30 @@ void do_several(size_t count, const std::function<void(size_t)>& work,
   if (error) std::rethrow_exception(error);
 }
 
+/// "" where the digest alone is the name.
+std::string tag_of(const oci::Reference& destination) {
+  return destination.digest() ? std::string() : destination.tag();
+}
+
+/// A registry that has the manifest has the blobs: all it may need is the tag. nullopt where it has
+/// not, or finds that some are missing after all.
+std::optional<oci::Digest> tag_what_is_there(registry::Repository repository,
+                                             const oci::Manifest& manifest,
+                                             const oci::Reference& destination) {
+  repository.prepare_to_write();
+  std::string text = manifest.bytes();
+  std::string tag = tag_of(destination);
+  oci::Digest digest = oci::Digest::sha256_of(text);
+  if (!tag.empty() && repository.has_manifest(digest, tag)) return digest;
+  if (!repository.has_manifest(digest)) return std::nullopt;
+  try {
+    return repository.put_document(text, manifest.media_type, tag);
+  } catch (const base::Error& e) {
+    if (e.code() != base::Code::kInvalid && e.code() != base::Code::kNotFound) throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 oci::Digest push_image(store::Store& store, Registries& registries, const store::ImageRecord& image,
@@ -269,6 +303,10 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     auto originals = find_originals(image, config, known);
     bool as_it_is = packing == Packing::kAsIs && known;
     oci::Manifest manifest = as_it_is ? *known : begin_manifest(config);
+    if (as_it_is)
+      if (auto digest =
+              tag_what_is_there(registries.repository(destination), manifest, destination))
+        return *digest;
     if (!as_it_is)
       for (size_t i = 0; i < config.diff_ids.size(); ++i) manifest.layers.push_back(manifest.config);
     Push push(store, registries, registries.repository(destination), packing, options);
@@ -288,9 +326,8 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
       });
     }, [&] { registries.abort(); });
     if (!as_it_is && packing == Packing::kAsIs) remember_manifest(store, image, manifest);
-    oci::Digest digest = push.repository().put_document(
-        manifest.bytes(), manifest.media_type,
-        destination.digest() ? std::string() : destination.tag());
+    oci::Digest digest =
+        push.repository().put_document(manifest.bytes(), manifest.media_type, tag_of(destination));
     std::vector<oci::Digest> blobs;
     for (const oci::Descriptor& layer : manifest.layers) blobs.push_back(layer.digest);
     remember_blob_places(store, push.repository().client().host(), push.repository().path(), blobs);

@@ -35,6 +35,15 @@ std::vector<Flag> with_registry_flags(std::vector<Flag> flags) {
   flags.push_back({.name = "creds", .value = "USER[:PASSWORD]", .help = "user name and password for this command alone", .group = "registry"});
   flags.push_back({.name = "authfile", .value = "FILE", .help = "where credentials are kept", .group = "registry"});
   flags.push_back({.name = "cert-dir", .value = "DIR", .help = "*.crt to trust, and NAME.cert with NAME.key to show", .group = "registry"});
+  flags.push_back({.name = "retry",
+                   .value = "N",
+                   .help = "try again so often (default: 5, less where nobody answers)",
+                   .group = "registry"});
+  flags.push_back(
+      {.name = "retry-delay",
+       .value = "TIME",
+       .help = "wait so long before each try (default: 0.5 s to 16 s, longer each time)",
+       .group = "registry"});
   return flags;
 }
 
@@ -44,6 +53,11 @@ Registries::Registries(const Context& context, const Arguments& arguments, std::
       cert_dir_(arguments.get("cert-dir")), events_(events),
       link_(std::move(stop), [this] { stop_.request_stop(); }) {
   read_configuration(context);
+  if (auto most = arguments.number("retry")) {
+    if (*most > 1000) throw UsageError("--retry is at most 1000");
+    retries_.most = static_cast<unsigned>(*most);
+  }
+  retries_.wait = arguments.duration("retry-delay");
   if (arguments.has("tls-verify")) tls_verify_ = arguments.is_on("tls-verify");
   if (auto text = arguments.find("creds")) {
     size_t colon = text->find(':');
@@ -77,6 +91,7 @@ registry::ClientOptions Registries::options_for(const std::string& host) const {
   for (const std::filesystem::path& directory : cert_dirs_) read_cert_dir(directory / host, options.tls);
   if (!cert_dir_.empty()) read_cert_dir(cert_dir_, options.tls);
   options.stop = stop_.get_token();
+  options.retries = retries_;
   options.waiting = [events = events_](const std::string& why, std::chrono::milliseconds wait) {
     // A second is shorter than it takes to read that it is waited for.
     if (events == nullptr || wait < std::chrono::seconds(1)) return;
@@ -99,8 +114,11 @@ registry::Repository Registries::repository(const oci::Reference& reference) {
 
 std::vector<registry::Repository> Registries::sources(const oci::Reference& reference) {
   std::vector<registry::Repository> repositories;
-  for (const registry::Endpoint& place : settings_.route(reference))
+  std::string home = settings_.home(reference).host;
+  for (const registry::Endpoint& place : settings_.route(reference)) {
+    if (place.host != home) credentials_.withhold_from(place.host);
     repositories.emplace_back(client(place.host), place.path);
+  }
   return repositories;
 }
 

@@ -20,7 +20,8 @@ namespace cli {
 
 struct Context;
 
-/// Flags of every command that talks to registries: --tls-verify, --creds, --authfile, --cert-dir.
+/// Flags of every command that talks to registries: --tls-verify, --creds, --authfile, --cert-dir,
+/// --retry, --retry-delay.
 std::vector<Flag> with_registry_flags(std::vector<Flag> flags);
 
 /// The registries one command talks to, each contacted when first asked for. May be shared by
@@ -51,6 +52,7 @@ class Registries {
   std::vector<std::filesystem::path> cert_dirs_;  ///< of certs.d, each with a folder a host
   std::optional<bool> tls_verify_;
   std::string cert_dir_;
+  registry::Retries retries_;
   base::EventSink* events_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> link_;  ///< the caller's stop is ours

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -135,22 +136,47 @@ void RegistryCache::note(const std::string& text) const {
 }
 
 bool RegistryCache::fetch(const store::CacheRecord& record) {
-  for (const std::unique_ptr<Source>& source : from_) {
+  struct Answer {
+    std::optional<registry::Document> entry = {};
+    std::exception_ptr error = {};
+  };
+  std::vector<Answer> answers(from_.size());
+  auto ask = [&](size_t i) {
+    Source& source = *from_[i];
+    if (source.gone) return;
     try {
-      if (fetch_from(*source, record) || fetch_inline(*source, record)) return true;
+      answers[i].entry = source.place->find(tag_of(source.spec, record.key));
+      if (!answers[i].entry) std::call_once(source.looked, [&] { read_inline(source); });
+    } catch (...) {
+      answers[i].error = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (size_t i = 1; i < from_.size(); ++i) others.emplace_back(ask, i);
+    if (!from_.empty()) ask(0);
+  }
+  for (size_t i = 0; i < from_.size(); ++i) {
+    Source& source = *from_[i];
+    try {
+      if (answers[i].error) std::rethrow_exception(answers[i].error);
+      if (answers[i].entry ? take_entry(source, *answers[i].entry, record)
+                           : take_inline(source, record))
+        return true;
     } catch (const base::Error& e) {
       if (e.code() == base::Code::kCancelled && options_.stop.stop_requested()) throw;
-      note(base::str("cache ", source->place->name(), " is passed over: ", e.what()));
+      bool unusable = e.code() == base::Code::kUnavailable || e.code() == base::Code::kDenied;
+      if (unusable && source.gone.exchange(true)) continue;
+      note(base::str("cache ", source.place->name(), " is passed over: ", e.what()));
     }
   }
   return false;
 }
 
-bool RegistryCache::fetch_from(Source& source, const store::CacheRecord& record) {
+bool RegistryCache::take_entry(Source& source, const registry::Document& document,
+                               const store::CacheRecord& record) {
   CachePlace& place = *source.place;
-  auto document = place.find(tag_of(source.spec, record.key));
-  if (!document) return false;
-  oci::Manifest entry = oci::Manifest::parse(document->bytes, document->media_type);
+  oci::Manifest entry = oci::Manifest::parse(document.bytes, document.media_type);
   auto told = [&](const char* name) {
     auto found = entry.annotations.find(name);
     return found == entry.annotations.end() ? std::string() : found->second;
@@ -197,8 +223,7 @@ void RegistryCache::read_inline(Source& source) {
   source.config = std::move(config);
 }
 
-bool RegistryCache::fetch_inline(Source& source, const store::CacheRecord& record) {
-  std::call_once(source.looked, [&] { read_inline(source); });
+bool RegistryCache::take_inline(Source& source, const store::CacheRecord& record) {
   auto step = source.inline_steps.find(record.key);
   if (step == source.inline_steps.end()) return false;
   store::CacheRecord found = record;
@@ -218,11 +243,18 @@ void RegistryCache::offer(const std::vector<solve::SharedStep>& steps) {
       for (const solve::SharedStep& step : steps)
         if (target->spec.all_steps || step.in_result) offer_to(*target->place, target->spec, step);
     } catch (base::Error& e) {
+      if (e.code() == base::Code::kCancelled && options_.stop.stop_requested()) throw;
       e.add_context("cache to " + target->place->name());
-      if (!target->spec.ignore_error) throw;
-      note(base::str(e.what(), "; the build itself is not affected"));
+      if (target->spec.ignore_error)
+        note(base::str(e.what(), "; the build itself is not affected"));
+      else if (!failure_)
+        failure_ = std::current_exception();
     }
   }
+}
+
+void RegistryCache::require_offered() const {
+  if (failure_) std::rethrow_exception(failure_);
 }
 
 std::optional<std::pair<std::string, std::string>> RegistryCache::inline_annotation(

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -25,7 +27,7 @@ struct CacheSpec {
   std::filesystem::path directory = {};  ///< absolute
   std::string scope = {};                ///< empty: the default one
   bool all_steps = false;                ///< mode=max
-  bool ignore_error = true;
+  bool ignore_error = false;
 
   /// Throws UsageError; Unsupported for other types.
   static CacheSpec parse(const std::string& text, const char* flag);
@@ -39,8 +41,13 @@ class RegistryCache : public solve::SharedCache {
  public:
   RegistryCache(store::Store& store, Registries& registries, const std::vector<CacheSpec>& from,
                 const std::vector<CacheSpec>& to, TransferOptions options);
+  /// Asks all sources at once; the first of those that know counts. One that cannot be asked is not
+  /// asked again.
   bool fetch(const store::CacheRecord& record) override;
+  /// Throws Cancelled. What else goes wrong is kept: a build that failed by itself says why it did.
   void offer(const std::vector<solve::SharedStep>& steps) override;
+  /// Throws what went wrong with the first target whose errors count.
+  void require_offered() const;
 
   /// What an image of these layers is to be annotated with: key and value, where type=inline was asked for.
   std::optional<std::pair<std::string, std::string>> inline_annotation(const std::vector<oci::DiffId>& layers);
@@ -53,10 +60,11 @@ class RegistryCache : public solve::SharedCache {
     std::map<std::string, size_t> inline_steps = {};  ///< of an image that tells them itself: key → layer
     std::optional<oci::Manifest> image = {};
     std::optional<oci::ImageConfig> config = {};
+    std::atomic<bool> gone = false;
   };
   std::unique_ptr<CachePlace> open(const CacheSpec& spec);
-  bool fetch_from(Source& source, const store::CacheRecord& record);
-  bool fetch_inline(Source& source, const store::CacheRecord& record);
+  bool take_entry(Source& source, const registry::Document& document, const store::CacheRecord& record);
+  bool take_inline(Source& source, const store::CacheRecord& record);
   void read_inline(Source& source);
   void offer_to(CachePlace& place, const CacheSpec& spec, const solve::SharedStep& step);
   void note(const std::string& text) const;
@@ -67,6 +75,7 @@ class RegistryCache : public solve::SharedCache {
   std::vector<std::unique_ptr<Source>> to_;
   bool inline_ = false;
   std::map<std::string, oci::DiffId> inline_steps_;  ///< by key
+  std::exception_ptr failure_;
   TransferOptions options_;
 };
 

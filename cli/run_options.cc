@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -254,9 +255,16 @@ std::vector<Flag> limit_flags() {
       {.name = "memory-swap", .value = "SIZE", .help = "limit of memory and swap together", .group = "limits"},
       {.name = "memory-reservation", .value = "SIZE", .help = "what it is pushed back to when memory is short", .group = "limits"},
       {.name = "cpus", .value = "N", .help = "limit of processor time, 1.5 is one and a half", .group = "limits"},
+      {.name = "cpu-quota", .value = "MICROSECONDS", .help = "processor time in each period, instead of --cpus", .group = "limits"},
+      {.name = "cpu-period", .value = "MICROSECONDS", .help = "the period (default: 100000)", .group = "limits"},
       {.name = "cpu-shares", .value = "N", .help = "its part when processors are short; 1024 is the usual one", .group = "limits", .aliases = {}},
       {.name = "cpuset-cpus", .value = "LIST", .help = "processors it may use: 0-2,7", .group = "limits"},
       {.name = "cpuset-mems", .value = "LIST", .help = "memory nodes it may use", .group = "limits"},
+      {.name = "blkio-weight", .value = "N", .help = "its part when disks are busy: 10 to 1000, 100 is the usual one", .group = "limits"},
+      {.name = "device-read-bps", .value = "DEVICE:SIZE", .help = "bytes it may read from a block device in a second", .group = "limits", .repeatable = true},
+      {.name = "device-write-bps", .value = "DEVICE:SIZE", .help = "the same for writing", .group = "limits", .repeatable = true},
+      {.name = "device-read-iops", .value = "DEVICE:N", .help = "reads from a block device in a second", .group = "limits", .repeatable = true},
+      {.name = "device-write-iops", .value = "DEVICE:N", .help = "the same for writes", .group = "limits", .repeatable = true},
       {.name = "pids-limit", .value = "N", .help = "limit of processes and threads; 0 is none (default: 2048)", .group = "limits"},
   };
 }
@@ -269,6 +277,7 @@ std::vector<Flag> container_flags() {
       {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P]", .group = "files", .repeatable = true},
       {.name = "tmpfs", .value = "PATH[:OPTIONS]", .help = "empty directory in memory", .group = "files", .repeatable = true},
       {.name = "read-only", .help = "the root cannot be written", .group = "files"},
+      {.name = "read-only-tmpfs", .help = "with --read-only: /run, /tmp and /var/tmp are empty and in memory", .group = "files"},
       {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container", .group = "files", .repeatable = true},
       {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm (default: 64m)", .group = "files"},
       {.name = "ulimit", .value = "NAME=SOFT[:HARD]", .help = "limit of one process", .group = "limits", .repeatable = true},
@@ -279,6 +288,41 @@ std::vector<Flag> container_flags() {
       {.name = "security-opt", .value = "OPTION", .help = "seccomp=FILE|default|unconfined, no-new-privileges[=BOOL], mask=PATHS, unmask=PATHS", .group = "security", .repeatable = true},
   };
 }
+
+namespace {
+
+void apply_throttles(const Arguments& arguments, launch::Limits& limits) {
+  using Kind = launch::Throttle::Kind;
+  for (const auto& [flag, kind] :
+       {std::pair("device-read-bps", Kind::kReadBytes), std::pair("device-write-bps", Kind::kWriteBytes),
+        std::pair("device-read-iops", Kind::kReadOperations), std::pair("device-write-iops", Kind::kWriteOperations)}) {
+    for (const std::string& text : arguments.all(flag)) {
+      const size_t colon = text.rfind(':');
+      if (colon == std::string::npos) fail(flag, text, "expected DEVICE:RATE");
+      const std::string device = host_path(text.substr(0, colon), flag), rate = text.substr(colon + 1);
+      const bool bytes = kind == Kind::kReadBytes || kind == Kind::kWriteBytes;
+      const std::optional<uint64_t> value = bytes ? base::parse_size(rate) : base::parse_decimal(rate);
+      if (!value || *value == 0) fail(flag, text, bytes ? "expected a size such as 1m after the colon" : "expected a number above 0 after the colon");
+      struct stat status;
+      if (::stat(device.c_str(), &status) < 0 || !S_ISBLK(status.st_mode)) fail(flag, text, "that is no block device");
+      limits.throttles.push_back({kind, major(status.st_rdev), minor(status.st_rdev), *value});
+    }
+  }
+}
+
+void apply_cpu_quota(const Arguments& arguments, launch::Limits& limits) {
+  constexpr uint64_t kPeriod = 100000, kShortest = 1000, kLongest = 1000000;
+  const auto quota = arguments.number("cpu-quota"), period = arguments.number("cpu-period");
+  if (period && (*period < kShortest || *period > kLongest))
+    fail("cpu-period", std::to_string(*period), "expected 1000 to 1000000");
+  if (period) limits.cpu_period_microseconds = period;
+  if (quota && arguments.has("cpus")) fail("cpu-quota", std::to_string(*quota), "--cpus says the same thing; use one of them");
+  if (quota && *quota < kShortest) fail("cpu-quota", std::to_string(*quota), "expected at least 1000");
+  if (quota) limits.cpus = static_cast<double>(*quota) / static_cast<double>(period.value_or(kPeriod));
+  if (period && !limits.cpus) fail("cpu-period", std::to_string(*period), "it needs --cpu-quota or --cpus");
+}
+
+}  // namespace
 
 void apply_limits(const Arguments& arguments, launch::Limits& limits) {
   if (auto bytes = arguments.size_bytes("memory")) limits.memory_bytes = bytes;
@@ -297,6 +341,11 @@ void apply_limits(const Arguments& arguments, launch::Limits& limits) {
       fail("cpus", *text, "expected a number above 0");
     limits.cpus = cpus;
   }
+  apply_cpu_quota(arguments, limits);
+  if (auto number = arguments.number("blkio-weight")) limits.io_weight = number;
+  if (limits.io_weight && (*limits.io_weight < 10 || *limits.io_weight > 1000))
+    fail("blkio-weight", arguments.get("blkio-weight"), "expected 10 to 1000");
+  apply_throttles(arguments, limits);
 }
 
 std::vector<Flag> sandbox_flags() {
@@ -329,8 +378,26 @@ void apply_container_flags(const Arguments& arguments, Config& config) {
   if (!config.seccomp.empty() && config.seccomp != "unconfined")
     launch::compile_seccomp_profile(config.seccomp, config.capabilities);
   config.read_only = arguments.is_on("read-only");
+  if (arguments.is_on("read-only-tmpfs")) {
+    if (!config.read_only) fail("read-only-tmpfs", "true", "it needs --read-only");
+    for (const char* path : {"/run", "/tmp", "/var/tmp"}) {
+      MountConfig mount = tmpfs(path, "read-only-tmpfs");
+      if (mount.target == "/run") mount.mode = 0755;
+      config.mounts.insert(config.mounts.begin(), std::move(mount));  // the user's own count more
+    }
+  }
   if (auto bytes = arguments.size_bytes("shm-size")) config.shm_bytes = *bytes;
   apply_limits(arguments, config.limits);
+}
+
+std::map<std::string, std::string> parse_annotations(const Arguments& arguments) {
+  std::map<std::string, std::string> annotations;
+  for (const std::string& text : arguments.all("annotation")) {
+    const size_t equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) fail("annotation", text, "expected KEY=VALUE");
+    annotations[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return annotations;
 }
 
 std::map<std::string, std::string> parse_labels(const Arguments& arguments) {

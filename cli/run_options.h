@@ -24,6 +24,8 @@ void apply_limits(const Arguments& arguments, launch::Limits& limits);
 std::vector<Flag> sandbox_flags();
 void apply_sandbox_flags(const Arguments& arguments, container::Config& config);
 
+/// --annotation.
+std::map<std::string, std::string> parse_annotations(const Arguments& arguments);
 /// --label and --label-file.
 std::map<std::string, std::string> parse_labels(const Arguments& arguments);
 

@@ -95,6 +95,8 @@ class PackWatcher {
   virtual void began(sys::UniqueFd blob) = 0;
   /// So many more bytes can be read.
   virtual void grew(uint64_t bytes) = 0;
+  /// This is all of it. What remains is to make it durable, which may take the disk a while.
+  virtual void ended(const oci::Descriptor& blob) = 0;
 };
 
 /// The blob of a layer that leaves in this packing: one that lies in the store; one that is only

@@ -144,6 +144,7 @@ oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, Packing p
                         .size_bytes = staged.size_bytes(),
                         .compression = encoding == oci::LayerEncoding::kZstd ? "zstd-3" : "gzip-isal-2",
                         .remakeable = from_tree};
+  if (watcher != nullptr) watcher->ended(describe(blob));
   store::Batch batch = store.batch();
   batch.add_blob(std::move(staged));
   batch.add_layer_blob(id, blob);

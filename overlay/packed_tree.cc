@@ -24,6 +24,8 @@ namespace {
 
 using layer::EntryType;
 
+const uint64_t kMaxDepth = layer::Limits().depth;
+
 [[noreturn]] void invalid(const std::string& rule) {
   throw base::Error(base::Code::kInvalid, rule, "layer-entry");
 }
@@ -170,7 +172,12 @@ PackedTree::NodeId PackedTree::make(const Spot& spot, Node node) {
   CHECK(nodes_.size() < UINT32_MAX);
   const auto id = static_cast<NodeId>(nodes_.size());
   const bool directory = node.type == EntryType::kDirectory;
-  if (directory) node.parent = spot.directory;
+  if (directory) {
+    node.parent = spot.directory;
+    node.depth = nodes_[spot.directory].depth + 1;
+    if (node.depth > kMaxDepth)
+      invalid(base::str("more than ", kMaxDepth, " directories below one another"));
+  }
   nodes_.push_back(std::move(node));
   children_.push_back(directory ? std::make_unique<Children>() : nullptr);
   children_[spot.directory]->insert_or_assign(spot.name, Child{id, layer_});

@@ -39,6 +39,7 @@ class PackedTree {
     uint32_t dev_major = 0;
     uint32_t dev_minor = 0;
     NodeId parent = 0;                     ///< of a directory
+    uint32_t depth = 0;                    ///< of a directory: how many are above it
     std::string target;                    ///< of a symbolic link
     std::shared_ptr<const Xattrs> xattrs;  ///< null: none
     std::vector<Name> names;               ///< of a directory, sorted

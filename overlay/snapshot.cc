@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/sys/mount.h"
 #include "base/sys/overlay_mount.h"
@@ -79,14 +80,21 @@ std::vector<int> lower_fds(const Stack& stack) {
 
 bool uses_user_xattrs() { return !sys::in_initial_user_namespace(); }
 
+std::string view_source(const std::filesystem::path& root) {
+  // Not the path itself: views are mounted in containers too, which it does not concern.
+  const std::string path = std::filesystem::absolute(root).lexically_normal();
+  return "torte:" + base::sha256_hex(base::as_bytes(path)).substr(0, 16);
+}
+
 View::View(const store::Store& store, const Stack& stack) {
   sys::OverlayOptions options;
+  options.source = view_source(store.layout().root());
   options.lowers = lower_fds(stack);
   options.userxattr = uses_user_xattrs();
   if (options.lowers.empty()) {
     // An image without layers: there is nothing for overlayfs to merge.
     sys::FsContext nothing("tmpfs");
-    nothing.set_string("source", "empty");
+    nothing.set_string("source", options.source);
     nothing.set_string("mode", "755");
     nothing.set_flag("ro");
     root_ = sys::Root(nothing.mount(0));

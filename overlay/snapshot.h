@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/sys/root.h"
@@ -60,6 +61,9 @@ std::vector<int> lower_fds(const Stack& stack);
 
 /// True when whiteouts and opaque marks carry user.overlay.* names: in a user namespace.
 bool uses_user_xattrs();
+
+/// What mount tables show as the source of a view of the store at `root`.
+std::string view_source(const std::filesystem::path& root);
 
 /// A read-only merged view of a stack, mounted nowhere. Gone at end of scope.
 class View {

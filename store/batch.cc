@@ -166,8 +166,9 @@ bool Batch::Content::is_known(Core& core) const {
   }
   for (const auto& [name, image] : names) {
     const std::optional<ImageRecord> known = select_image(records, image.str());
-    const auto is_ours = [&, wanted = normalised_name(name.name)](const Name& one) {
-      return one.name == wanted && one.digest == name.digest;
+    const Name wanted{normalised_name(name.name), name.digest};
+    const auto is_ours = [&](const Name& one) {
+      return one.name == wanted.name && one.digest == wanted.digest;
     };
     if (!known || std::none_of(known->names.begin(), known->names.end(), is_ours)) return false;
   }

@@ -78,6 +78,7 @@ struct DiskUsage {
   Usage blobs;       ///< compressed layers as pulled or pushed
   Usage containers;  ///< writable layers
   Usage cache_mounts;  ///< of RUN --mount=type=cache; torte prune --mounts takes them
+  Usage volumes;     ///< directories that outlive containers; torte volume prune takes those without
   Usage leftovers;   ///< staging and trash, layers and blobs nobody names
   uint64_t total_bytes = 0;
   std::vector<ImageUsage> by_image;

@@ -58,6 +58,7 @@ class Layout {
   std::filesystem::path container_uses(std::string_view id) const { return container(id) / "uses"; }
   std::filesystem::path index() const { return root_ / "index"; }
   std::filesystem::path builds() const { return root_ / "builds"; }
+  std::filesystem::path volumes() const { return root_ / "volumes"; }
   std::filesystem::path cache_mounts() const { return root_ / "cache-mounts"; }
   std::filesystem::path empty_directory() const { return root_ / "constant/empty"; }
   std::filesystem::path stubs() const { return root_ / "constant/stubs"; }

@@ -42,11 +42,12 @@ void add_images(std::vector<ImageRecord> images, const Snapshot& snapshot,
   }
 }
 
-// A directory of directories that somebody else fills.
+// A directory of directories that somebody else fills, with locks and hidden directories of names beside them.
 Usage measure_entries(const std::filesystem::path& directory) {
   Usage usage;
   std::error_code absent;
   for (const auto& entry : std::filesystem::directory_iterator(directory, absent)) {
+    if (!entry.is_directory() || entry.path().filename().string().starts_with('.')) continue;
     ++usage.count;
     ++usage.active;
     usage.total_bytes += sys::disk_usage(entry.path());
@@ -90,12 +91,13 @@ DiskUsage Store::usage() {
   usage.blobs.active = usage.blobs.count;
   usage.containers = measure_entries(core_->layout.containers());
   usage.cache_mounts = measure_entries(core_->layout.cache_mounts());
+  usage.volumes = measure_entries(core_->layout.volumes());
   const uint64_t staging = sys::disk_usage(core_->layout.staging());
   usage.leftovers.total_bytes += staging;
   usage.leftovers.reclaimable_bytes += staging;
   usage.total_bytes = usage.images.total_bytes + usage.cache.total_bytes + usage.blobs.total_bytes +
                       usage.containers.total_bytes + usage.cache_mounts.total_bytes +
-                      usage.leftovers.total_bytes;
+                      usage.volumes.total_bytes + usage.leftovers.total_bytes;
   return usage;
 }
 

@@ -89,11 +89,13 @@ class Copy {
 
 }  // namespace
 
+bool has_holes(const struct stat& st) { return st.st_blocks * 512 < st.st_size; }
+
 void copy_content(int from, int to, const struct stat& st, const Copied& copied) {
   Copy copy(from, to, copied);
   off_t size = st.st_size;
   if (size <= kSmall) return copy.small(size);
-  if (st.st_blocks * 512 >= size) return copy.range(0, size);
+  if (!has_holes(st)) return copy.range(0, size);
   if (::ftruncate(to, size) < 0) base::throw_errno("set size");
   for (off_t at = 0; at < size;) {
     off_t data = ::lseek(from, at, SEEK_DATA);

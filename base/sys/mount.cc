@@ -2,12 +2,16 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <exception>
+#include <thread>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -69,6 +73,26 @@ UniqueFd clone_mount(int dir_fd, const char* path, bool recursive) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_open_tree, dir_fd, path, flags)));
   if (!fd) base::throw_errno(std::string("clone mount ") + path);
   return fd;
+}
+
+UniqueFd clone_root_of(pid_t process) {
+  const std::string path = base::str("/proc/", process, "/ns/mnt");
+  const UniqueFd space(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!space) base::throw_errno("open " + path);
+  UniqueFd mount;
+  std::exception_ptr failure;
+  // Only what a thread does not share with others may change.
+  std::thread([&] {
+    try {
+      if (::unshare(CLONE_FS) < 0 || ::setns(space.get(), CLONE_NEWNS) < 0)
+        base::throw_errno("enter mount namespace of the container");
+      mount = clone_mount(AT_FDCWD, "/", false);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) std::rethrow_exception(failure);
+  return mount;
 }
 
 void attach_mount(int mount_fd, int target_fd) {
@@ -155,6 +179,9 @@ std::vector<MountInfo> parse_mountinfo(std::string_view text) {
       continue;
     mount.device = fields[kDevice];
     mount.point = unescape(fields[kPoint]);
+    // Optional fields end with "-"; the type and the source follow.
+    const auto end = std::find(fields.begin() + kPoint, fields.end(), "-");
+    if (fields.end() - end > 2) mount.source = unescape(end[2]);
     mounts.push_back(std::move(mount));
   }
   return mounts;

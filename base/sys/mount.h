@@ -1,9 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 #include <vector>
 
 #include "base/sys/fd.h"
@@ -31,6 +32,9 @@ class FsContext {
 
 /// A detached copy of the mount at `path` below `dir_fd` (open_tree with OPEN_TREE_CLONE).
 UniqueFd clone_mount(int dir_fd, const char* path, bool recursive);
+/// A detached copy of what a process sees as /, without the mounts below it; the process may be in another
+/// mount namespace. Any thread.
+UniqueFd clone_root_of(pid_t process);
 /// Attaches a detached mount on the directory or file that `target_fd` names.
 void attach_mount(int mount_fd, int target_fd);
 /// Attaches a detached mount at a path the caller trusts.
@@ -55,6 +59,7 @@ struct MountInfo {
   uint64_t id = 0;     ///< unique while mounted, then given out again
   std::string device;  ///< "MAJOR:MINOR" of the file system
   std::string point;   ///< where it is, from the reader's root; bytes
+  std::string source;  ///< what it was mounted from, as its maker says; bytes
 };
 /// Reads the text of a mountinfo file. Lines it does not understand are left out.
 std::vector<MountInfo> parse_mountinfo(std::string_view text);

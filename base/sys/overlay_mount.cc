@@ -36,7 +36,7 @@ std::string fd_path(int fd) { return base::str("/proc/self/fd/", fd); }
 
 void set_common(FsContext& context, const OverlayOptions& options, bool short_names) {
   auto name = [&](int fd) { return short_names ? std::to_string(fd) : fd_path(fd); };
-  context.set_string("source", "overlay");
+  context.set_string("source", options.source);
   context.set_string("index", "off");
   context.set_string("metacopy", "off");
   // "nofollow" is "off" that also ignores redirects found in layers; with userxattr nothing else is
@@ -134,7 +134,8 @@ UniqueFd mount_in_private_namespace(const OverlayOptions& options, const std::ve
       text += ":e";
     }
     if (options.userxattr) text += ",userxattr";
-    if (::mount("overlay", "m", "overlay", 0, text.c_str()) < 0) base::throw_errno("mount overlay");
+    if (::mount(options.source.c_str(), "m", "overlay", 0, text.c_str()) < 0)
+      base::throw_errno("mount overlay");
     return clone_mount(AT_FDCWD, "m", false);
   });
 }
@@ -195,7 +196,8 @@ UniqueFd mount_mapped(const OverlayOptions& options) {
     }
     if (options.userxattr) text += ",userxattr";
     become_owner(options.id_map_uid, options.id_map_gid);
-    if (::mount("overlay", "m", "overlay", 0, text.c_str()) < 0) base::throw_errno("mount overlay");
+    if (::mount(options.source.c_str(), "m", "overlay", 0, text.c_str()) < 0)
+      base::throw_errno("mount overlay");
     return clone_mount(AT_FDCWD, "m", false);
   });
 }

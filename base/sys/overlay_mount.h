@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/sys/fd.h"
@@ -17,6 +18,8 @@ struct OverlayOptions {
   int work = -1;
   /// Nothing is flushed when the mount ends. For trees the caller syncs itself, or throws away.
   bool is_volatile = false;
+  /// What mount tables show as the source; at most 255 bytes.
+  std::string source = "overlay";
   /// Whiteouts and opaque marks are user.overlay.* instead of trusted.overlay.*: the only form that
   /// works in a user namespace.
   bool userxattr = false;

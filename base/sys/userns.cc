@@ -235,15 +235,28 @@ UniqueFd parent_user_namespace(int fd) {
   return parent;
 }
 
-UsernsMode join_user_namespace(int pidfd) {
-  if (::geteuid() == 0) return UsernsMode::kNone;
-  if (::setns(pidfd, CLONE_NEWUSER) < 0) base::throw_errno("join user namespace of the container");
+namespace {
+
+/// `fd`: a pidfd or a user namespace.
+UsernsMode enter_container(int fd) {
+  if (::setns(fd, CLONE_NEWUSER) < 0) base::throw_errno("join user namespace of the container");
   if (::unshare(CLONE_NEWNS) < 0) base::throw_errno("create mount namespace");
   // Two lines of map: the caller and ranges; one: the caller alone.
   std::string map = find_user_file("/proc/self/uid_map", kMaxIdFile).value_or("");
   bool ranges = base::split(base::trim(map), '\n').size() > 1;
   current_mode.store(ranges ? UsernsMode::kRanges : UsernsMode::kSingle);
   return current_mode.load();
+}
+
+}  // namespace
+
+UsernsMode join_user_namespace(int pidfd) {
+  return ::geteuid() == 0 ? UsernsMode::kNone : enter_container(pidfd);
+}
+
+UsernsMode join_user_namespace_around(pid_t process) {
+  if (::geteuid() == 0) return UsernsMode::kNone;
+  return enter_container(parent_user_namespace(open_namespace(process, "user").get()).get());
 }
 
 void adopt_user_namespace(UsernsMode mode) { current_mode.store(mode); }

@@ -26,6 +26,10 @@ UsernsMode enter_user_namespace();
 /// process instead, and into a mount namespace of its own there. Nothing happens for root.
 UsernsMode join_user_namespace(int pidfd);
 
+/// The same for a container with a user namespace of its own (`--userns keep-id`): into the one around
+/// it, in which torte started it. Throws SystemError.
+UsernsMode join_user_namespace_around(pid_t process);
+
 /// For a program that torte starts inside the namespace it already entered.
 void adopt_user_namespace(UsernsMode mode);
 

@@ -13,14 +13,12 @@ Definition::Definition(std::string_view kind) { add("torte-step-1", kind); }
 void Definition::add(std::string_view field, std::string_view value) {
   text_ += field;
   text_ += ' ';
-  for (char c : value) {
-    if (c == '\n')
-      text_ += "\\n";
-    else if (c == '\\')
-      text_ += "\\\\";
-    else
-      text_ += c;
+  for (size_t at; (at = value.find_first_of("\n\\")) != std::string_view::npos;
+       value.remove_prefix(at + 1)) {
+    text_ += value.substr(0, at);
+    text_ += value[at] == '\n' ? "\\n" : "\\\\";
   }
+  text_ += value;
   text_ += '\n';
 }
 
@@ -49,6 +47,22 @@ Fields fields_of(std::string_view text) {
 }
 
 }  // namespace
+
+bool equal_without(std::string_view a, std::string_view b,
+                   std::initializer_list<std::string_view> fields) {
+  const auto next = [&](std::string_view& text) {
+    for (;;) {
+      std::string_view line = text.substr(0, text.find('\n'));
+      text.remove_prefix(std::min(line.size() + 1, text.size()));
+      std::string_view field = line.substr(0, line.find(' '));
+      if (line.empty() || std::find(fields.begin(), fields.end(), field) == fields.end())
+        return line;
+    }
+  };
+  while (!a.empty() || !b.empty())
+    if (next(a) != next(b)) return false;
+  return true;
+}
 
 std::vector<Change> compare(std::string_view old_text, std::string_view new_text) {
   std::map<std::string, std::vector<std::string>> before;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +36,10 @@ class Definition {
  private:
   std::string text_;
 };
+
+/// Whether two texts differ in none but the given fields.
+bool equal_without(std::string_view a, std::string_view b,
+                   std::initializer_list<std::string_view> fields);
 
 /// One difference between two definitions.
 struct Change {

@@ -20,6 +20,32 @@ namespace {
 
 constexpr int kMostLinks = 255;
 
+// Does `work` for all of 0..count-1, in runs, on as many threads as pay. Each thread has a copy of it.
+template <typename Work>
+void in_parallel(size_t count, size_t run, const Work& work) {
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  const auto take_runs = [&] {
+    try {
+      Work own = work;
+      for (size_t begin = next.fetch_add(run); begin < count; begin = next.fetch_add(run))
+        for (size_t i = begin; i < std::min(begin + run, count); ++i) own(i);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+      next = count;
+    }
+  };
+  size_t threads = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), count / run + 1);
+  {
+    std::vector<std::jthread> workers;
+    for (size_t i = 1; i < threads; ++i) workers.emplace_back(take_runs);
+    take_runs();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
 }  // namespace
 
 sys::RootedPath Node::path() const {
@@ -86,6 +112,20 @@ const std::vector<std::unique_ptr<Node>>& FileTree::children(Node& directory) {
   return *directory.children;
 }
 
+void FileTree::read_below(Node& top) {
+  constexpr size_t kRun = 4;
+  std::vector<Node*> level;
+  if (top.is_directory()) level.push_back(&top);
+  while (!level.empty()) {
+    in_parallel(level.size(), kRun, [&](size_t i) { children(*level[i]); });
+    std::vector<Node*> next;
+    for (Node* directory : level)
+      for (const auto& child : *directory->children)
+        if (child->is_directory()) next.push_back(child.get());
+    level = std::move(next);
+  }
+}
+
 Node* FileTree::find_child(Node& directory, std::string_view name) {
   const auto& all = children(directory);
   auto found = std::lower_bound(all.begin(), all.end(), name,
@@ -126,32 +166,54 @@ Node* FileTree::find(const sys::RootedPath& path, bool follow_last) {
 }
 
 std::vector<Node*> FileTree::match(std::string_view pattern) {
+  return match_from(*root_node_, pattern, false);
+}
+
+std::vector<Node*> FileTree::match_below(Node& base, std::string_view pattern) {
+  return match_from(base, pattern, true);
+}
+
+std::vector<Node*> FileTree::match_from(Node& start, std::string_view pattern, bool deep) {
   std::vector<std::string> components = sys::RootedPath(pattern).components();
-  size_t literal = 0;
-  sys::RootedPath prefix;
-  while (literal < components.size() && !dockerfile::has_wildcard(components[literal]))
-    prefix = prefix.below(components[literal++]);
-  if (literal == components.size()) {
-    Node* node = find(prefix, false);
-    return node == nullptr ? std::vector<Node*>() : std::vector<Node*>{node};
-  }
+  auto wild = std::find_if(components.begin(), components.end(), dockerfile::has_wildcard);
+  std::string prefix = base::join({components.begin(), wild}, "/");
+  int links = 0;
+  Node* directory = walk(&start, prefix, wild != components.end(), links);
+  if (directory == nullptr) return {};
+  if (wild == components.end()) return {directory};
   std::vector<Node*> matches;
-  Node* directory = find(prefix, true);
+  if (!directory->is_directory()) return matches;
+  std::string rest = base::join({wild, components.end()}, "/");
+  if (deep && rest.find("**") != std::string::npos) {
+    match_deep(*directory, dockerfile::Glob(rest, dockerfile::Glob::Dialect::kIgnore), "", matches);
+    return matches;
+  }
   std::vector<dockerfile::Glob> globs;
-  for (size_t i = literal; i < components.size(); ++i)
-    globs.emplace_back(components[i], dockerfile::Glob::Dialect::kPath);
-  if (directory != nullptr && directory->is_directory()) match_below(*directory, globs, 0, matches);
+  for (; wild != components.end(); ++wild)
+    globs.emplace_back(*wild, dockerfile::Glob::Dialect::kPath);
+  match_components(*directory, globs, 0, matches);
   return matches;
 }
 
-void FileTree::match_below(Node& directory, const std::vector<dockerfile::Glob>& components,
-                           size_t depth, std::vector<Node*>& matches) {
+void FileTree::match_components(Node& directory, const std::vector<dockerfile::Glob>& components,
+                                size_t depth, std::vector<Node*>& matches) {
   for (const auto& child : children(directory)) {
     if (!components[depth].matches(child->name)) continue;
     if (depth + 1 == components.size())
       matches.push_back(child.get());
     else if (child->is_directory())
-      match_below(*child, components, depth + 1, matches);
+      match_components(*child, components, depth + 1, matches);
+  }
+}
+
+void FileTree::match_deep(Node& directory, const dockerfile::Glob& glob, const std::string& prefix,
+                          std::vector<Node*>& matches) {
+  for (const auto& child : children(directory)) {
+    std::string path = prefix + child->name;
+    if (glob.matches(path))
+      matches.push_back(child.get());
+    else if (child->is_directory())
+      match_deep(*child, glob, path + "/", matches);
   }
 }
 
@@ -189,39 +251,18 @@ void FileTree::digest_all(const std::vector<Node*>& nodes) {
     if (index_ != nullptr) node->digest = index_->find(FileStamp::of(node->st));
     if (!node->digest) unknown.push_back(node);
   }
-  // Nodes of one directory are neighbours; a thread takes them in runs and opens the directory once.
+  // Nodes of one directory are neighbours, and that is opened once.
   constexpr size_t kRun = 64;
-  std::atomic<size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  auto work = [&] {
-    try {
-      const Node* opened_for = nullptr;
-      sys::UniqueFd directory;
-      for (size_t begin = next.fetch_add(kRun); begin < unknown.size(); begin = next.fetch_add(kRun)) {
-        for (size_t i = begin; i < std::min(begin + kRun, unknown.size()); ++i) {
-          Node* node = unknown[i];
-          const Node* parent = node->parent != nullptr ? node->parent : node;
-          if (parent != opened_for)
-            directory = root_.open_at(parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-          opened_for = parent;
-          node->digest = read_digest(*node, directory.get());
-        }
-      }
-    } catch (...) {
-      std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-      next = unknown.size();
-    }
-  };
-  size_t threads = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()),
-                                    unknown.size() / kRun + 1);
-  {
-    std::vector<std::jthread> workers;
-    for (size_t i = 1; i < threads; ++i) workers.emplace_back(work);
-    work();
-  }
-  if (failure) std::rethrow_exception(failure);
+  in_parallel(unknown.size(), kRun, [this, &unknown, opened_for = static_cast<const Node*>(nullptr),
+                                     directory = std::make_shared<sys::UniqueFd>()](size_t i) mutable {
+    Node* node = unknown[i];
+    const Node* parent = node->parent != nullptr ? node->parent : node;
+    if (parent != opened_for)
+      directory = std::make_shared<sys::UniqueFd>(
+          root_.open_at(parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    opened_for = parent;
+    node->digest = read_digest(*node, directory->get());
+  });
   if (index_ == nullptr) return;
   for (Node* node : unknown) index_->put(FileStamp::of(node->st), *node->digest);
 }

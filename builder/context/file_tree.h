@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,7 +40,7 @@ struct Node {
 /// The files a COPY may select from: a build context behind its ignore file, or the root of a stage
 /// or image. Directories are read when first asked for, so only what a recipe names is ever looked
 /// at; ignored files are invisible, to look-ups and links too. Links never lead out of the tree.
-/// One thread, except digest_all() which uses its own.
+/// One thread, except read_below() and digest_all() which use their own.
 class FileTree {
  public:
   /// `ignore` may be null; `index` may be null (then every digest is computed by reading). Both are
@@ -51,6 +52,8 @@ class FileTree {
   /// Visible children, sorted by name.
   const std::vector<std::unique_ptr<Node>>& children(Node& directory);
   Node* find_child(Node& directory, std::string_view name);
+  /// Reads all directories below `top`, large trees on several threads.
+  void read_below(Node& top);
 
   /// The file at `path`; links in its parents are followed, the last one only if asked. nullptr when
   /// nothing visible is there. Throws Invalid after 255 links.
@@ -60,6 +63,9 @@ class FileTree {
   /// matched directory is not searched for more. A pattern without wildcards matches what find()
   /// finds without following. [spec: COPY path sources]
   std::vector<Node*> match(std::string_view pattern);
+  /// Matches of a pattern told from `base`, where `**` is any number of directories.
+  /// [spec: COPY --parents]
+  std::vector<Node*> match_below(Node& base, std::string_view pattern);
 
   /// Opens the file without following links; the result is what st described, or an Unavailable
   /// error says that it changed meanwhile.
@@ -86,15 +92,18 @@ class FileTree {
   bool has_visible_child(Node& directory);
   Node* follow(Node* node, int& links);
   Node* walk(Node* start, const std::string& path, bool follow_last, int& links);
-  void match_below(Node& directory, const std::vector<dockerfile::Glob>& components, size_t depth,
-                   std::vector<Node*>& matches);
+  std::vector<Node*> match_from(Node& start, std::string_view pattern, bool deep);
+  void match_components(Node& directory, const std::vector<dockerfile::Glob>& components,
+                        size_t depth, std::vector<Node*>& matches);
+  void match_deep(Node& directory, const dockerfile::Glob& glob, const std::string& prefix,
+                  std::vector<Node*>& matches);
   FileDigest read_digest(const Node& node, int directory_fd) const;
 
   sys::Root root_;
   const dockerfile::IgnoreMatcher* ignore_;
   DigestIndex* index_;
   std::unique_ptr<Node> root_node_;
-  uint64_t files_seen_ = 0;
+  std::atomic<uint64_t> files_seen_ = 0;
 };
 
 }  // namespace context

@@ -9,7 +9,7 @@ namespace dockerfile {
 
 namespace {
 
-constexpr uint32_t kUser = 04700, kGroup = 02070, kOther = 01007;
+constexpr uint32_t kUser = 04700, kGroup = 02070, kOther = 0007, kSticky = 01000;
 
 [[noreturn]] void invalid(std::string_view text) {
   throw base::Error(
@@ -49,11 +49,12 @@ void FileMode::parse_symbolic(std::string_view text) {
       else if (c == 'o')
         who |= kOther;
       else if (c == 'a')
-        who |= 07777;
+        who |= kUser | kGroup | kOther;
       else
         break;
     }
-    if (who == 0) who = 07777;
+    const bool others_only = who == kOther;
+    if (who == 0) who = kUser | kGroup | kOther;
     if (at == clause.size()) invalid(text);
     while (at < clause.size()) {
       Action action{who, clause[at++], 0, false, 0};
@@ -66,18 +67,21 @@ void FileMode::parse_symbolic(std::string_view text) {
           action.bits |= everywhere(2);
         else if (c == 'x')
           action.bits |= everywhere(1);
+        else if (c == 'X' && action.op == '-')
+          action.bits |= everywhere(1);
         else if (c == 'X')
           action.execute_if_any = true;
         else if (c == 's')
-          action.bits |= 06000;
+          action.bits |= others_only ? 0 : 06000;
         else if (c == 't')
-          action.bits |= 01000;
+          action.bits |= others_only ? 0 : kSticky;
         else if ((c == 'u' || c == 'g' || c == 'o') && action.bits == 0 && action.copy_from == 0)
           action.copy_from = c;
         else
           break;
       }
       if (action.copy_from != 0 && (action.bits != 0 || action.execute_if_any)) invalid(text);
+      action.who |= action.bits & kSticky;
       actions_.push_back(action);
     }
   }
@@ -86,23 +90,23 @@ void FileMode::parse_symbolic(std::string_view text) {
 uint32_t FileMode::apply(uint32_t mode, bool is_directory) const {
   mode &= 07777;
   if (octal_) return value_;
+  const bool executable = is_directory || (mode & 0111) != 0;
   for (const Action& action : actions_) {
+    uint32_t who = action.who;
     uint32_t bits = action.bits;
-    if (action.execute_if_any && (is_directory || (mode & 0111) != 0)) bits |= 0111;
+    if (action.execute_if_any && executable) bits |= 0111;
     if (action.copy_from != 0) {
       int shift = action.copy_from == 'u' ? 6 : action.copy_from == 'g' ? 3 : 0;
       bits = everywhere(mode >> shift & 7);
+      who &= 0777;
     }
-    bits &= action.who;
-    if (action.op == '+') {
+    bits &= who;
+    if (action.op == '+')
       mode |= bits;
-    } else if (action.op == '-') {
+    else if (action.op == '-')
       mode &= ~bits;
-    } else {
-      // "=" leaves set-id bits of directories alone unless they are named, as chmod(1) does.
-      uint32_t cleared = action.who & (is_directory ? 01777u : 07777u);
-      mode = (mode & ~cleared) | bits;
-    }
+    else
+      mode = (mode & ~who) | bits;
   }
   return mode;
 }

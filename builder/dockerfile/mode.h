@@ -7,8 +7,12 @@
 
 namespace dockerfile {
 
-/// The value of `--chmod`: octal, or symbolic clauses as of chmod(1) (7.1). A value; cheap to
-/// apply.
+/// The value of `--chmod`: octal, or symbolic clauses (7.1). A value; cheap to apply.
+///
+/// The clauses are those of BSD's chmod, as in other engines, not those of coreutils: `=` clears
+/// the set-id bits of its classes on directories too, the sticky bit changes only where `t` is
+/// named, copying from a class (`g=u`) leaves set-id bits alone, and `X` asks for the mode that
+/// the file had before all clauses.
 class FileMode {
  public:
   /// Throws Invalid, id "invalid-mode".
@@ -22,7 +26,7 @@ class FileMode {
 
  private:
   struct Action {
-    uint32_t who;         ///< mask of the classes named: 04700, 02070, 01007
+    uint32_t who;         ///< mask of the classes named: 04700, 02070, 0007, with `t` 01000
     char op;              ///< + - =
     uint32_t bits;        ///< permission bits for all classes, before `who` cuts them
     bool execute_if_any;  ///< X

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kImageContext = "docker-image://";
 constexpr std::string_view kLayoutContext = "oci-layout://";
+constexpr size_t kMaxWarnings = 10'000;
 
 // Names of contexts and of images compare in docker's short form: alpine is also alpine:latest and
 // docker.io/library/alpine. A "::linux/arm64" at the end stays.
@@ -45,6 +46,11 @@ void Planner::fail(const base::SourceRange& where, std::string id, std::string m
 }
 
 void Planner::warn(const base::SourceRange& where, std::string id, std::string message) {
+  if (plan_.warnings.size() > kMaxWarnings) return;
+  if (plan_.warnings.size() == kMaxWarnings) {
+    id = "TooManyWarnings";
+    message = base::str("there are more than ", kMaxWarnings, " warnings; the rest is left out");
+  }
   plan_.warnings.push_back({std::move(id), std::move(message), where, {}, true});
 }
 
@@ -53,16 +59,28 @@ std::string Planner::expand(const std::string& word, const Variables& variables,
   dockerfile::ExpandOptions options;
   options.escape = recipe_.escape;
   options.undefined = [&](std::string_view name) {
-    if (variables.is_declared(name)) return;
+    if (variables.is_declared(name) || plan_.warnings.size() > kMaxWarnings) return;
     std::string near = base::nearest(name, variables.names());
     warn(where, "UndefinedVar",
          base::str("variable $", name, " is not set", near.empty() ? "" : " (did you mean $" + near + "?)"));
   };
   try {
-    return dockerfile::expand(word, [&](std::string_view name) { return variables.find(name); }, options);
+    std::string text = dockerfile::expand(
+        word, [&](std::string_view name) { return variables.find(name); }, options);
+    count(text.size(), where);
+    return text;
   } catch (const base::Error& e) {
     fail(where, e.id(), e.message(), e.helps());
   }
+}
+
+void Planner::count(size_t bytes, const base::SourceRange& where) {
+  constexpr size_t kMaxPlanBytes = 128 << 20;
+  bytes_ += bytes;
+  if (bytes_ > kMaxPlanBytes)
+    fail(
+        where, "expansion-too-large",
+        base::str("up to here the recipe expands to more than ", base::format_size(kMaxPlanBytes)));
 }
 
 void Planner::split_stages() {

@@ -22,6 +22,7 @@ struct StageScope {
   Variables environment;  ///< of RUN and of expansion: ENV and ARG, the last writer wins (A4)
   std::vector<std::pair<std::string, std::string>> arguments;  ///< ARGs with a value, for history
   bool has_absolute_workdir = false;
+  size_t history_bytes = 0;  ///< of the recipe's lines, those of the stages below included
 };
 
 /// Plans the stages that the target needs, each after those it needs. Used once.
@@ -68,6 +69,9 @@ class Planner {
   /// Notes that a stage that is built declares this argument; the first note of a name stays, but
   /// takes a description from later ones.
   void note_argument(const dockerfile::ArgDefinition& definition, std::optional<std::string> value);
+  /// Counts what the plan keeps beside the recipe's own text; throws when that is more than a plan
+  /// may hold: a short recipe can repeat long values without end.
+  void count(size_t bytes, const base::SourceRange& where);
   /// Expands with the given variables; an error names the place, an unset variable is a warning.
   std::string expand(const std::string& word, const Variables& variables,
                      const base::SourceRange& where);
@@ -95,6 +99,7 @@ class Planner {
   std::vector<dockerfile::ArgDefinition> global_definitions_;
   std::vector<StageText> texts_;
   std::vector<std::optional<StageScope>> scopes_;
+  size_t bytes_ = 0;  // see count()
   Plan plan_;
 };
 

@@ -7,18 +7,18 @@
 namespace plan {
 
 void Variables::set(std::string_view name, std::string value) {
-  for (auto& [known, old] : values_) {
-    if (known != name) continue;
-    old = std::move(value);
+  if (auto known = places_.find(name); known != places_.end()) {
+    values_[known->second].second = std::move(value);
     return;
   }
+  places_.emplace(name, values_.size());
   values_.emplace_back(name, std::move(value));
 }
 
 std::optional<std::string> Variables::find(std::string_view name) const {
-  for (const auto& [known, value] : values_)
-    if (known == name) return value;
-  return std::nullopt;
+  auto known = places_.find(name);
+  if (known == places_.end()) return std::nullopt;
+  return values_[known->second].second;
 }
 
 std::vector<std::string> Variables::as_environment() const {

@@ -29,6 +29,7 @@ class Variables {
 
  private:
   std::vector<std::pair<std::string, std::string>> values_;
+  std::map<std::string, size_t, std::less<>> places_;  // of each name in values_
   std::set<std::string, std::less<>> declared_;
   bool all_declared_ = false;
 };

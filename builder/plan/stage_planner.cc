@@ -11,6 +11,7 @@
 #include "builder/dockerfile/ports.h"
 #include "builder/dockerfile/signal.h"
 #include "builder/plan/history.h"
+#include "store/oci/limits.h"
 
 namespace plan {
 
@@ -26,6 +27,21 @@ std::string one_line(const std::string& text) {
   std::string line = text.substr(0, text.find('\n'));
   std::replace(line.begin(), line.end(), '\t', ' ');
   return base::printable(line, 200);
+}
+
+// Replaces the variable in place, and what a base image may have repeated of it; or adds it.
+void set_variable(std::vector<std::string>& environment, const std::string& name,
+                  const std::string& value) {
+  auto is_it = [&](const std::string& line) {
+    return line.starts_with(name) && (line.size() == name.size() || line[name.size()] == '=');
+  };
+  auto known = std::find_if(environment.begin(), environment.end(), is_it);
+  if (known == environment.end()) {
+    environment.push_back(name + "=" + value);
+    return;
+  }
+  *known = name + "=" + value;
+  environment.erase(std::remove_if(known + 1, environment.end(), is_it), environment.end());
 }
 
 }  // namespace
@@ -87,6 +103,7 @@ void StagePlanner::choose_base() {
     start_from_context(planner_.context_source(*context, stage_.platform, current_->where));
   } else if (earlier) {
     scope_ = planner_.need(*earlier);
+    planner_.count(scope_.history_bytes, current_->where);
     const Stage& below = planner_.plan().stages[*earlier];
     stage_.base = FromStage{*earlier};
     stage_.config = below.config;
@@ -140,6 +157,7 @@ void StagePlanner::start_from_image(size_t image) {
                             base.config.platform.str(), ", not for ", stage_.platform.str()));
   stage_.base = FromImage{image};
   stage_.config = base.config;
+  planner_.count(base.config.raw.size(), current_->where);
   stage_.platform = base.config.platform;
   scope_.environment = from_environment(config().env);
   if (base.is_unknown) scope_.environment.declare_all();
@@ -175,8 +193,18 @@ void StagePlanner::add_step(std::variant<RunStep, CopyStep, WorkdirStep> action,
   step.where = current_->where;
   step.text = one_line(current_->text);
   step.action = std::move(action);
-  stage_.history.push_back({std::move(created_by), static_cast<int>(stage_.steps.size())});
+  add_history(std::move(created_by), static_cast<int>(stage_.steps.size()));
   stage_.steps.push_back(std::move(step));
+}
+
+void StagePlanner::add_history(std::string created_by, int step) {
+  scope_.history_bytes += created_by.size();
+  planner_.count(created_by.size(), current_->where);
+  if (scope_.history_bytes > oci::kMaxConfigBytes)
+    fail("configuration-too-large", base::str("up to here the history of the image is larger than ",
+                                              base::format_size(oci::kMaxConfigBytes),
+                                              ", which its configuration must not be"));
+  stage_.history.push_back({std::move(created_by), step});
 }
 
 std::vector<std::string> StagePlanner::with_shell(const std::string& text) const {
@@ -211,8 +239,9 @@ void StagePlanner::plan(const dockerfile::Run& run) {
   if (!run.devices.empty()) not_built("RUN --device");
   step.argv = run.command.json ? run.command.args : with_shell(command_text(run, step));
   step.env = scope_.environment.as_environment();
+  for (const std::string& variable : step.env) planner_.count(variable.size(), current_->where);
   step.unkeyed_env = proxy_environment(planner_.globals().build_args);
-  step.cwd = config().working_dir.empty() ? "/" : config().working_dir;
+  step.cwd = sys::RootedPath(config().working_dir).str();
   step.user = config().user;
   step.network = run.network == dockerfile::Network::kHost   ? "host"
                  : run.network == dockerfile::Network::kNone ? "none"
@@ -282,6 +311,7 @@ void StagePlanner::add_copy_source(const dockerfile::CopySource& source, CopySte
       try {
         body = dockerfile::expand(
             body, [&](std::string_view name) { return scope_.environment.find(name); }, options);
+        planner_.count(body.size(), source.where);
       } catch (const base::Error& e) {
         Planner::fail(source.where, e.id(), e.message(), e.helps());
       }
@@ -396,15 +426,13 @@ void StagePlanner::plan(const dockerfile::Env& env) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const dockerfile::Pair& pair : env.pairs)
     pairs.emplace_back(expand(pair.name), expand(pair.value));
-  Variables stored = from_environment(config().env);
   std::string text = "ENV";
   for (auto& [name, value] : pairs) {
     if (name.empty()) fail("env-name-empty", "the name of an ENV is empty after expansion");
-    stored.set(name, value);
+    set_variable(config().env, name, value);
     scope_.environment.set(name, value);
     text += " " + name + "=" + value;
   }
-  config().env = stored.as_environment();
   add_history(std::move(text));
 }
 
@@ -448,12 +476,14 @@ void StagePlanner::plan(const dockerfile::Arg& arg) {
 
 void StagePlanner::plan(const dockerfile::Workdir& workdir) {
   std::string path = expand(workdir.path);  // empty: stays where it is
-  config().working_dir = sys::RootedPath(config().working_dir).join(path).str();
+  sys::RootedPath made = sys::RootedPath(config().working_dir).join(path);
+  // The image keeps an absolute path as it was written, with a slash at its end if there is one.
+  config().working_dir = path.starts_with('/') ? path : made.str();
   std::string created_by = "WORKDIR " + config().working_dir;
-  if (config().working_dir == "/")
+  if (made.is_root())
     add_history(std::move(created_by));
   else
-    add_step(WorkdirStep{config().working_dir, config().user}, std::move(created_by));
+    add_step(WorkdirStep{made.str(), config().user}, std::move(created_by));
 }
 
 void StagePlanner::plan(const dockerfile::User& user) {

@@ -51,7 +51,7 @@ class StagePlanner {
   std::vector<std::string> argv_of(const dockerfile::CommandLine& command) const;
   std::string expand(const std::string& word);
   void add_step(std::variant<RunStep, CopyStep, WorkdirStep> action, std::string created_by);
-  void add_history(std::string created_by) { stage_.history.push_back({std::move(created_by), -1}); }
+  void add_history(std::string created_by, int step = -1);
   [[noreturn]] void fail(std::string id, std::string message, std::vector<std::string> helps = {});
   [[noreturn]] void not_built(const std::string& what);
   oci::ContainerConfig& config() { return stage_.config.config; }

@@ -66,8 +66,21 @@ void Copier::copy(Node& node, const Target& target, const std::string& name) {
   copy_node(node, target, name, "", top, false);
 }
 
-void Copier::copy_directory_attributes(const Node& node, const Target& made) {
-  set_attributes(made.fd(), attributes_of(node), made.path().str());
+void Copier::copy_below(Node& node, const Target& target, const std::string& path,
+                        const IgnoreState& state) {
+  copy_node(node, target, node.name, path, state, false);
+}
+
+void Copier::copy_parent(const Node& node, const Target& directory, bool is_new) {
+  std::string name = directory.path().str();
+  if (!is_new) {
+    if (::fchmod(directory.fd(), node.st.st_mode & 07777) < 0)
+      base::throw_errno("change the mode of " + base::printable(name));
+    return;
+  }
+  sys::UniqueFd from = source_.open(node, O_RDONLY | O_DIRECTORY);
+  copy_xattrs(sys::list_xattrs(from.get()), directory.fd());
+  set_attributes(directory.fd(), attributes_of(node), name);
 }
 
 void Copier::copy_children(Node& directory, const Target& target, const std::string& prefix,
@@ -79,38 +92,63 @@ void Copier::copy_children(Node& directory, const Target& target, const std::str
       continue;
     }
     auto visit = rules_.exclude->visit(relative, state);
-    if (!visit.ignored || (child->is_directory() && rules_.exclude->may_reinclude_below(relative)))
+    if (!visit.ignored || keeps_any(*child, relative, visit.state))
       copy_node(*child, target, child->name, relative, visit.state, is_new);
   }
+}
+
+bool Copier::keeps_any(Node& node, const std::string& relative, const IgnoreState& state) {
+  if (!node.is_directory() || !rules_.exclude->may_reinclude_below(relative)) return false;
+  for (const auto& child : source_.children(node)) {
+    std::string path = relative + "/" + child->name;
+    auto visit = rules_.exclude->visit(path, state);
+    if (!visit.ignored || keeps_any(*child, path, visit.state)) return true;
+  }
+  return false;
 }
 
 void Copier::copy_node(Node& node, const Target& target, const std::string& name,
                        const std::string& relative, const IgnoreState& state, bool is_new) {
   if (node.is_directory()) return copy_directory(node, target, name, relative, state);
+  if (S_ISSOCK(node.st.st_mode)) return;  // it has no meaning in a layer
   if (!is_new) make_room(target, name);
   if (node.st.st_nlink > 1) {
-    auto first = first_links_.find({node.st.st_dev, node.st.st_ino});
-    if (first != first_links_.end()) {
-      const auto& [directory, first_name] = first->second;
-      if (::linkat(directory->get(), first_name.c_str(), target.fd(), name.c_str(), 0) < 0)
-        base::throw_errno("link " + shown(target, name));
-      return;
-    }
+    auto [first, is_first] =
+        first_links_.emplace(std::pair(node.st.st_dev, node.st.st_ino), target.path().below(name));
+    if (!is_first) return link(first->second, target, name);
   }
   if (node.is_regular())
     copy_regular(node, target, name);
   else
     copy_special(node, target, name);
-  if (node.st.st_nlink > 1) remember_link(node, target, name);
 }
 
-void Copier::remember_link(const Node& node, const Target& target, const std::string& name) {
-  if (!link_directory_ || link_path_ != target.path()) {
-    link_directory_ = std::make_shared<sys::UniqueFd>(::fcntl(target.fd(), F_DUPFD_CLOEXEC, 3));
-    if (!*link_directory_) base::throw_errno("duplicate descriptor");
-    link_path_ = target.path();
-  }
-  first_links_.emplace(std::pair(node.st.st_dev, node.st.st_ino), std::pair(link_directory_, name));
+// Both names through the overlay, or both in the writable layer itself: they are two file systems.
+void Copier::link(const sys::RootedPath& first, const Target& target, const std::string& name) {
+  const sys::Root& root = target.is_fresh() ? active_.upper() : active_.merged();
+  sys::UniqueFd from = root.open_at(first.parent(), O_PATH | O_DIRECTORY);
+  if (::linkat(from.get(), std::string(first.name()).c_str(), target.fd(), name.c_str(), 0) < 0)
+    base::throw_errno("link " + shown(target, name));
+  announce(target, name);
+}
+
+void Copier::announce(const Target& target, const std::string& name) {
+  if (rules_.follower == nullptr) return;
+  rules_.follower->entry(target.path().below(name).relative());
+}
+
+// Nothing for what is not worth it, or cannot be told beforehand.
+std::shared_ptr<layer::GrowingFile> Copier::announce_growing(
+    const Node& node, const Target& target, const std::string& name,
+    const overlay::Attributes& attributes) {
+  constexpr off_t kLarge = 1 << 20;
+  if (rules_.follower == nullptr || node.st.st_size < kLarge || sys::has_holes(node.st))
+    return nullptr;
+  struct stat st = node.st;
+  st.st_mode = S_IFREG | attributes.mode;
+  st.st_uid = attributes.uid;
+  st.st_gid = attributes.gid;
+  return rules_.follower->growing(target.path().below(name).relative(), st);
 }
 
 void Copier::copy_directory(Node& node, const Target& target, const std::string& name,
@@ -127,9 +165,17 @@ void Copier::copy_directory(Node& node, const Target& target, const std::string&
   }
   Target made = existing ? target.open(name) : target.create(name);
   sys::UniqueFd from = source_.open(node, O_RDONLY | O_DIRECTORY);
+  const sys::Xattrs xattrs = sys::list_xattrs(from.get());
+  const overlay::Attributes attributes = attributes_of(node);
+  if (rules_.follower != nullptr) {
+    // Those that files in it would inherit must not be there before them.
+    if (!xattrs.empty()) rules_.follower->abandon();
+    set_attributes(made.fd(), attributes, made.path().str());
+    rules_.follower->directory(made.path().relative(), made.fd(), *attributes.mtime);
+  }
   copy_children(node, made, relative, state, !existing);
-  copy_xattrs(from.get(), made.fd());
-  set_attributes(made.fd(), attributes_of(node), made.path().str());
+  copy_xattrs(xattrs, made.fd());
+  set_attributes(made.fd(), attributes, made.path().str());
 }
 
 void Copier::make_room(const Target& target, const std::string& name) {
@@ -153,9 +199,9 @@ int Copier::source_directory(const Node& node) {
 void Copier::copy_regular(const Node& node, const Target& target, const std::string& name) {
   if (rules_.reuse != nullptr &&
       rules_.reuse->link(node, source_, attributes_of(node), target, name))
-    return;
-  sys::UniqueFd from = sys::open_nofollow_at(source_directory(node), node.name.c_str(),
-                                             O_RDONLY | O_NONBLOCK);
+    return announce(target, name);
+  sys::UniqueFd from =
+      sys::open_nofollow_at(source_directory(node), node.name.c_str(), O_RDONLY | O_NONBLOCK);
   struct stat st;
   if (::fstat(from.get(), &st) < 0) base::throw_errno("stat " + base::printable(node.path().str()));
   if (context::FileStamp::of(st) != context::FileStamp::of(node.st))
@@ -165,26 +211,31 @@ void Copier::copy_regular(const Node& node, const Target& target, const std::str
   sys::UniqueFd to(::openat(target.fd(), name.c_str(),
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!to) base::throw_errno("create " + shown(target, name));
+  const sys::Xattrs xattrs = sys::list_xattrs(from.get());
+  std::shared_ptr<layer::GrowingFile> growing;
+  if (xattrs.empty()) growing = announce_growing(node, target, name, attributes);
+  sys::Copied copied;
+  if (growing) copied = [&](uint64_t bytes) { growing->add(bytes); };
   base::with_context("copy to " + shown(target, name),
-                     [&] { sys::copy_content(from.get(), to.get(), node.st); });
-  copy_xattrs(from.get(), to.get());
+                     [&] { sys::copy_content(from.get(), to.get(), node.st, copied); });
+  copy_xattrs(xattrs, to.get());
   set_attributes(to.get(), attributes, target.path().below(name).str());
+  if (!growing) announce(target, name);
 }
 
 void Copier::copy_special(const Node& node, const Target& target, const std::string& name) {
   if (node.is_link()) {
     if (::symlinkat(node.link.c_str(), target.fd(), name.c_str()) < 0)
       base::throw_errno("create link " + shown(target, name));
-  } else if (S_ISSOCK(node.st.st_mode)) {
-    return;  // a socket has no meaning in a layer
   } else if (::mknodat(target.fd(), name.c_str(), node.st.st_mode, node.st.st_rdev) < 0) {
     base::throw_errno("create " + shown(target, name));
   }
   set_attributes_at(target.fd(), name, node.is_link(), attributes_of(node));
+  announce(target, name);
 }
 
-void Copier::copy_xattrs(int from, int to) const {
-  for (const auto& [name, value] : sys::list_xattrs(from)) {
+void Copier::copy_xattrs(const sys::Xattrs& xattrs, int to) const {
+  for (const auto& [name, value] : xattrs) {
     if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
     if (name == "security.selinux") continue;  // a label of this host, not of the image
     sys::set_xattr(to, name, value);

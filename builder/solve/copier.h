@@ -9,7 +9,9 @@
 
 #include "builder/context/file_tree.h"
 #include "builder/dockerfile/mode.h"
+#include "overlay/snapshot.h"
 #include "overlay/target.h"
+#include "store/layer/tree_follower.h"
 
 namespace solve {
 
@@ -21,13 +23,14 @@ struct Owner {
 class LayerReuse;
 
 struct CopyRules {
-  std::optional<Owner> owner;        ///< --chown; unset: keep_owner decides
-  bool keep_owner = false;           ///< from a stage or image: as in the source, else 0:0
-  std::optional<dockerfile::FileMode> mode;    ///< --chmod
-  bool replace = false;              ///< --link: what is in the way is replaced, not an error
+  std::optional<Owner> owner;                ///< --chown; unset: keep_owner decides
+  bool keep_owner = false;                   ///< from a stage or image: as in the source, else 0:0
+  std::optional<dockerfile::FileMode> mode;  ///< --chmod
+  bool replace = false;  ///< --link: what is in the way is replaced, not an error
   const dockerfile::IgnoreMatcher* exclude = nullptr;  ///< relative to each copied directory
-  LayerReuse* reuse = nullptr;       ///< where unchanged files may be taken from
-  std::optional<timespec> created_mtime;  ///< for directories made on the way; unset: now
+  LayerReuse* reuse = nullptr;                         ///< where unchanged files may be taken from
+  layer::TreeFollower* follower = nullptr;  ///< told of all that is made, from the destination down
+  std::optional<timespec> created_mtime;    ///< for directories made on the way; unset: now
 };
 
 /// Copies files of one FileTree into a snapshot: the engine of COPY and of plain ADD.
@@ -35,14 +38,24 @@ struct CopyRules {
 /// [spec: COPY and ADD, destination and ownership rules]
 class Copier {
  public:
-  Copier(context::FileTree& source, const CopyRules& rules) : source_(source), rules_(rules) {}
+  /// `active`: what the targets belong to.
+  Copier(context::FileTree& source, overlay::Active& active, const CopyRules& rules)
+      : source_(source), active_(active), rules_(rules) {}
 
   /// Copies what is in `directory` into `target`, merging. The target keeps its own attributes.
   void copy_contents(context::Node& directory, const overlay::Target& target);
   /// Copies one file or directory as `name` into `target`.
   void copy(context::Node& node, const overlay::Target& target, const std::string& name);
-  /// Gives a directory made for --parents the attributes of its source.
-  void copy_directory_attributes(const context::Node& node, const overlay::Target& made);
+  /// The same for a match of --parents: `path` is told from the directory that --exclude is told
+  /// from too, and `state` is what --exclude says of its parents.
+  void copy_below(context::Node& node, const overlay::Target& target, const std::string& path,
+                  const dockerfile::IgnoreMatcher::State& state);
+  /// Gives a directory on the way of --parents the attributes of its source; one that was there
+  /// before takes the mode only.
+  void copy_parent(const context::Node& node, const overlay::Target& directory, bool is_new);
+
+  /// Tells the follower, if there is one, of what was made and will not change any more.
+  void announce(const overlay::Target& target, const std::string& name);
 
   /// Owner and mode for directories that a COPY must create on the way.
   overlay::Attributes created_directory() const;
@@ -51,6 +64,8 @@ class Copier {
   using IgnoreState = dockerfile::IgnoreMatcher::State;
   void copy_children(context::Node& directory, const overlay::Target& target,
                      const std::string& prefix, const IgnoreState& state, bool is_new);
+  /// Whether --exclude keeps something below a directory that it leaves out.
+  bool keeps_any(context::Node& node, const std::string& relative, const IgnoreState& state);
   /// `is_new`: the target was created for this copy, so nothing can be in the way.
   void copy_node(context::Node& node, const overlay::Target& target, const std::string& name,
                  const std::string& relative, const IgnoreState& state, bool is_new);
@@ -60,20 +75,21 @@ class Copier {
                     const std::string& name);
   void copy_special(const context::Node& node, const overlay::Target& target,
                     const std::string& name);
-  void remember_link(const context::Node& node, const overlay::Target& target,
-                     const std::string& name);
+  void link(const sys::RootedPath& first, const overlay::Target& target, const std::string& name);
+  std::shared_ptr<layer::GrowingFile> announce_growing(const context::Node& node,
+                                                       const overlay::Target& target,
+                                                       const std::string& name,
+                                                       const overlay::Attributes& attributes);
   void make_room(const overlay::Target& target, const std::string& name);
-  void copy_xattrs(int from, int to) const;
+  void copy_xattrs(const sys::Xattrs& xattrs, int to) const;
   overlay::Attributes attributes_of(const context::Node& node) const;
   int source_directory(const context::Node& node);
 
   context::FileTree& source_;
+  overlay::Active& active_;
   const CopyRules& rules_;
-  // Where the first of several hard links went; directories in a row share a descriptor.
-  std::map<std::pair<dev_t, ino_t>, std::pair<std::shared_ptr<sys::UniqueFd>, std::string>>
-      first_links_;
-  std::shared_ptr<sys::UniqueFd> link_directory_;
-  sys::RootedPath link_path_;
+  // Where the first of several hard links went.
+  std::map<std::pair<dev_t, ino_t>, sys::RootedPath> first_links_;
   const context::Node* opened_for_ = nullptr;
   sys::UniqueFd opened_;
 };

@@ -58,6 +58,48 @@ void walk(FileTree& files, Node& node, const std::string& relative,
   }
 }
 
+// The way from the base of a --parents source down to a match.
+struct KeptPath {
+  std::vector<Node*> parents;  // top first, without the base
+  std::string path;            // empty when the match is the base itself
+  dockerfile::IgnoreMatcher::State excludes;
+  bool excluded = false;
+};
+
+KeptPath kept_path(const Selection& selection, Node& match,
+                   const dockerfile::IgnoreMatcher& exclude) {
+  KeptPath kept;
+  auto is_base = [&](Node* node) {
+    return std::find(selection.bases.begin(), selection.bases.end(), node) != selection.bases.end();
+  };
+  // A link on the way may have led outside of the base: then the whole path is kept.
+  for (Node* up = &match; up->parent != nullptr && !is_base(up); up = up->parent)
+    kept.parents.insert(kept.parents.begin(), up);
+  for (const Node* node : kept.parents) {
+    kept.path += (kept.path.empty() ? "" : "/") + node->name;
+    auto decision = exclude.visit(kept.path, kept.excludes);
+    bool open = node->is_directory() && exclude.may_reinclude_below(kept.path);
+    kept.excluded = kept.excluded || (decision.ignored && !open);
+    kept.excludes = decision.state;
+  }
+  if (!kept.parents.empty()) kept.parents.pop_back();
+  return kept;
+}
+
+Selection select_kept(const std::string& pattern, FileTree& files) {
+  Selection selection{pattern, {}, {}};
+  size_t pivot = pattern.find("/./");
+  bool whole = pivot == std::string::npos;
+  for (Node* match : files.match(whole ? "" : pattern.substr(0, pivot))) {
+    Node* base = files.find(match->path(), true);
+    if (base == nullptr || !base->is_directory()) continue;
+    selection.bases.push_back(base);
+    auto below = files.match_below(*base, whole ? pattern : pattern.substr(pivot + 3));
+    selection.matches.insert(selection.matches.end(), below.begin(), below.end());
+  }
+  return selection;
+}
+
 }  // namespace
 
 std::string file_identity(const FileTree& files, const Node& node, bool keep_owner) {
@@ -75,8 +117,10 @@ std::vector<Selection> select(const plan::CopyStep& step, FileTree& files,
   std::vector<Selection> selections;
   for (size_t i = 0; i < step.sources.size(); ++i) {
     const std::string& pattern = step.sources[i];
-    Selection selection{pattern, files.match(pattern)};
-    bool dangling = !selection.matches.empty() && !dockerfile::has_wildcard(pattern) &&
+    Selection selection =
+        step.parents ? select_kept(pattern, files) : Selection{pattern, files.match(pattern), {}};
+    bool dangling = !step.parents && !selection.matches.empty() &&
+                    !dockerfile::has_wildcard(pattern) &&
                     files.find(selection.matches[0]->path(), true) == nullptr;
     if (!dockerfile::has_wildcard(pattern) && (selection.matches.empty() || dangling))
       fail_missing(step, i, files, source_name);
@@ -92,10 +136,19 @@ void define_files(const plan::CopyStep& step, FileTree& files,
   std::vector<std::pair<Node*, std::string>> found;
   for (const Selection& selection : selections) {
     for (Node* match : selection.matches) {
+      if (step.parents) {
+        KeptPath kept = kept_path(selection, *match, exclude);
+        if (kept.excluded) continue;
+        for (Node* parent : kept.parents) found.emplace_back(parent, parent->name);
+        walk(files, *match, kept.path, exclude, kept.excludes,
+             [&](Node& n, const std::string& relative) { found.emplace_back(&n, relative); });
+        continue;
+      }
       Node* node = files.find(match->path(), true);
       if (node == nullptr) continue;
       // The base name enters the key where it becomes the name of the result.
       std::string top = node->is_directory() ? "" : match->name;
+      if (step.excludes.empty() && node->is_directory()) files.read_below(*node);
       walk(files, *node, "", exclude, {}, [&](Node& n, const std::string& relative) {
         found.emplace_back(&n, relative.empty() ? top : relative);
       });
@@ -111,11 +164,23 @@ void define_files(const plan::CopyStep& step, FileTree& files,
 
 namespace {
 
+timespec time_of_now() {
+  timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return now;
+}
+
 class CopyJob {
  public:
   CopyJob(const plan::CopyStep& step, FileTree& files, overlay::Active& active, CopyRules rules)
       : step_(step), files_(files), active_(active), rules_(std::move(rules)),
-        copier_(files, rules_), root_(active.target()) {}
+        copier_(files, active, rules_), root_(active.target()),
+        time_(rules_.created_mtime.value_or(time_of_now())) {}
+
+  /// Files of several sources below kept parents come in an order of their own, and an archive in its.
+  void follow() {
+    if (!step_.parents) rules_.follower = &follower_.emplace(active_.upper(), time_);
+  }
 
   void run(const std::vector<Selection>& selections, const EarlierCopy* earlier) {
     resolve_destination();
@@ -123,17 +188,20 @@ class CopyJob {
     if (earlier != nullptr && tells_all(selections))
       rules_.reuse = &reuse.emplace(earlier->definition, earlier->layer, destination_);
     for (const Selection& selection : selections) {
+      if (step_.parents) {
+        if (!selection.bases.empty()) copy_with_parents(selection);
+        continue;
+      }
       for (Node* match : selection.matches) {
         Node* node = files_.find(match->path(), true);
-        if (node == nullptr) continue;  // a wildcard met a dangling link
-        if (step_.parents)
-          copy_with_parents(selection.pattern, *match, *node);
-        else
-          copy_one(*match, *node);
+        if (node != nullptr) copy_one(*match, *node);  // else a wildcard met a dangling link
       }
     }
     for (const plan::InlineFile& file : step_.files) write_inline(file);
+    set_times();
   }
+
+  std::optional<layer::TreeFollower> take_follower() { return std::move(follower_); }
 
  private:
   // Whether a definition says of every file which source it came from: nothing else writes here.
@@ -160,52 +228,76 @@ class CopyJob {
     directory_ = exists || into_directory(step_) || destination_.is_root();
   }
 
-  Target directory(const sys::RootedPath& path) {
-    return root_.make_path(path, copier_.created_directory());
+  const Target& directory(const sys::RootedPath& path) {
+    if (into_ && into_->path() == path) return *into_;
+    if (into_) abandon();
+    into_.emplace(root_.make_path(path, copier_.created_directory()));
+    announce_way(path);
+    return *into_;
+  }
+
+  void abandon() {
+    if (follower_) follower_->abandon();
+  }
+
+  // The directories down to the destination. Nothing more will be made in those above it, and what
+  // comes up from a layer below keeps its time.
+  void announce_way(const sys::RootedPath& path) {
+    if (!follower_) return;
+    sys::RootedPath way;
+    for (const std::string& component : path.components()) {
+      way = way.below(component);
+      const sys::Root& root = active_.upper().lstat(way) ? active_.upper() : active_.merged();
+      sys::UniqueFd fd = root.open_at(way, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      struct stat st;
+      if (::fstat(fd.get(), &st) < 0) base::throw_errno("stat " + base::printable(way.str()));
+      follower_->directory(way.relative(), fd.get(), way == path ? time_ : st.st_mtim);
+    }
+  }
+
+  // Files came into the destination, one after another: its time shall not be that of the last.
+  void set_times() {
+    if (!into_) return;
+    if (!active_.upper().lstat(into_->path())) return abandon();  // nothing came, so it is not in the layer
+    for (const sys::RootedPath& path : {into_->path(), sys::RootedPath()}) {
+      sys::UniqueFd fd = active_.upper().open_at(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      const timespec times[2] = {time_, time_};
+      if (::futimens(fd.get(), times) < 0) base::throw_errno("set time of " + base::printable(path.str()));
+    }
   }
 
   void copy_one(Node& match, Node& node) {
     if (step_.add && step_.unpack.value_or(true) && node.is_regular() &&
         unpack_archive(files_, node, active_, destination_, rules_))
-      return;
+      return abandon();
     if (node.is_directory()) return copier_.copy_contents(node, directory(destination_));
     if (directory_ || step_.sources.size() + step_.files.size() > 1)
       return copier_.copy(node, directory(destination_), match.name);
     copier_.copy(node, directory(destination_.parent()), std::string(destination_.name()));
   }
 
-  // The part of the path right of the pivot `/./` (or all of it) is kept below the destination.
-  void copy_with_parents(const std::string& pattern, Node& match, Node& node) {
-    std::string kept = pattern;
-    sys::RootedPath pivot;
-    size_t at = pattern.find("/./");
-    if (at != std::string::npos) {
-      pivot = sys::RootedPath(pattern.substr(0, at));
-      Node* start = files_.find(pivot, true);
-      if (start != nullptr) pivot = start->path();
-    }
-    std::vector<Node*> chain;
-    for (Node* up = match.parent; up != nullptr && up->path() != pivot && !up->path().is_root();
-         up = up->parent)
-      chain.push_back(up);
-    Target target = directory(destination_);
-    for (auto up = chain.rbegin(); up != chain.rend(); ++up) {
-      bool existed = target.find((*up)->name).has_value();
-      target = existed ? target.open((*up)->name) : target.create((*up)->name);
-      if (!existed) copier_.copy_directory_attributes(**up, target);
-    }
-    if (&match != &node && node.is_directory()) {
-      copier_.copy_contents(node, target.make_path(sys::RootedPath(match.name),
-                                                   copier_.created_directory()));
-    } else if (node.parent == nullptr || node.path() == pivot) {
-      copier_.copy_contents(node, target);
-    } else {
-      copier_.copy(node, target, match.name);
+  void copy_with_parents(const Selection& selection) {
+    static const dockerfile::IgnoreMatcher nothing;
+    Target top = root_.make_path(destination_, copier_.created_directory());
+    for (Node* match : selection.matches) {
+      KeptPath kept = kept_path(selection, *match, rules_.exclude ? *rules_.exclude : nothing);
+      if (kept.excluded) continue;
+      if (kept.path.empty()) {
+        copier_.copy_contents(*match, top);
+        continue;
+      }
+      Target target = root_.make_path(destination_, {});
+      for (const Node* parent : kept.parents) {
+        bool existed = target.find(parent->name).has_value();
+        target = existed ? target.open(parent->name) : target.create(parent->name);
+        copier_.copy_parent(*parent, target, !existed);
+      }
+      copier_.copy_below(*match, target, kept.path, kept.excludes);
     }
   }
 
   void write_inline(const plan::InlineFile& file) {
-    Target target = directory(directory_ ? destination_ : destination_.parent());
+    const Target& target = directory(directory_ ? destination_ : destination_.parent());
     std::string name = directory_ ? file.name : std::string(destination_.name());
     if (::unlinkat(target.fd(), name.c_str(), 0) < 0 && errno != ENOENT)
       base::throw_errno("replace " + base::printable(target.path().below(name).str()));
@@ -221,6 +313,7 @@ class CopyJob {
     attributes.mode = rules_.mode ? rules_.mode->apply(0644, false) : 0644;
     attributes.mtime = rules_.created_mtime;
     set_attributes(fd.get(), attributes, name);
+    copier_.announce(target, name);
   }
 
   const plan::CopyStep& step_;
@@ -229,20 +322,22 @@ class CopyJob {
   CopyRules rules_;
   Copier copier_;
   Target root_;
+  const timespec time_;  // of what gets one from the copying
   sys::RootedPath destination_;
   bool directory_ = false;
+  std::optional<Target> into_;
+  std::optional<layer::TreeFollower> follower_;
 };
 
 }  // namespace
 
-void copy_files(const plan::CopyStep& step, FileTree& files,
-                const std::vector<Selection>& selections, bool keep_owner,
-                overlay::Active& active, std::optional<timespec> created_mtime,
-                const EarlierCopy* earlier) {
+std::optional<layer::TreeFollower> copy_files(const plan::CopyStep& step, FileTree& files,
+                                              const std::vector<Selection>& selections,
+                                              overlay::Active& active, const CopyOptions& options) {
   CopyRules rules;
-  rules.keep_owner = keep_owner;
+  rules.keep_owner = options.keep_owner;
   rules.replace = step.link;
-  rules.created_mtime = created_mtime;
+  rules.created_mtime = options.created_mtime;
   auto exclude = dockerfile::IgnoreMatcher::from_texts(step.excludes);
   if (!step.excludes.empty()) rules.exclude = &exclude;
   if (!step.chmod.empty()) rules.mode.emplace(step.chmod);
@@ -250,7 +345,10 @@ void copy_files(const plan::CopyStep& step, FileTree& files,
     bool no_files = step.link || active.below().empty();
     rules.owner = resolve_owner(no_files ? nullptr : &active.merged(), step.chown);
   }
-  CopyJob(step, files, active, std::move(rules)).run(selections, earlier);
+  CopyJob job(step, files, active, std::move(rules));
+  if (options.is_whole_layer) job.follow();
+  job.run(selections, options.earlier);
+  return job.take_follower();
 }
 
 }  // namespace solve

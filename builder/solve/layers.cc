@@ -13,17 +13,23 @@ std::shared_ptr<LayerHandle> LayerHandle::remembered(oci::DiffId id,
   return handle;
 }
 
-std::shared_ptr<LayerHandle> LayerHandle::made(overlay::TreePtr tree, int64_t created) {
+std::shared_ptr<LayerHandle> LayerHandle::made(overlay::TreePtr tree, int64_t created,
+                                               std::optional<layer::TreeFollower> follower) {
   auto handle = std::make_shared<LayerHandle>();
   handle->created_ = created;
   handle->tree_ = tree;
-  handle->hashing_ = std::async(std::launch::async, [tree] {
-                       sys::Root root = sys::Root::open(tree->path());
-                       base::Sha256 hash;
-                       layer::write_tree(root, hash, {});
-                       uint64_t size = hash.count();
-                       return LayerHash{oci::DiffId(oci::Digest::from_sha256(hash.finish())), size};
-                     }).share();
+  auto hash = [tree, follower = std::move(follower)]() mutable {
+    std::optional<layer::TarDigest> digest;
+    if (follower) digest = std::move(*follower).finish();
+    if (!digest) {
+      base::Sha256 sum;
+      layer::write_tree(sys::Root::open(tree->path()), sum, {});
+      uint64_t size = sum.count();
+      digest = layer::TarDigest{sum.finish(), size};
+    }
+    return LayerHash{oci::DiffId(oci::Digest::from_sha256(digest->sha256)), digest->size_bytes};
+  };
+  handle->hashing_ = std::async(std::launch::async, std::move(hash)).share();
   return handle;
 }
 
@@ -32,10 +38,10 @@ const oci::DiffId& LayerHandle::diff_id() {
   return hashing_.get().diff_id;
 }
 
-bool LayerHandle::is_hashed() const { return is_hashed_within(std::chrono::milliseconds(0)); }
+bool LayerHandle::is_hashed() const { return is_hashed_by({}); }
 
-bool LayerHandle::is_hashed_within(std::chrono::milliseconds longest) const {
-  return known_ || hashing_.wait_for(longest) == std::future_status::ready;
+bool LayerHandle::is_hashed_by(std::chrono::steady_clock::time_point until) const {
+  return known_ || hashing_.wait_until(until) == std::future_status::ready;
 }
 
 uint64_t LayerHandle::tar_size_bytes() { return hashing_.get().tar_size_bytes; }

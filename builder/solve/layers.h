@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "overlay/snapshot.h"
+#include "store/layer/tree_follower.h"
 #include "store/store.h"
 
 namespace solve {
@@ -26,8 +27,9 @@ class LayerHandle {
  public:
   /// `created`: when the step ran; unset for layers of a base image.
   static std::shared_ptr<LayerHandle> remembered(oci::DiffId id, std::optional<int64_t> created = {});
-  /// Starts hashing on a thread of its own.
-  static std::shared_ptr<LayerHandle> made(overlay::TreePtr tree, int64_t created);
+  /// Hashes on a thread of its own, unless `follower` has done so.
+  static std::shared_ptr<LayerHandle> made(overlay::TreePtr tree, int64_t created,
+                                           std::optional<layer::TreeFollower> follower = {});
 
   bool is_new() const { return hashing_.valid(); }
   /// Waits for the hash if need be; rethrows what hashing threw.
@@ -35,8 +37,8 @@ class LayerHandle {
   /// True when diff_id() would not wait.
   bool is_hashed() const;
   uint64_t tar_size_bytes();
-  /// As is_hashed(), after waiting for at most `longest`.
-  bool is_hashed_within(std::chrono::milliseconds longest) const;
+  /// As is_hashed(), after waiting until then if need be.
+  bool is_hashed_by(std::chrono::steady_clock::time_point until) const;
   overlay::TreePtr tree(store::Store& store);
   /// Seconds since 1970. An image made of remembered layers alone is the same image again, so its
   /// dates are those of its layers.

@@ -46,11 +46,11 @@ std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree&
   auto active = std::make_shared<overlay::Active>(store, overlay::Stack(), "mount");
   CopyRules rules;
   rules.keep_owner = source.keep_owner;
-  Copier copier(*source.files, rules);
+  Copier copier(*source.files, *active, rules);
   overlay::Target target = active->target();
   if (node.is_directory()) {
     copier.copy_contents(node, target);
-    copier.copy_directory_attributes(node, target);
+    copier.copy_parent(node, target, true);
   } else {
     copier.copy(node, target, "file");
   }

@@ -26,10 +26,11 @@ namespace {
 void define_sandbox(const Sandbox& sandbox, cache::Definition& definition) {
   for (const launch::Ulimit& limit : sandbox.ulimits)
     definition.add("ulimit", base::str(limit.resource, "=", limit.soft, ":", limit.hard));
-  if (sandbox.capabilities != launch::build_capabilities())
+  if (sandbox.capabilities != launch::default_capabilities())
     definition.add("capabilities", base::str(sandbox.capabilities));
   if (sandbox.no_new_privileges) definition.add("no-new-privileges", "true");
-  if (sandbox.seccomp != launch::Seccomp::kDefault) definition.add("seccomp", "unconfined");
+  if (sandbox.seccomp != launch::Seccomp::kDefault)
+    definition.add("seccomp", sandbox.seccomp == launch::Seccomp::kProfile ? sandbox.seccomp_profile : "unconfined");
   for (const std::string& path : sandbox.mask) definition.add("mask", path);
   for (const std::string& path : sandbox.unmask) definition.add("unmask", path);
 }
@@ -128,6 +129,7 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
   spec.capabilities = sandbox.capabilities;
   spec.no_new_privileges = sandbox.no_new_privileges;
   spec.seccomp = sandbox.seccomp;
+  spec.seccomp_profile = sandbox.seccomp_profile;
   spec.mask = sandbox.mask;
   spec.unmask = sandbox.unmask;
   spec.ulimits = sandbox.ulimits;
@@ -186,10 +188,11 @@ bool is_full(int directory_fd) {
 
 // A program for another machine runs where the kernel has a handler for it (binfmt_misc). Asking the
 // kernel is the only sure way to know; when it says no, this says why.
-launch::Container start(const plan::RunStep& step, launch::Spec spec) {
+launch::Container start(const plan::RunStep& step, const Options& options, launch::Spec spec,
+                        std::shared_ptr<void>& keep) {
   constexpr int kCannotExecute = 126;
   try {
-    return launch::launch(std::move(spec));
+    return options.launcher ? options.launcher(std::move(spec), keep) : launch::launch(std::move(spec));
   } catch (base::Error& e) {
     oci::Platform here = oci::Platform::host();
     if (e.exit_status() != kCannotExecute || step.platform.architecture.empty() ||
@@ -263,7 +266,8 @@ void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment
   sys::Pipe pipe = sys::make_pipe();
   spec.stdout_fd = pipe.write_end.get();
   spec.stderr_fd = pipe.write_end.get();
-  launch::Container container = start(step, std::move(spec));
+  std::shared_ptr<void> keep;
+  launch::Container container = start(step, environment.options, std::move(spec), keep);
   pipe.write_end.reset();
   net.release_namespace();
 

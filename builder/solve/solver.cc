@@ -183,7 +183,15 @@ class Solver {
     if (cached) ++result_.cached;
   }
 
+  // A step that waits for another stage has not begun: its time would be that of the other, and who
+  // shows one step's lines at a time would show none of the other's.
+  void wait_for_stages(const plan::Step& step) {
+    for (const plan::FileSource* from : sources_of(step))
+      if (const auto* other = std::get_if<plan::FromStage>(from)) built(other->stage);
+  }
+
   void build_step(const plan::Stage& stage, const plan::Step& step, StageState& state) {
+    wait_for_stages(step);
     events_.emit(event::StepStart{step.number});
     try {
       bool cached = find_or_make(stage, step, state);
@@ -287,8 +295,9 @@ class Solver {
     overlay::Active active(store_, std::move(below), "build");
     std::optional<EarlierCopy> earlier;
     if (before) earlier = earlier_copy(step, std::move(*before));
+    std::optional<layer::TreeFollower> follower;
     try {
-      std::visit([&](const auto& action) { execute(step, action, active, earlier); }, step.action);
+      follower = std::visit([&](const auto& action) { return execute(step, action, active, earlier); }, step.action);
     } catch (const base::Error& e) {
       if (options_.keep_failed && e.code() == base::Code::kFailed)
         keep_failed(std::move(active), state.layers);
@@ -301,7 +310,7 @@ class Solver {
     }
     int64_t now = ::time(nullptr);
     record.created = std::chrono::system_clock::from_time_t(now);
-    LayerPtr layer = LayerHandle::made(std::move(active).commit(), now);
+    LayerPtr layer = LayerHandle::made(std::move(active).commit(), now, std::move(follower));
     record.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
     return {std::move(layer), std::move(record),
@@ -313,23 +322,30 @@ class Solver {
     return timespec{*options_.created_mtime, 0};
   }
 
-  void execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
-               const std::optional<EarlierCopy>& earlier) {
+  // Each answers with who hashes the layer already, if anybody does.
+  using Follower = std::optional<layer::TreeFollower>;
+
+  Follower execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
+                   const std::optional<EarlierCopy>& earlier) {
+    const bool alone = step.more.empty();
     // Several parts may have files of the same name; which of them a layer holds is not told.
-    bool reuse = earlier && step.more.empty() && !inputs_.key_of(step.from);
-    execute_copy(step, active, reuse ? &*earlier : nullptr);
-    for (const plan::CopyStep& part : step.more) execute_copy(part, active, nullptr);
+    bool reuse = earlier && alone && !inputs_.key_of(step.from);
+    Follower follower = execute_copy(step, active, {.earlier = reuse ? &*earlier : nullptr, .is_whole_layer = alone});
+    for (const plan::CopyStep& part : step.more) execute_copy(part, active, {});
+    return follower;
   }
 
-  void execute_copy(const plan::CopyStep& step, overlay::Active& active, const EarlierCopy* earlier) {
+  Follower execute_copy(const plan::CopyStep& step, overlay::Active& active, CopyOptions options) {
     SourceTree source = step.sources.empty() ? sources_.context("") : inputs_.open(step.from);
     std::vector<Selection> selections;
     if (!step.sources.empty()) selections = select(step, *source.files, source.shown);
-    copy_files(step, *source.files, selections, source.keep_owner, active, created_mtime(), earlier);
+    options.keep_owner = source.keep_owner;
+    options.created_mtime = created_mtime();
+    return copy_files(step, *source.files, selections, active, options);
   }
 
-  void execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
-               const std::optional<EarlierCopy>&) {
+  Follower execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
+                   const std::optional<EarlierCopy>&) {
     StepLog log(options_.log_directory, options_.log_offset + planned.number);
     Secrets secrets = secrets_of(step);
     SecretSearch printed(secrets);
@@ -356,6 +372,7 @@ class Solver {
     for (const std::string& place : find_secrets(active.upper(), secrets))
       warn_leak(planned, base::str("the layer of this step holds the secret ", place));
     warn_of_duplicates(planned, active);
+    return std::nullopt;
   }
 
   void warn_of_duplicates(const plan::Step& step, const overlay::Active& active) {
@@ -429,8 +446,8 @@ class Solver {
     return name;
   }
 
-  void execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
-               const std::optional<EarlierCopy>&) {
+  Follower execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
+                   const std::optional<EarlierCopy>&) {
     sys::RootedPath path(step.path);
     if (!active.below().empty()) path = active.merged().resolve(path);
     overlay::Attributes attributes;
@@ -442,6 +459,7 @@ class Solver {
       attributes.gid = owner.gid;
     }
     active.target().make_path(path, attributes);
+    return std::nullopt;
   }
 
   void publish_image() {

@@ -37,9 +37,10 @@ enum class AfterFailure { kGiveUp, kRetry, kContinue };
 
 /// What RUN steps may do and use.
 struct Sandbox {
-  launch::Capabilities capabilities = launch::build_capabilities();
+  launch::Capabilities capabilities = launch::default_capabilities();
   bool no_new_privileges = false;  ///< sudo and set-id tools in recipes are normal
   launch::Seccomp seccomp = launch::Seccomp::kDefault;
+  std::string seccomp_profile;  ///< with kProfile
   std::vector<std::string> mask;
   std::vector<std::string> unmask;
   std::vector<launch::Ulimit> ulimits;
@@ -68,6 +69,9 @@ struct Options {
   std::vector<std::string> dns_options;
   uint64_t shm_bytes = 64 << 20;
   Sandbox sandbox;
+  /// Starts a step's program in launch::launch()'s stead; what it puts into `keep` must live as long as the
+  /// program. Any thread.
+  std::function<launch::Container(launch::Spec, std::shared_ptr<void>& keep)> launcher;
   std::string cache_mount_namespace;
   Secrets secrets;
   std::map<std::string, std::filesystem::path> ssh_agents;  ///< sockets by id, for type=ssh

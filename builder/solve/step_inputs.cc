@@ -1,7 +1,6 @@
 #include "builder/solve/step_inputs.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -176,21 +175,19 @@ std::string StepInputs::content(const plan::Step& step, const std::vector<LayerP
 
 bool StepInputs::same_content(const plan::Step& step, const cache::Definition& definition,
                               const std::vector<LayerPtr>& below,
-                              const store::CacheRecord& before) const {
-  static const std::set<std::string, std::less<>> kKeys = {"parent", "from", "mount.from"};
-  bool parent = false;
-  bool files = false;
-  for (const cache::Change& change : cache::compare(before.definition, definition.text())) {
-    if (!kKeys.contains(change.field)) return false;
-    (change.field == "parent" ? parent : files) = true;
-  }
+                              const store::CacheRecord& before,
+                              std::chrono::steady_clock::time_point until) const {
+  const std::string_view then = before.definition;
+  const std::string_view now = definition.text();
+  if (!cache::equal_without(then, now, {"parent", "from", "mount.from"})) return false;
+  const bool parent = !cache::equal_without(then, now, {"from", "mount.from"});
+  const bool files = !cache::equal_without(then, now, {"parent"});
   std::vector<std::string> lines = base::split(before.extra, '\n');
   std::vector<const plan::FileSource*> sources = sources_of(step);
   if (lines.size() != sources.size() + 1) return false;
   if (parent) {
-    bool hashed = std::all_of(below.begin(), below.end(), [](const LayerPtr& layer) {
-      return layer->is_hashed_within(kLongestLook);
-    });
+    bool hashed = std::all_of(below.begin(), below.end(),
+                              [&](const LayerPtr& layer) { return layer->is_hashed_by(until); });
     if (!hashed || digest_of(below) != lines[0]) return false;
   }
   for (size_t i = 0; files && i < sources.size(); ++i)
@@ -206,12 +203,13 @@ std::optional<store::CacheRecord> StepInputs::find_same(const plan::Step& step,
   constexpr int kMostLookedAt = 4;
   constexpr size_t kSmall = 64 << 10;  // definitions of large COPYs are megabytes
   if (!before) return std::nullopt;
-  if (same_content(step, definition, below, *before))
+  const auto until = std::chrono::steady_clock::now() + kLongestLook;
+  if (same_content(step, definition, below, *before, until))
     if (auto found = store_.find_cache(before->key)) return found;
   if (definition.text().size() > kSmall) return std::nullopt;
   for (const store::CacheRecord& earlier : store_.recent_cache(slot, kMostLookedAt)) {
     if (earlier.key == before->key || earlier.definition.size() > kSmall) continue;
-    if (!same_content(step, definition, below, earlier)) continue;
+    if (!same_content(step, definition, below, earlier, until)) continue;
     if (auto found = store_.find_cache(earlier.key)) return found;
   }
   return std::nullopt;

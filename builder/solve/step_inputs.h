@@ -45,9 +45,11 @@ class StepInputs {
 
   /// Whether the step, defined anew as `definition`, would start from the same files as `before`: the
   /// keys of the states below it or of the stages it copies from may differ, but neither the layers
-  /// below nor the files it selects do. [rules K2, early cut-off]
+  /// below nor the files it selects do. Layers that are not hashed by `until` count as others.
+  /// [rules K2, early cut-off]
   bool same_content(const plan::Step& step, const cache::Definition& definition,
-                    const std::vector<LayerPtr>& below, const store::CacheRecord& before) const;
+                    const std::vector<LayerPtr>& below, const store::CacheRecord& before,
+                    std::chrono::steady_clock::time_point until) const;
 
   /// A record of the step made from the same content, whose result is still there. `before` is the
   /// latest record of `slot`; of small steps some earlier ones are looked at too, so that going back

@@ -12,6 +12,7 @@
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
 #include "cli/image_changes.h"
+#include "cli/output_file.h"
 #include "overlay/copy_tree.h"
 #include "runner/container/life.h"
 #include "runner/container/ids.h"
@@ -37,9 +38,11 @@ struct OpenFiles {
 OpenFiles open_files(container::Containers& containers, const std::string& id) {
   const container::Record record = containers.read(id);
   if (record.state.is_live()) {
-    if (const auto process = container::open_main_process(record.state)) {
-      sys::join_user_namespace(process->get());
-      return {std::nullopt, container::has_own_ids(record.config), container::open_running(record.state)};
+    if (container::open_main_process(record.state)) {
+      container::enter_user_namespace_of(record);
+      // An ordinary user's container shows files with the ids they have on disk.
+      const bool foreign = container::has_own_ids(record.config) && sys::userns_mode() == sys::UsernsMode::kNone;
+      return {std::nullopt, foreign, container::open_running(record.state)};
     }
   }
   sys::enter_user_namespace();
@@ -234,16 +237,7 @@ int run_export(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const Config config = open.containers.read(open.containers.get(arguments.word(0))).config;
   const overlay::View view(*open.store, whole_stack(open.containers, config));
-  const std::string path = arguments.get("output", "-");
-  if (path == "-" && ::isatty(context.out_fd) == 1)
-    throw UsageError("a tar does not belong on a terminal; give --output FILE");
-  sys::UniqueFd file;
-  if (path != "-") {
-    file = sys::UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!file) base::throw_errno("create " + base::printable(path));
-  }
-  sys::FdSink sink(file ? file.get() : context.out_fd, path == "-" ? "standard output" : path);
-  layer::write_tree(view.root(), sink, {.clamp_mtime = {}, .plain = true, .stop = {}});
+  write_tar(context, arguments.get("output", "-"), view.root());
   return 0;
 }
 
@@ -335,6 +329,10 @@ int run_commit(Context& context, const Arguments& arguments) {
   std::vector<oci::Reference> names;
   if (!arguments.word(1).empty())
     names.push_back(oci::Reference::parse(arguments.word(1)).with_default_tag());
+  if (sys::userns_mode() != sys::UsernsMode::kNone && container::has_own_ids(config))
+    throw base::Error(base::Code::kUnsupported,
+                      base::str("--userns ", config.userns, ": what it wrote has other ids than an image's files have"),
+                      "ids-differ");
   if (!config.rootfs.empty())
     throw base::Error(base::Code::kUnsupported, "a container of --rootfs has no image to go on from",
                       "rootfs-container");

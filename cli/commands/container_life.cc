@@ -1,6 +1,7 @@
 // torte start, stop, restart, kill, pause, unpause, wait, rename, rm, container prune: the life of
 // containers that are there.
 #include <csignal>
+#include <thread>
 
 #include "base/error.h"
 #include "base/sys/tree.h"
@@ -9,6 +10,7 @@
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
 #include "cli/error_view.h"
+#include "cli/image_mounts.h"
 #include "cli/new_container.h"
 #include "runner/container/life.h"
 
@@ -33,6 +35,16 @@ std::optional<std::chrono::seconds> patience(const Arguments& arguments) {
 std::optional<int> chosen_signal(const Arguments& arguments) {
   const auto text = arguments.find("signal");
   return text ? std::optional<int>(signal_of(*text)) : std::nullopt;
+}
+
+/// A mount that somebody else took away, or the last start of the machine, does not count; `force` takes away
+/// those that are left.
+void settle_mounts(const Containers& containers, const std::string& id, bool force) {
+  if (!std::filesystem::exists(containers.home(id).mounted())) return;
+  ImageMounts mounts(containers.layout());
+  const std::vector<ImageMount> all = mounts.all();
+  for (const ImageMount& mount : all)
+    if (force && mount.record.image == mounted_container(id)) mounts.unmount(mount, true);
 }
 
 int start_attached(Context& context, Containers& containers, const std::string& id,
@@ -65,6 +77,7 @@ int run_start(Context& context, const Arguments& arguments) {
   return each_container(context, arguments, containers, [&](const std::string& id, const std::string& word) {
     // One that runs is what was asked for.
     if (containers.read_state(id).is_live() && containers.is_held(id)) return word;
+    settle_mounts(containers, id, false);
     container::start_monitor(monitor_command(context), containers.claim(id), false).monitor.release();
     return word;
   });
@@ -106,10 +119,32 @@ int run_pause(Context& context, const Arguments& arguments) {
   });
 }
 
+bool is_in_condition(const container::State& state, const std::string& condition) {
+  if (condition == "running") return state.status == container::Status::kRunning;
+  if (condition == "paused") return state.status == container::Status::kPaused;
+  if (condition == "created") return state.status == container::Status::kCreated;
+  return container::name_of(state.health) == condition;  // healthy, unhealthy
+}
+
+/// What comes to pass while it runs, or with its record: nobody tells, so it is looked at.
+int wait_for_condition(Containers& containers, const std::string& id, const std::string& condition) {
+  constexpr std::chrono::milliseconds kPause{20};
+  for (int status = 0;; std::this_thread::sleep_for(kPause)) {
+    if (condition == "removed" && !containers.find(id)) return status;
+    const container::State state = containers.read_state(id);
+    status = state.exit_code;
+    if (condition == "removed") continue;
+    if (is_in_condition(state, condition)) return state.is_live() ? -1 : state.exit_code;
+  }
+}
+
 int run_wait(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
+  const std::string condition = arguments.get("condition", "exited");
+  const bool ends = condition == "exited" || condition == "stopped" || condition == "not-running";
   return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string&) {
-    return std::to_string(container::wait(open.containers, id));
+    return std::to_string(ends ? container::wait(open.containers, id)
+                               : wait_for_condition(open.containers, id, condition));
   });
 }
 
@@ -127,6 +162,7 @@ void remove(Containers& containers, const std::string& id, bool force, bool volu
     container::wait(containers, id);
     if (!containers.find(id)) return;  // --rm did it
   }
+  settle_mounts(containers, id, force);
   try {
     container::remove_container(containers, containers.claim(id), volumes);
   } catch (base::Error& e) {
@@ -223,7 +259,8 @@ const std::vector<const Command*>& container_life_commands() {
   static const Command kUnpause = life_command("unpause", {"container unpause"}, "let paused containers go on",
                                                {kAll, kFilter}, run_pause, false);
   static const Command kWait = life_command("wait", {"container wait"}, "wait until containers end, and print their status",
-                                            {kAll, kFilter}, run_wait, false);
+                                            {{.name = "condition", .value = "STATE", .help = "wait for this instead; -1 is printed for one that runs", .choices = {"exited", "stopped", "not-running", "created", "running", "paused", "healthy", "unhealthy", "removed"}, .common = true},
+                                             kAll, kFilter}, run_wait, false);
   static const Command kRemove = life_command(
       "rm", {"container rm", "container remove"}, "remove containers",
       {{.name = "force", .letter = 'f', .help = "also those that run; they are killed", .common = true},

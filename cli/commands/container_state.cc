@@ -11,13 +11,13 @@
 #include "base/sys/file.h"
 #include "base/sys/process.h"
 #include "base/sys/root.h"
-#include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
 #include "cli/run_options.h"
 #include "cli/table.h"
 #include "runner/container/life.h"
+#include "runner/container/prepare.h"
 
 namespace cli {
 
@@ -96,7 +96,7 @@ int run_top(Context& context, const Arguments& arguments) {
   const Record record = running(open.containers, arguments.word(0));
   if (record.config.pid_mode == "host")
     throw base::Error(base::Code::kUnsupported, "it shares the machine's processes (--pid host)");
-  sys::join_user_namespace(container::open_main_process(record.state)->get());
+  container::enter_user_namespace_of(record);
   Table table({"UID", "PID", "PPID", "S", "COMMAND"});
   Json items = Json::array();
   for (const Task& task : tasks_of(record.state)) {

@@ -23,7 +23,8 @@ struct Kind {
 std::vector<Kind> kinds_of(const store::DiskUsage& usage) {
   return {{"Images", &usage.images},           {"Cached steps", &usage.cache},
           {"Packed layers", &usage.blobs},     {"Containers", &usage.containers},
-          {"Cache mounts", &usage.cache_mounts}, {"Leftovers", &usage.leftovers}};
+          {"Cache mounts", &usage.cache_mounts}, {"Volumes", &usage.volumes},
+          {"Leftovers", &usage.leftovers}};
 }
 
 void print_kinds(Context& context, const store::DiskUsage& usage, const std::string& format) {

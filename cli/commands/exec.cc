@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/attach.h"
 #include "cli/commands/commands.h"
@@ -65,7 +64,7 @@ int run_exec(Context& context, const Arguments& arguments) {
   if (record.state.status == container::Status::kPaused)
     throw base::Error(base::Code::kUnavailable, "the container is paused; torte unpause lets it go on",
                       "container-paused");
-  sys::join_user_namespace(process->get());
+  container::enter_user_namespace_of(record);
   launch::Spec spec = make_spec(context, arguments, record.config, record.state);
   set_streams(context, arguments, spec);
   const bool input = arguments.is_on("interactive");

@@ -1,15 +1,18 @@
 // torte network ...: user-defined networks, and the default one.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
-#include "cli/context.h"
+#include "cli/container_list.h"
 #include "cli/network_options.h"
 #include "cli/table.h"
-#include "runner/network/network.h"
+#include "runner/container/life.h"
+#include "runner/container/prepare.h"
 #include "store/oci/timestamp.h"
 
 namespace cli {
@@ -126,6 +129,86 @@ int run_prune(Context& context, const Arguments& arguments) {
   return 0;
 }
 
+/// What a running container's monitor cannot do is not remembered either.
+void change_networks(container::Containers& containers, const container::Config& before,
+                     const container::Config& after, char request, const std::string& name) {
+  containers.write_config_of_running(after);
+  if (!containers.is_held(after.id)) return;
+  try {
+    container::ask(containers, after.id, request, name);
+  } catch (const base::Error&) {
+    containers.write_config_of_running(before);
+    throw;
+  }
+}
+
+bool is_on(const container::Config& config, const std::string& network) {
+  const std::vector<std::string> names = container::networks_of(config);
+  return std::find(names.begin(), names.end(), network) != names.end();
+}
+
+/// Makes `asked` the container's first network; what concerns no network in particular stays.
+void set_first(container::Config& config, const network::Request& asked) {
+  config.network.mode = asked.mode;
+  config.network.name = asked.name;
+  config.network.aliases = asked.aliases;
+  config.network.address = asked.address;
+  config.network.mac = asked.mac;
+  config.network.may_fall_back = false;
+  config.network_mode = asked.mode == network::Mode::kNone ? "none" : network::network_name(asked);
+}
+
+int run_connect(Context& context, const Arguments& arguments) {
+  need_root();
+  const std::string name = arguments.word(0);
+  network::Request asked = network::parse_mode(name);
+  // The default one is made when it is first needed.
+  if (asked.mode != network::Mode::kPrivate) get(context, name);
+  asked.aliases = arguments.all("alias");
+  if (!asked.aliases.empty() && asked.mode != network::Mode::kNamed)
+    throw UsageError("--alias needs a user-defined network");
+  asked.address = arguments.find("ip");
+  asked.mac = arguments.find("mac-address");
+  OpenContainers open = open_containers(context);
+  const container::Config before = open.containers.read(open.containers.get(arguments.word(1))).config;
+  if (is_on(before, network::network_name(asked)))
+    throw base::Error(base::Code::kUnavailable, before.name + " is on network " + name + " already", "on-network");
+  container::Config config = before;
+  if (!container::networks_of(config).empty())
+    config.further_networks.push_back(asked);
+  else if (config.network.mode == network::Mode::kNone)
+    set_first(config, asked);
+  else
+    throw base::Error(base::Code::kInvalid,
+                      base::str(before.name, " has a network of another kind (", before.network_mode, ")"), "no-bridge");
+  change_networks(open.containers, before, config, 'N', network::network_name(asked));
+  return 0;
+}
+
+int run_disconnect(Context& context, const Arguments& arguments) {
+  need_root();
+  const std::string name = network::network_name(network::parse_mode(arguments.word(0)));
+  OpenContainers open = open_containers(context);
+  const container::Config before = open.containers.read(open.containers.get(arguments.word(1))).config;
+  if (!is_on(before, name))
+    throw base::Error(base::Code::kNotFound, before.name + " is not on network " + base::printable(arguments.word(0)),
+                      "not-on-network");
+  container::Config config = before;
+  if (network::network_name(config.network) == name) {
+    network::Request next;
+    next.mode = network::Mode::kNone;
+    if (!config.further_networks.empty()) {
+      next = config.further_networks.front();
+      config.further_networks.erase(config.further_networks.begin());
+    }
+    set_first(config, next);
+  } else {
+    std::erase_if(config.further_networks, [&](const auto& one) { return network::network_name(one) == name; });
+  }
+  change_networks(open.containers, before, config, 'D', name);
+  return 0;
+}
+
 int run_reload(Context& context, const Arguments&) {
   network::reload_networks(network_state(context));
   return 0;
@@ -172,7 +255,7 @@ const std::vector<const Command*>& network_commands() {
   static const Command kInspect = [] {
     Command inspect = command("network inspect", "show networks and the containers on them",
                               "[FLAGS] NAME...", {1, Positionals::kAny}, run_inspect);
-    inspect.flags = {{.name = "format", .value = "FORMAT", .help = "json, or a template", .common = true}};
+    inspect.flags = {{.name = "format", .letter = 'f', .value = "FORMAT", .help = "json, or a template", .common = true}};
     return inspect;
   }();
   static const Command kRemove = [] {
@@ -195,8 +278,27 @@ const std::vector<const Command*>& network_commands() {
                    "networks in it and the published ports of running containers.";
     return reload;
   }();
-  static const std::vector<const Command*> kCommands = {&kCreate, &kList,  &kInspect,
-                                                        &kRemove, &kPrune, &kReload};
+  static const Command kConnect = [] {
+    Command connect = command("network connect", "put a container on one more network", "[FLAGS] NETWORK CONTAINER",
+                              {2, 2}, run_connect);
+    connect.about = "At once where the container runs, and at every later start. Its published ports stay with "
+                    "its first network.";
+    connect.flags = {
+        {.name = "alias", .value = "NAME", .help = "another name of the container on it", .repeatable = true, .common = true},
+        {.name = "ip", .value = "ADDRESS", .help = "address of the container on it"},
+        {.name = "mac-address", .value = "MAC", .help = "hardware address of its interface"}};
+    connect.examples = {{"torte network connect --alias db back postgres", "found as postgres and as db"}};
+    return connect;
+  }();
+  static const Command kDisconnect = [] {
+    Command disconnect = command("network disconnect", "take a container off a network", "NETWORK CONTAINER", {2, 2},
+                                 run_disconnect);
+    disconnect.about = "From its first network on, its published ports are not reached until it is started again; "
+                       "then they lead to the network that is first now.";
+    return disconnect;
+  }();
+  static const std::vector<const Command*> kCommands = {&kCreate, &kList,   &kInspect, &kRemove,
+                                                        &kPrune,  &kReload, &kConnect, &kDisconnect};
   return kCommands;
 }
 

@@ -1,5 +1,6 @@
 // torte ps: containers, running or all.
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/sys/tree.h"
 #include "base/text.h"
@@ -49,7 +50,7 @@ Json record_json(const Record& record, container::Containers& containers, const 
               {"health", container::name_of(record.state.health)},
               {"restarts", record.state.restarts},
               {"ports", base::join(record.state.ports, ", ")},
-              {"networks", config.network_mode},
+              {"networks", config.further_networks.empty() ? config.network_mode : base::join(container::networks_of(config), ",")},
               {"names", config.name},
               {"labels", base::join(labels, ",")},
               {"mounts", base::join(mounts, ",")}};
@@ -71,15 +72,14 @@ std::vector<Record> chosen(container::Containers& containers, const Arguments& a
   return records;
 }
 
-int run_ps(Context& context, const Arguments& arguments) {
-  OpenContainers open = open_containers(context);
+void print_containers(Context& context, OpenContainers& open, const Arguments& arguments) {
   const std::vector<Record> records = chosen(open.containers, arguments);
   if (context.quiet) {
     std::string text;
     for (const Record& record : records)
       text += (arguments.is_on("no-trunc") ? record.config.id : container::short_id(record.config.id)) + "\n";
     context.out(text);
-    return 0;
+    return;
   }
   const bool sizes = arguments.is_on("size");
   std::vector<std::string> headings = {"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"};
@@ -96,7 +96,18 @@ int run_ps(Context& context, const Arguments& arguments) {
     items.push_back(std::move(item));
   }
   print_listing(context, table, items, arguments.get("format"));
-  return 0;
+}
+
+int run_ps(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  const auto pause = arguments.duration("watch");
+  if (pause && pause->count() == 0) throw UsageError("--watch wants more than 0 seconds");
+  for (;;) {
+    if (pause && context.out_terminal().is_terminal) context.out("\x1b[H\x1b[2J");
+    print_containers(context, open, arguments);
+    if (!pause) return 0;
+    std::this_thread::sleep_for(*pause);
+  }
 }
 
 }  // namespace
@@ -115,7 +126,8 @@ const Command& ps_command() {
                 {.name = "last", .letter = 'n', .value = "N", .help = "the N that were made last"},
                 {.name = "latest", .letter = 'l', .help = "the one that was made last"},
                 {.name = "no-trunc", .help = "show whole ids and commands"},
-                {.name = "size", .letter = 's', .help = "show what they wrote"}},
+                {.name = "size", .letter = 's', .help = "show what they wrote"},
+                {.name = "watch", .letter = 'w', .value = "SECONDS", .help = "list again after so long, until interrupted"}},
       .examples = {{"torte ps -a --filter status=exited -q", "ids of those that ended"}},
       .run = run_ps,
       .in_user_namespace = false,

@@ -1,4 +1,6 @@
 // torte push: an image goes to a registry.
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
@@ -20,32 +22,71 @@ Packing packing_of(const Arguments& arguments) {
   return Packing::kAsIs;
 }
 
-oci::Reference destination_of(const Arguments& arguments) {
-  std::string text = arguments.word(arguments.words().size() - 1);
+std::string without_transport(const std::string& text) {
   constexpr std::string_view kTransport = "docker://";
-  if (text.starts_with(kTransport)) text.erase(0, kTransport.size());
+  return text.starts_with(kTransport) ? text.substr(kTransport.size()) : text;
+}
+
+oci::Reference destination_of(const Arguments& arguments) {
+  std::string text = without_transport(arguments.word(arguments.words().size() - 1));
   oci::Reference reference = oci::Reference::parse(text);
   if (reference.digest())
     throw UsageError("a push needs a tag to go to, not a digest: " + base::printable(text));
   return reference.with_default_tag();
 }
 
+/// An image and where it goes.
+using Parcel = std::pair<store::ImageRecord, oci::Reference>;
+
+/// Every tag that the store has of a repository, under the same tag of the destination.
+std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& arguments) {
+  oci::Reference name = oci::Reference::parse(arguments.word(0));
+  oci::Reference destination = destination_of(arguments);
+  for (const std::string& word : arguments.words())
+    if (!oci::Reference::parse(without_transport(word)).tag().empty())
+      throw UsageError("--all-tags takes names without a tag, not " + base::printable(word));
+  std::vector<Parcel> parcels;
+  for (const store::ImageRecord& image : store.list_images())
+    for (const store::Name& known : image.names)
+      if (auto reference = oci::Reference::try_parse(known.name);
+          reference && reference->name() == name.name() && !reference->tag().empty())
+        parcels.emplace_back(image, destination.with_tag(reference->tag()));
+  if (parcels.empty())
+    throw base::Error(base::Code::kNotFound, "no tag of " + name.familiar() + " is in the store",
+                      "image-missing");
+  std::sort(parcels.begin(), parcels.end(), [](const Parcel& one, const Parcel& other) {
+    return one.second.tag() < other.second.tag();
+  });
+  return parcels;
+}
+
+std::vector<Parcel> parcels_of(store::Store& store, const Arguments& arguments) {
+  if (arguments.is_on("all-tags")) return parcels_of_all_tags(store, arguments);
+  auto image = find_image(store, arguments.word(0));
+  if (!image) image = store.get_image(arguments.word(0));  // says what is near
+  return {{*std::move(image), destination_of(arguments)}};
+}
+
 int run_push(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
-  oci::Reference destination = destination_of(arguments);
+  if (arguments.is_on("all-tags") && arguments.has("digestfile"))
+    throw UsageError("--digestfile takes one digest, --all-tags pushes several");
+  destination_of(arguments);  // what is wrong with it is said before anything is opened
   auto events = context.make_progress(arguments.get("progress"));
   TransferOptions options;
   options.stop = interrupt.token();
   options.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
   auto store = open_store(context);
-  auto image = find_image(*store, arguments.word(0));
-  if (!image) image = store->get_image(arguments.word(0));  // says what is near
-  oci::Digest digest = push_image(*store, registries, *image, destination, packing_of(arguments), options);
-  if (auto file = arguments.find("digestfile"))
-    sys::write_file_durably(*file, digest.str(), 0644);
-  context.out(context.quiet ? digest.str() + "\n"
-                            : base::str("pushed ", destination.familiar(), " ", digest.str(), "\n"));
+  for (const auto& [image, destination] : parcels_of(*store, arguments)) {
+    oci::Digest digest =
+        push_image(*store, registries, image, destination, packing_of(arguments), options);
+    if (auto file = arguments.find("digestfile"))
+      sys::write_file_durably(*file, digest.str(), 0644);
+    context.out(context.quiet
+                    ? digest.str() + "\n"
+                    : base::str("pushed ", destination.familiar(), " ", digest.str(), "\n"));
+  }
   return 0;
 }
 
@@ -57,16 +98,30 @@ const Command& push_command() {
       .aliases = {"image push"},
       .summary = "send an image to a registry",
       .usage = "[FLAGS] NAME [DESTINATION]",
-      .about = "Sends the layers the registry does not have, and then the manifest. Layers are packed "
-               "while they are sent, once: another push of them finds them packed. An image that was "
-               "pulled or loaded keeps its digest.",
+      .about =
+          "Sends the layers the registry does not have, and then the manifest. Layers are packed "
+          "while they are sent, once: another push of them finds them packed. An image that was "
+          "pulled or loaded keeps its digest.",
       .group = "registries",
       .flags = with_registry_flags(
-          {{.name = "compression", .value = "HOW", .help = "pack all layers this way: gzip or zstd (default: as they are, new ones gzip)", .choices = {"gzip", "zstd"}, .common = true},
-           {.name = "digestfile", .value = "FILE", .help = "write the manifest's digest to FILE", .common = true},
-           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .common = true}}),
+          {{.name = "compression",
+            .value = "HOW",
+            .help = "pack all layers this way: gzip or zstd (default: as they are, new ones gzip)",
+            .choices = {"gzip", "zstd"},
+            .common = true},
+           {.name = "all-tags", .letter = 'a', .help = "every tag of NAME that is in the store"},
+           {.name = "digestfile",
+            .value = "FILE",
+            .help = "write the manifest's digest to FILE",
+            .common = true},
+           {.name = "progress",
+            .value = "MODE",
+            .help = "how progress is shown: auto, tty, plain, json or quiet",
+            .common = true}}),
       .examples = {{"torte push registry.example/app:1", "under the name it has here"},
-                   {"torte push app registry.example/team/app:1", "under another"}},
+                   {"torte push app registry.example/team/app:1", "under another"},
+                   {"torte push --all-tags app registry.example/team/app",
+                    "app:1, app:2 and whatever else there is"}},
       .positionals = {1, 2},
       .run = run_push,
   };

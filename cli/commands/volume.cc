@@ -1,16 +1,22 @@
 // torte volume: directories that outlive containers.
+#include <fcntl.h>
+
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
+#include "base/sys/root.h"
 #include "base/sys/tree.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
 #include "cli/error_view.h"
+#include "cli/output_file.h"
 #include "cli/run_options.h"
 #include "cli/table.h"
 #include "runner/container/volumes.h"
+#include "store/layer/extract.h"
 #include "store/oci/timestamp.h"
 
 namespace cli {
@@ -116,6 +122,30 @@ int run_remove(Context& context, const Arguments& arguments) {
   return status;
 }
 
+sys::Root open_volume(store::Store& store, const std::string& name) {
+  return sys::Root::open(container::volume_data(store.layout(), get_volume(store, name).name));
+}
+
+int run_export(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  write_tar(context, arguments.get("output", "-"), open_volume(*open.store, arguments.word(0)));
+  return 0;
+}
+
+int run_import(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  const sys::Root volume = open_volume(*open.store, arguments.word(0));
+  const std::string path = arguments.words().size() > 1 ? arguments.word(1) : "-";
+  sys::UniqueFd file;
+  if (path != "-" && !(file = sys::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC))))
+    base::throw_errno("open " + base::printable(path));
+  sys::FdSource source(file ? file.get() : context.in_fd, path == "-" ? "standard input" : path);
+  layer::ArchiveOptions options;
+  options.single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
+  layer::extract_archive(source, volume, options);
+  return 0;
+}
+
 int run_prune(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const std::map<std::string, std::string> used = used_volumes(open.containers);
@@ -179,7 +209,26 @@ const std::vector<const Command*>& volume_commands() {
       .flags = {{.name = "all", .letter = 'a', .help = "also those with a name, if no container uses them"},
                 {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}},
       .run = run_prune};
-  static const std::vector<const Command*> kCommands = {&kCreate, &kList, &kInspect, &kRemove, &kPrune};
+  static const Command kExport{
+      .name = "volume export",
+      .summary = "write all files of a volume as a tar",
+      .usage = "[FLAGS] NAME",
+      .group = "volumes",
+      .flags = {{.name = "output", .letter = 'o', .value = "FILE", .help = "write there (default: standard output)", .common = true}},
+      .examples = {{"torte volume export data | zstd >data.tar.zst", "a backup"}},
+      .positionals = {1, 1},
+      .run = run_export};
+  static const Command kImport{
+      .name = "volume import",
+      .summary = "unpack a tar into a volume",
+      .usage = "NAME [FILE|-]",
+      .about = "Compressed or not. What the volume has stays, unless the tar has a file by that name.",
+      .group = "volumes",
+      .examples = {{"torte volume import data data.tar.zst", "a backup comes back"}},
+      .positionals = {1, 2},
+      .run = run_import};
+  static const std::vector<const Command*> kCommands = {&kCreate, &kList,   &kInspect, &kRemove,
+                                                        &kPrune,  &kExport, &kImport};
   return kCommands;
 }
 

@@ -31,8 +31,7 @@ class Clients {
  public:
   using Handler = std::function<void(Client&, const Packet&)>;
 
-  explicit Clients(sys::UniqueFd listener) : listener_(std::move(listener)) {}
-
+  void listen(sys::UniqueFd listener) { listener_ = std::move(listener); }
   void add(sys::UniqueFd socket, bool is_owner);
   /// Adds what is to be watched; `take_input`: there is room for standard input.
   void watch(std::vector<pollfd>& entries, bool take_input) const;

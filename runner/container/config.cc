@@ -125,11 +125,31 @@ Json limits_json(const launch::Limits& limits) {
   put(out, "memorySwapBytes", limits.memory_swap_bytes);
   put(out, "memoryReservationBytes", limits.memory_reservation_bytes);
   put(out, "cpus", limits.cpus);
+  put(out, "cpuPeriod", limits.cpu_period_microseconds);
+  put(out, "ioWeight", limits.io_weight);
+  for (const launch::Throttle& throttle : limits.throttles)
+    out["throttles"].push_back(
+        {static_cast<int>(throttle.kind), throttle.major, throttle.minor, throttle.rate});
   put(out, "cpuShares", limits.cpu_shares);
   put(out, "pids", limits.pids);
   if (!limits.cpuset_cpus.empty()) out["cpusetCpus"] = limits.cpuset_cpus;
   if (!limits.cpuset_memories.empty()) out["cpusetMems"] = limits.cpuset_memories;
   return out;
+}
+
+std::vector<launch::Throttle> read_throttles(const Fields& fields) {
+  std::vector<launch::Throttle> throttles;
+  const nlohmann::json* list = fields.array("throttles");
+  if (list == nullptr) return throttles;
+  for (const nlohmann::json& row : *list) {
+    const bool numbers =
+        row.is_array() && row.size() == 4 &&
+        std::all_of(row.begin(), row.end(), [](const auto& n) { return n.is_number_unsigned(); });
+    if (!numbers || row[0] > 3) fields.fail("throttles", "is not a list of four numbers each");
+    throttles.push_back({static_cast<launch::Throttle::Kind>(row[0].get<int>()),
+                         row[1].get<uint32_t>(), row[2].get<uint32_t>(), row[3].get<uint64_t>()});
+  }
+  return throttles;
 }
 
 launch::Limits read_limits(const nlohmann::json* object) {
@@ -144,6 +164,9 @@ launch::Limits read_limits(const nlohmann::json* object) {
   take("memoryReservationBytes", limits.memory_reservation_bytes);
   take("cpuShares", limits.cpu_shares);
   take("pids", limits.pids);
+  take("cpuPeriod", limits.cpu_period_microseconds);
+  take("ioWeight", limits.io_weight);
+  limits.throttles = read_throttles(fields);
   if (const auto* cpus = fields.find("cpus"); cpus != nullptr && cpus->is_number())
     limits.cpus = cpus->get<double>();
   limits.cpuset_cpus = fields.text("cpusetCpus");
@@ -208,6 +231,7 @@ Json process_json(const Config& config) {
               {"noNewPrivileges", config.no_new_privileges},
               {"seccomp", config.seccomp}};
   put(out, "umask", config.umask);
+  put(out, "oomScoreAdj", config.oom_score_adj);
   return out;
 }
 
@@ -226,6 +250,8 @@ void read_process(const Fields& fields, Config& config) {
   config.seccomp = fields.text("seccomp");
   if (auto umask = fields.integer("umask", 0, 0777))
     config.umask = static_cast<uint32_t>(*umask);
+  if (auto score = fields.integer("oomScoreAdj", -1000, 1000))
+    config.oom_score_adj = static_cast<int>(*score);
 }
 
 void read_lists(const Fields& fields, Config& config) {
@@ -297,11 +323,14 @@ std::string Config::to_json() const {
               {"shmBytes", shm_bytes},
               {"networkMode", network_mode},
               {"network", request_json(network)},
+              {"furtherNetworks", Json::array()},
               {"noHosts", no_hosts},
+              {"noHostname", no_hostname},
               {"ports", ports},
               {"pid", pid_mode},
               {"ipc", ipc_mode},
               {"uts", uts_mode},
+              {"hostCgroup", host_cgroup},
               {"userns", userns},
               {"uidMap", map_json(id_maps.uids)},
               {"gidMap", map_json(id_maps.gids)},
@@ -319,6 +348,8 @@ std::string Config::to_json() const {
               {"runtime", runtime}};
   put(out, "stopTimeoutSeconds", stop_timeout_seconds);
   if (healthcheck) out["healthcheck"] = health_json(*healthcheck);
+  for (const network::Request& more : further_networks)
+    out["furtherNetworks"].push_back(request_json(more));
   out.update(lists_json(*this));
   const Json names = out["labels"], notes = out["annotations"];
   drop_empty(out);
@@ -356,11 +387,15 @@ Config Config::parse(std::string_view json) {
   const nlohmann::json* network = fields.find("network");
   if (network == nullptr) fields.fail("network", "is missing");
   config.network = read_request(*network);
+  if (const nlohmann::json* more = fields.array("furtherNetworks"))
+    for (const nlohmann::json& one : *more) config.further_networks.push_back(read_request(one));
   config.no_hosts = fields.flag("noHosts");
+  config.no_hostname = fields.flag("noHostname");
   config.ports = fields.texts("ports");
   config.pid_mode = fields.text("pid");
   config.ipc_mode = fields.text("ipc");
   config.uts_mode = fields.text("uts");
+  config.host_cgroup = fields.flag("hostCgroup");
   config.userns = fields.text("userns");
   config.id_maps = {read_map(fields, "uidMap"), read_map(fields, "gidMap")};
   config.privileged = fields.flag("privileged");
@@ -383,6 +418,15 @@ Config Config::parse(std::string_view json) {
   config.runtime = fields.text("runtime");
   read_lists(fields, config);
   return config;
+}
+
+std::vector<std::string> networks_of(const Config& config) {
+  std::vector<std::string> names;
+  const std::string first = network::network_name(config.network);
+  if (!first.empty() && !config.network_mode.starts_with("container:")) names.push_back(first);
+  for (const network::Request& more : config.further_networks)
+    names.push_back(network::network_name(more));
+  return names;
 }
 
 std::optional<int> parse_signal(std::string_view text) {

@@ -78,6 +78,7 @@ struct Config {
   std::string user;
   std::vector<std::string> groups;  ///< --group-add
   std::optional<uint32_t> umask;
+  std::optional<int> oom_score_adj;
   std::string hostname;
   std::string domainname;
   bool tty = false;
@@ -93,13 +94,16 @@ struct Config {
 
   std::string network_mode = "default";  ///< as it was asked for; "container:ID" is resolved at start
   network::Request network;
+  std::vector<network::Request> further_networks;  ///< joined later (network connect): name, aliases, address, mac
   bool no_hosts = false;
+  bool no_hostname = false;  ///< the image's /etc/hostname stays
   std::vector<std::string> ports;    ///< "80/tcp": those the image and --expose name
   std::string pid_mode, ipc_mode, uts_mode;  ///< empty: private; "host", "container:ID"
+  bool host_cgroup = false;          ///< --cgroupns host
   std::string userns;                ///< empty: torte's own; see ids.h
   sys::IdMaps id_maps;               ///< --uidmap, --gidmap; empty: as `userns` says
 
-  launch::Capabilities capabilities = launch::run_capabilities();
+  launch::Capabilities capabilities = launch::default_capabilities();
   bool privileged = false;
   bool no_new_privileges = true;
   std::string seccomp;  ///< empty: ours; "unconfined"; else a profile in the common JSON format
@@ -123,6 +127,9 @@ struct Config {
   /// Throws Invalid or Corrupt for what to_json() did not write.
   static Config parse(std::string_view json);
 };
+
+/// The bridge networks a container is on, the first one first; "bridge" is the default one.
+std::vector<std::string> networks_of(const Config& config);
 
 /// "TERM", "SIGTERM", "15", "rtmin+3" as a number; nullopt for what is none.
 std::optional<int> parse_signal(std::string_view text);

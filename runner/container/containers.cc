@@ -78,6 +78,14 @@ bool is_valid_name(std::string_view name) {
          name.find_first_not_of(std::string(kLetters) + "_.-") == name.npos;
 }
 
+void refuse_mounted(const Home& home) {
+  if (!std::filesystem::exists(home.mounted())) return;
+  const std::string id = short_id(home.path().filename().string());
+  throw base::Error(base::Code::kUnavailable,
+                    base::str("container ", id, " is mounted as a directory"), "container-mounted")
+      .add_help(base::str("torte umount ", id, " takes it away"));
+}
+
 std::optional<sys::UniqueFd> open_main_process(const State& state) {
   if (state.pid <= 0 || state.boot != this_boot()) return std::nullopt;
   std::optional<sys::UniqueFd> process = sys::open_process(state.pid);

@@ -31,6 +31,7 @@
 ///     ID/upper/ init/     the writable layer and the init layer
 ///     ID/work/            overlayfs's own, new for every start
 ///     ID/log, log.1, ...  what it said (log.h)
+///     ID/mounted          its root is shown as a directory
 ///     ID/control          socket of its monitor (control.h)
 ///
 /// A record whose state says that it runs, and whose life lock nobody holds, lost its monitor, or the
@@ -50,6 +51,8 @@ class Home {
   std::filesystem::path work() const { return path_ / "work"; }
   std::filesystem::path log() const { return path_ / "log"; }
   std::filesystem::path control() const { return path_ / "control"; }
+  /// There while its root is shown as a directory (torte mount).
+  std::filesystem::path mounted() const { return path_ / "mounted"; }
 
  private:
   std::filesystem::path path_;
@@ -129,6 +132,9 @@ class Containers {
 bool is_valid_name(std::string_view name);
 /// The first twelve digits of an id.
 inline std::string short_id(std::string_view id) { return std::string(id.substr(0, 12)); }
+/// Throws Unavailable (id "container-mounted") while a container's root is shown as a directory: its writable
+/// layer may be in one mount only.
+void refuse_mounted(const Home& home);
 /// A pidfd of a container's process 1, nullopt when it is gone (its number may be another's by now).
 std::optional<sys::UniqueFd> open_main_process(const State& state);
 

@@ -22,6 +22,7 @@ namespace container {
 ///     k N            send signal N to process 1
 ///     s N            the same, and the user means it: no restart
 ///     p, u           pause, continue
+///     N, D NAME      join, leave that network, as config.json has it
 ///     U              limits or restart policy in config.json changed
 ///
 /// N, ROWS and COLS are decimal text. Nobody but the owner of the store can reach the socket.

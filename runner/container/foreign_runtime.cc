@@ -1,8 +1,10 @@
 #include "runner/container/foreign_runtime.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -32,6 +34,33 @@ void refuse_unsuitable(const Config& config) {
                     base::str(what, " together with --runtime is not built"), "runtime-unsupported");
 }
 
+/// What a bundle says of a step, its mounts left out.
+Config config_of(const launch::Spec& spec) {
+  Config config;
+  config.arguments = spec.argv;
+  config.cwd = spec.cwd;
+  config.umask = spec.umask;
+  config.hostname = spec.hostname;
+  config.no_hostname = !spec.hostname_file;
+  config.capabilities = spec.capabilities;
+  config.privileged = spec.privileged;
+  config.no_new_privileges = spec.no_new_privileges;
+  if (spec.seccomp == launch::Seccomp::kUnconfined) config.seccomp = "unconfined";
+  if (spec.seccomp == launch::Seccomp::kProfile) config.seccomp = spec.seccomp_profile;
+  config.mask = spec.mask;
+  config.unmask = spec.unmask;
+  config.ulimits = spec.ulimits;
+  config.limits = spec.limits;
+  config.shm_bytes = spec.shm_bytes;
+  return config;
+}
+
+bool is_directory(int fd) {
+  struct stat status;
+  if (::fstat(fd, &status) < 0) base::throw_errno("stat the source of a mount");
+  return S_ISDIR(status.st_mode);
+}
+
 }  // namespace
 
 void ForeignRuntime::leave_host_mounts() {
@@ -52,8 +81,35 @@ ForeignRuntime::ForeignRuntime(Containers& containers, const Config& config, Pre
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) base::throw_errno("adopt the runtime's children");
   discard();  // of this container's last life
   try {
-    write_files(containers, config, prepared);
+    write_files(prepared.spec, prepared.network->hosts_file(),
+                [&](const sys::Root& root, const BundlePlace& place) {
+                  return runtime_config(containers.layout(), config, root, place);
+                });
     create(prepared.spec);
+  } catch (...) {
+    discard();
+    throw;
+  }
+}
+
+ForeignRuntime::ForeignRuntime(std::string program, const store::Layout& layout,
+                               const std::filesystem::path& directory, launch::Spec spec)
+    : program_(std::move(program)),
+      id_("torte-" + directory.filename().string()),
+      bundle_(directory / "bundle") {
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) base::throw_errno("adopt the runtime's children");
+  try {
+    write_files(spec, {}, [&](const sys::Root&, const BundlePlace& place) {
+      Config config = config_of(spec);
+      for (size_t i = 0; i < spec.mounts.size(); ++i)
+        config.mounts.push_back(put_mount(spec.mounts[i], std::to_string(i)));
+      launch::Spec process;
+      process.identity = spec.identity;
+      process.env = spec.env;
+      process.capabilities = spec.capabilities;
+      return runtime_config(layout, config, std::move(process), place);
+    });
+    create(spec);
   } catch (...) {
     discard();
     throw;
@@ -68,25 +124,71 @@ std::vector<std::string> ForeignRuntime::command(std::initializer_list<std::stri
   return argv;
 }
 
-void ForeignRuntime::write_files(const Containers& containers, const Config& config, Prepared& prepared) {
-  sys::make_directories(bundle_ / "rootfs", 0755);
-  sys::make_directories(bundle_ / "files", 0755);
-  const launch::Spec& spec = prepared.spec;
-  const sys::UniqueFd root = launch::make_root(prepared.spec);
+void ForeignRuntime::write_files(launch::Spec& spec, const std::filesystem::path& hosts_file,
+                                 const Configuration& configuration) {
+  for (const char* name : {"rootfs", "files", "mounts"})
+    sys::make_directories(bundle_ / name, 0755);
+  const sys::UniqueFd root = launch::make_root(spec);
   sys::attach_mount(root.get(), bundle_ / "rootfs");
-  is_mounted_ = true;
+  mounted_.push_back(bundle_ / "rootfs");
+  // What is secret never gets to a disk.
+  sys::FsContext memory("tmpfs");
+  memory.set_string("mode", "700");
+  sys::attach_mount(memory.mount(MOUNT_ATTR_NOSUID).get(), bundle_ / "mounts");
+  mounted_.push_back(bundle_ / "mounts");
   BundlePlace place;
   place.directory = bundle_;
   place.makes_user_namespace = false;
   place.network_namespace =
       spec.network_namespace < 0 ? "" : base::str("/proc/", ::getpid(), "/fd/", spec.network_namespace);
   place.network_host = spec.network == launch::Network::kHost;
-  place.hosts_file = prepared.network->hosts_file();
+  place.hosts_file = hosts_file;
   sys::write_file_durably(bundle_ / "files/hosts", spec.hosts.value_or(""), 0644);
   sys::write_file_durably(bundle_ / "files/hostname", spec.hostname_file.value_or(""), 0644);
   sys::write_file_durably(bundle_ / "files/resolv.conf", spec.resolv_conf.value_or(""), 0644);
   sys::write_file_durably(bundle_ / "config.json",
-                          runtime_config(containers.layout(), config, sys::Root(root.duplicate()), place), 0644);
+                          configuration(sys::Root(root.duplicate()), place), 0644);
+}
+
+/// A mount of the Spec at a place in the bundle, where the runtime finds it by its name.
+MountConfig ForeignRuntime::put_mount(launch::Mount& mount, const std::string& name) {
+  using Kind = launch::Mount::Kind;
+  MountConfig out;
+  out.target = mount.target.str();
+  out.read_only = mount.read_only || mount.kind == Kind::kFile;
+  out.executable = mount.executable;
+  out.mode = mount.mode;
+  out.size_bytes = mount.size_bytes;
+  if (mount.kind == Kind::kTmpfs) {
+    out.type = MountConfig::Type::kTmpfs;
+    return out;
+  }
+  const std::filesystem::path place = bundle_ / "mounts" / name;
+  out.source = place;
+  out.recursive = mount.recursive;
+  const bool directory = mount.kind == Kind::kBind && launch::mount_is_directory(mount);
+  if (directory) {
+    sys::make_directories(place);
+  } else {
+    sys::write_file_durably(place, mount.content, mount.mode & 07777);
+    if (::chown(place.c_str(), mount.uid, mount.gid) < 0)
+      base::throw_errno("set owner of " + place.string());
+  }
+  if (mount.kind == Kind::kFile) return out;
+  sys::UniqueFd source = mount.source.duplicate();
+  if (mount.source_is_detached && !mount.source_path.is_root()) {
+    // Only what is attached can be cloned in part.
+    const std::filesystem::path whole = place.string() + ".whole";
+    is_directory(source.get()) ? sys::make_directories(whole)
+                               : sys::write_file_durably(whole, "", 0600);
+    sys::attach_mount(source.get(), whole);
+  }
+  if (!mount.source_path.is_root())
+    source = sys::Root(std::move(source)).open_at(mount.source_path, O_PATH);
+  const bool attachable = mount.source_is_detached && mount.source_path.is_root();
+  sys::attach_mount(
+      attachable ? source.get() : sys::clone_mount(source.get(), "", mount.recursive).get(), place);
+  return out;
 }
 
 void ForeignRuntime::create(const launch::Spec& spec) {
@@ -119,9 +221,8 @@ void ForeignRuntime::discard() noexcept {
     const int nothing[3] = {-1, -1, -1};
     if (std::filesystem::exists(bundle_ / "state")) sys::run_program_on(command({"delete", "--force", id_}), nothing);
     if (!std::filesystem::exists(bundle_)) return;
-    // It is there only in our mount namespace, and only while we live.
-    if (is_mounted_) sys::unmount(bundle_ / "rootfs");
-    is_mounted_ = false;
+    // They are there only in our mount namespace, and only while we live.
+    for (; !mounted_.empty(); mounted_.pop_back()) sys::unmount(mounted_.back());
     sys::remove_tree(bundle_);
   } catch (const std::exception&) {
     // What stays is taken away by the next start, or with the container.

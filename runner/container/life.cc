@@ -150,10 +150,10 @@ void send_signal(Containers& containers, const std::string& id, int signal) {
   control->ask('k', std::to_string(signal));
 }
 
-void ask(Containers& containers, const std::string& id, char request) {
+void ask(Containers& containers, const std::string& id, char request, const std::string& text) {
   std::optional<Control> control = Control::connect(containers.home(id).control());
   if (!control) throw not_running(id);
-  control->ask(request);
+  control->ask(request, text);
 }
 
 int wait(Containers& containers, const std::string& id) {
@@ -172,6 +172,7 @@ int wait(Containers& containers, const std::string& id) {
 }
 
 void remove_container(Containers& containers, const Claim& claim, bool volumes) {
+  refuse_mounted(containers.home(claim.id));
   const Config config = containers.read(claim.id).config;
   containers.remove(claim);
   if (!volumes) return;

@@ -35,8 +35,8 @@ void stop(Containers& containers, const std::string& id, std::optional<int> sign
           std::optional<std::chrono::seconds> timeout);
 /// Sends a signal. Throws Unavailable when it does not run.
 void send_signal(Containers& containers, const std::string& id, int signal);
-/// One request to the monitor ('p', 'u', 'U'). Throws Unavailable when it does not run.
-void ask(Containers& containers, const std::string& id, char request);
+/// One request to the monitor ('p', 'u', 'U', 'N', 'D'). Throws Unavailable when it does not run.
+void ask(Containers& containers, const std::string& id, char request, const std::string& text = {});
 /// Waits until it does not run; its last status.
 int wait(Containers& containers, const std::string& id);
 

@@ -42,14 +42,14 @@ class Monitor {
         claim_(std::move(claim)),
         options_(std::move(options)),
         home_(containers.home(claim_.id)),
-        config_(containers.read(claim_.id).config),
-        clients_(listen_control(home_.control())) {
+        config_(containers.read(claim_.id).config) {
     if (options_.owner) clients_.add(std::move(options_.owner), true);
-    if (!options_.pass_through) log_.emplace(home_.log(), config_.log);
   }
 
   int run() {
     try {
+      clients_.listen(listen_control(home_.control()));
+      if (!options_.pass_through) log_.emplace(home_.log(), config_.log);
       start();
     } catch (const base::Error& e) {
       fail_to_start(e);
@@ -135,12 +135,8 @@ class Monitor {
     state.started = now();
     state.restarts = state_.restarts;
     state.cgroups = container_->cgroups();
-    state.interface = network_->interface();
-    state.address = network_->address();
-    state.gateway = network_->gateway();
-    state.mac = network_->mac();
-    for (const network::Port& port : network_->ports()) state.ports.push_back(network::str(port));
     state_ = std::move(state);
+    note_network();
     health_.reset();
     if (config_.healthcheck) {
       health_.emplace(*config_.healthcheck);
@@ -149,6 +145,16 @@ class Monitor {
     write_state(false);
     if (!config_.pid_file.empty())
       sys::write_file_durably(config_.pid_file, std::to_string(state_.pid) + "\n", 0644);
+  }
+
+  void note_network() {
+    state_.interface = network_->interface();
+    state_.address = network_->address();
+    state_.gateway = network_->gateway();
+    state_.mac = network_->mac();
+    state_.networks = network_->memberships();
+    state_.ports.clear();
+    for (const network::Port& port : network_->ports()) state_.ports.push_back(network::str(port));
   }
 
   void fail_to_start(const base::Error& e) {
@@ -164,7 +170,8 @@ class Monitor {
   void leave_record() {
     clients_.stop_listening();
     ::unlink(home_.control().c_str());
-    if (config_.auto_remove)
+    // One that is looked at stays, for whoever looks to remove.
+    if (config_.auto_remove && !std::filesystem::exists(home_.mounted()))
       remove_container(containers_, claim_, true);
     else
       write_state(true);
@@ -344,6 +351,8 @@ class Monitor {
         freeze(packet.kind == 'p');
       else if (packet.kind == 'U')
         take_update();
+      else if (packet.kind == 'N' || packet.kind == 'D')
+        change_networks(packet.kind == 'N', packet.bytes);
       else
         throw base::Error(base::Code::kInvalid, "unknown request to the monitor");
       clients_.send(client, 'r', "");
@@ -388,6 +397,25 @@ class Monitor {
     config_.name = fresh.name;
   }
 
+  void change_networks(bool join, const std::string& name) {
+    if (!container_) throw base::Error(base::Code::kUnavailable, "the container is not running");
+    const std::string path = base::str("/proc/", container_->pid(), "/ns/net");
+    const sys::UniqueFd space(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!space) base::throw_errno("open network namespace of the container");
+    const Config fresh = containers_.read(claim_.id).config;
+    std::vector<network::Request> asked = fresh.further_networks;
+    asked.push_back(fresh.network);
+    if (!join) network_->leave(name, space.get());
+    for (const network::Request& one : asked)
+      if (join && network::network_name(one) == name)
+        network_->join(containers_.networks(), member_request(fresh, one), space.get());
+    config_.network = fresh.network;
+    config_.network_mode = fresh.network_mode;
+    config_.further_networks = fresh.further_networks;
+    note_network();
+    write_state(false);
+  }
+
   void probe() {
     const Health before = state_.health;
     if (!health_->work(*container_, config_, state_)) return;
@@ -428,6 +456,7 @@ class Monitor {
     state_.cgroups.clear();
     state_.ports.clear();
     state_.interface = state_.address = state_.gateway = state_.mac = "";
+    state_.networks.clear();
     state_.finished = now();
     if (timed_out_) state_.error = base::str("ended after --timeout ", config_.timeout_seconds);
     if (!config_.pid_file.empty()) ::unlink(config_.pid_file.c_str());

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/sys/mount.h"
 #include "base/sys/overlay_mount.h"
 #include "base/sys/tree.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 #include "overlay/packed_mount.h"
 #include "runner/container/volumes.h"
@@ -93,7 +95,11 @@ class Preparation {
                        config_.network.mode != network::Mode::kJoin;
     out_.ids = make_ids(config_, other.empty() ? 0 : process_of(other), wired);
     launch::Spec& spec = out_.spec;
-    spec.user_namespace = spec.root.id_map = out_.ids->space.user.get();
+    spec.user_namespace = out_.ids->space.user.get();
+    spec.inner_uid = out_.ids->inner_uid;
+    spec.inner_gid = out_.ids->inner_gid;
+    if (!out_.ids->maps_files) return;
+    spec.root.id_map = spec.user_namespace;
     spec.root.id_map_uid = out_.ids->root_uid;
     spec.root.id_map_gid = out_.ids->root_gid;
   }
@@ -118,6 +124,7 @@ class Preparation {
       }
       root.lowers = {rootfs};
     }
+    refuse_mounted(home_);
     make_layers(home_, out_.layers, rootfs);
     root.stubs = borrow(launch::open_stub_layer(containers_.layout().stubs()));
     root.init_layer = borrow(open_directory(home_.init()));
@@ -135,7 +142,9 @@ class Preparation {
     spec.tty = config_.tty;
     spec.init = config_.init;
     if (config_.umask) spec.umask = *config_.umask;
+    spec.oom_score_adj = config_.oom_score_adj;
     spec.hostname = config_.hostname;
+    spec.domainname = config_.domainname;
     sys::Root view;
     std::optional<overlay::View> merged;
     if (!config_.rootfs.empty()) {
@@ -164,25 +173,26 @@ class Preparation {
 
   void network() {
     launch::Spec& spec = out_.spec;
-    network::Request request = config_.network;
-    request.id = config_.id;
-    request.hostname = config_.hostname;
-    if (request.mode == network::Mode::kNamed && config_.name != config_.hostname)
-      request.aliases.push_back(config_.name);
+    network::Request request = member_request(config_, config_.network);
+    request.keeps_hosts_file = !config_.no_hosts;
     if (const std::string other = joined_container(config_.network_mode); !other.empty()) {
       request.mode = network::Mode::kJoin;
       request.path = base::str("/proc/", process_of(other), "/ns/net");
     }
     if (out_.ids) request.namespace_fd = out_.ids->space.network.get();
     out_.network.emplace(network::connect(containers_.networks(), request));
+    for (const network::Request& more : config_.further_networks)
+      out_.network->join(containers_.networks(), member_request(config_, more),
+                         out_.network->namespace_fd());
     const network::Connection& net = *out_.network;
     spec.network = net.mode() == network::Mode::kHost   ? launch::Network::kHost
                    : net.mode() == network::Mode::kNone ? launch::Network::kNone
                                                         : launch::Network::kJoin;
     spec.network_namespace = net.namespace_fd();
     spec.resolv_conf = net.resolv_conf();
-    spec.hostname_file = config_.hostname + "\n";
+    if (!config_.no_hostname) spec.hostname_file = config_.hostname + "\n";
     if (!config_.no_hosts) hosts(net);
+    spec.host_cgroup = config_.host_cgroup;
     name_space(config_.pid_mode, "pid", spec.host_pid, spec.pid_namespace);
     name_space(config_.ipc_mode, "ipc", spec.host_ipc, spec.ipc_namespace);
     name_space(config_.uts_mode, "uts", spec.host_uts, spec.uts_namespace);
@@ -264,7 +274,7 @@ class Preparation {
 
   /// The files of an image, read-only.
   sys::UniqueFd image_mount(const overlay::Stack& stack) {
-    if (!out_.ids) {
+    if (out_.spec.root.id_map < 0) {
       const overlay::View view(containers_.store(), stack);
       return sys::UniqueFd(::fcntl(view.mount_fd(), F_DUPFD_CLOEXEC, 3));
     }
@@ -347,6 +357,27 @@ class Preparation {
 
 }  // namespace
 
+network::Request member_request(const Config& config, const network::Request& asked) {
+  network::Request request = asked;
+  request.id = config.id;
+  request.hostname = config.hostname;
+  request.domainname = config.domainname;
+  if (request.mode == network::Mode::kNamed && config.name != config.hostname)
+    request.aliases.push_back(config.name);
+  return request;
+}
+
+void enter_user_namespace_of(const Record& record) {
+  const auto process = open_main_process(record.state);
+  if (!process)
+    throw base::Error(base::Code::kUnavailable, "the container is not running",
+                      "container-not-running");
+  if (has_own_ids(record.config))
+    sys::join_user_namespace_around(record.state.pid);
+  else
+    sys::join_user_namespace(process->get());
+}
+
 std::string joined_container(const std::string& mode) {
   constexpr std::string_view kContainer = "container:";
   return mode.starts_with(kContainer) ? mode.substr(kContainer.size()) : "";
@@ -381,7 +412,9 @@ launch::Spec exec_spec(const Config& config, const sys::Root& merged, const std:
   spec.no_new_privileges = config.no_new_privileges;
   set_seccomp(config, spec);
   spec.joins_user_namespace = has_own_ids(config);
+  std::tie(spec.inner_uid, spec.inner_gid) = inner_root(config);
   if (config.umask) spec.umask = *config.umask;
+  spec.oom_score_adj = config.oom_score_adj;
   spec.ulimits = config.ulimits;
   return spec;
 }
@@ -390,6 +423,7 @@ sys::Root mount_stopped(Containers& containers, const Claim& claim, const Config
   CHECK(claim.id == config.id);
   if (!config.rootfs.empty() && !config.rootfs_overlay) return sys::Root::open(config.rootfs);
   const Home home = containers.home(config.id);
+  refuse_mounted(home);
   overlay::Stack layers;
   sys::UniqueFd rootfs;
   sys::OverlayOptions options;

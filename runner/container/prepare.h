@@ -37,6 +37,13 @@ sys::Root mount_stopped(Containers& containers, const Claim& claim, const Config
 /// The root of a running one, mounts included. An ordinary user must have joined its user namespace.
 sys::Root open_running(const State& state);
 
+/// A network of a container's as it is to be wired: with its id and names. `asked` is one of config's.
+network::Request member_request(const Config& config, const network::Request& asked);
+
+/// For a command of an ordinary user that works in a running container: moves this process into the user
+/// namespace in which torte started it. Nothing happens for root.
+void enter_user_namespace_of(const Record& record);
+
 /// NAME of "container:NAME", how --network, --pid and the like name another container; else empty.
 std::string joined_container(const std::string& mode);
 

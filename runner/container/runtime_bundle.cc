@@ -51,12 +51,12 @@ const char* limit_name(int resource) {
 /// One bundle's configuration being written.
 class Writer {
  public:
-  Writer(const store::Layout& layout, const Config& config, const sys::Root& root,
+  Writer(const store::Layout& layout, const Config& config, launch::Spec process,
          const BundlePlace& place)
       : layout_(layout),
         config_(config),
         place_(place),
-        spec_(exec_spec(config, root, config.user)),
+        spec_(std::move(process)),
         is_user_(sys::userns_mode() != sys::UsernsMode::kNone) {
     if (config.privileged) spec_.capabilities = launch::all_capabilities();
     if (has_own_ids(config)) refuse("--userns and id maps");
@@ -70,6 +70,7 @@ class Writer {
                 {"mounts", mounts()},
                 {"annotations", config_.annotations},
                 {"linux", linux_part()}};
+    if (!config_.domainname.empty()) out["domainname"] = config_.domainname;
     if (config_.uts_mode == "host") out.erase("hostname");
     return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   }
@@ -96,6 +97,7 @@ class Writer {
                   {"effective", is_root ? rights : std::vector<std::string>()}}},
                 {"rlimits", Json::array()},
                 {"noNewPrivileges", config_.no_new_privileges}};
+    if (config_.oom_score_adj) out["oomScoreAdj"] = *config_.oom_score_adj;
     for (const launch::Ulimit& limit : config_.ulimits)
       if (const char* name = limit_name(limit.resource))
         out["rlimits"].push_back({{"type", name}, {"hard", limit.hard}, {"soft", limit.soft}});
@@ -124,11 +126,15 @@ class Writer {
       out.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", writable}));
     out.push_back(mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", writable}));
     for (const char* name : kFiles)
-      if (!config_.no_hosts || std::string_view(name) != "hosts")
+      if (!is_left_to_image(name))
         out.push_back(mount(std::string("/etc/") + name, "bind", file(name),
                             {"bind", "ro", "nosuid", "nodev", "noexec", "private"}));
     for (const MountConfig& asked : config_.mounts) out.push_back(user_mount(asked));
     return out;
+  }
+
+  bool is_left_to_image(std::string_view name) const {
+    return (name == "hosts" && config_.no_hosts) || (name == "hostname" && config_.no_hostname);
   }
 
   std::filesystem::path file(std::string_view name) const {
@@ -158,7 +164,7 @@ class Writer {
   Json namespaces() const {
     Json out = Json::array();
     out.push_back({{"type", "mount"}});
-    out.push_back({{"type", "cgroup"}});
+    if (!config_.host_cgroup) out.push_back({{"type", "cgroup"}});
     auto add = [&](const char* type, const std::string& mode) {
       if (mode == "host") return;
       constexpr std::string_view kPath = "ns:";
@@ -201,15 +207,23 @@ class Writer {
     }
     if (limits.memory_bytes) out["memory"]["limit"] = *limits.memory_bytes;
     if (limits.memory_swap_bytes) out["memory"]["swap"] = *limits.memory_swap_bytes;
-    if (limits.memory_reservation_bytes) out["memory"]["reservation"] = *limits.memory_reservation_bytes;
-    constexpr uint64_t kPeriod = 100000;
+    if (limits.memory_reservation_bytes)
+      out["memory"]["reservation"] = *limits.memory_reservation_bytes;
     if (limits.cpus) {
-      out["cpu"]["period"] = kPeriod;
-      out["cpu"]["quota"] = static_cast<int64_t>(*limits.cpus * kPeriod);
+      const uint64_t period = limits.cpu_period_microseconds.value_or(100000);
+      out["cpu"]["period"] = period;
+      out["cpu"]["quota"] = static_cast<int64_t>(*limits.cpus * static_cast<double>(period));
     }
     if (limits.cpu_shares) out["cpu"]["shares"] = *limits.cpu_shares;
     if (!limits.cpuset_cpus.empty()) out["cpu"]["cpus"] = limits.cpuset_cpus;
     if (!limits.cpuset_memories.empty()) out["cpu"]["mems"] = limits.cpuset_memories;
+    if (limits.io_weight) out["blockIO"]["weight"] = *limits.io_weight;
+    for (const launch::Throttle& throttle : limits.throttles) {
+      static constexpr const char* kKeys[] = {"throttleReadBpsDevice", "throttleWriteBpsDevice",
+                                              "throttleReadIOPSDevice", "throttleWriteIOPSDevice"};
+      out["blockIO"][kKeys[static_cast<int>(throttle.kind)]].push_back(
+          {{"major", throttle.major}, {"minor", throttle.minor}, {"rate", throttle.rate}});
+    }
     if (!is_user_) {
       out["devices"] = Json::array();
       out["devices"].push_back({{"allow", config_.privileged}, {"access", "rwm"}});
@@ -282,7 +296,12 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 
 std::string runtime_config(const store::Layout& layout, const Config& config, const sys::Root& root,
                            const BundlePlace& place) {
-  return Writer(layout, config, root, place).text();
+  return runtime_config(layout, config, exec_spec(config, root, config.user), place);
+}
+
+std::string runtime_config(const store::Layout& layout, const Config& config, launch::Spec process,
+                           const BundlePlace& place) {
+  return Writer(layout, config, std::move(process), place).text();
 }
 
 void write_bundle(const Containers& containers, const Config& config, const sys::Root& root,

@@ -33,5 +33,8 @@ struct BundlePlace {
 /// The text of config.json for a bundle.
 std::string runtime_config(const store::Layout& layout, const Config& config, const sys::Root& root,
                            const BundlePlace& place);
+/// The same for a process whose identity, environment and capabilities are those of `process`.
+std::string runtime_config(const store::Layout& layout, const Config& config, launch::Spec process,
+                           const BundlePlace& place);
 
 }  // namespace container

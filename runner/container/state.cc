@@ -62,6 +62,13 @@ std::string State::to_json() const {
               {"gateway", gateway},
               {"mac", mac},
               {"ports", ports}};
+  for (const network::Membership& one : networks)
+    out["networks"].push_back({{"network", one.network},
+                               {"interface", one.interface},
+                               {"address", one.address},
+                               {"gateway", one.gateway},
+                               {"mac", one.mac},
+                               {"aliases", one.aliases}});
   if (!probes.empty()) {
     Json list = Json::array();
     for (const Probe& probe : probes)
@@ -98,6 +105,12 @@ State State::parse(std::string_view json) {
   state.gateway = fields.text("gateway");
   state.mac = fields.text("mac");
   state.ports = fields.texts("ports");
+  if (const nlohmann::json* networks = fields.array("networks"))
+    for (const nlohmann::json& item : *networks) {
+      Fields one(item, "network");
+      state.networks.push_back({one.text("network"), one.text("interface"), one.text("address"),
+                                one.text("gateway"), one.text("mac"), one.texts("aliases")});
+    }
   if (const nlohmann::json* probes = fields.array("probes"))
     for (const nlohmann::json& item : *probes) {
       Fields probe(item, "probe");

@@ -51,6 +51,7 @@ struct State {
   std::vector<Probe> probes;  ///< the last five
   std::vector<std::string> cgroups;
   std::string interface, address, gateway, mac;  ///< of its network; empty without one
+  std::vector<network::Membership> networks;     ///< the bridge networks it is on
   std::vector<std::string> ports;                ///< "0.0.0.0:8080->80/tcp": those that are published
 
   bool is_live() const {

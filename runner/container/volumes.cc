@@ -44,7 +44,7 @@ std::string random_name() {
 }  // namespace
 
 std::filesystem::path volume_data(const store::Layout& layout, const std::string& name) {
-  return layout.root() / "volumes" / name / "data";
+  return layout.volumes() / name / "data";
 }
 
 bool make_volume(store::Store& store, Volume& volume) {

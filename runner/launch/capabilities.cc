@@ -60,14 +60,11 @@ constexpr Capabilities bit(int capability) { return Capabilities{1} << capabilit
 
 }  // namespace
 
-Capabilities run_capabilities() {
-  return build_capabilities() | bit(CAP_MKNOD) | bit(CAP_NET_RAW) | bit(CAP_AUDIT_WRITE);
-}
-
-Capabilities build_capabilities() {
+Capabilities default_capabilities() {
   return bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_FSETID) | bit(CAP_FOWNER) |
          bit(CAP_SETGID) | bit(CAP_SETUID) | bit(CAP_SETFCAP) | bit(CAP_SETPCAP) |
-         bit(CAP_NET_BIND_SERVICE) | bit(CAP_SYS_CHROOT) | bit(CAP_KILL);
+         bit(CAP_NET_BIND_SERVICE) | bit(CAP_SYS_CHROOT) | bit(CAP_KILL) | bit(CAP_MKNOD) |
+         bit(CAP_NET_RAW) | bit(CAP_AUDIT_WRITE);
 }
 
 Capabilities all_capabilities() {

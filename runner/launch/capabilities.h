@@ -11,10 +11,9 @@ namespace launch {
 /// A set of Linux capabilities: bit n is capability n of <linux/capability.h>.
 using Capabilities = uint64_t;
 
-/// What a process of `torte run` holds unless told otherwise. [spec/security.md 5]
-Capabilities run_capabilities();
-/// What a build step holds: the same without MKNOD, NET_RAW and AUDIT_WRITE.
-Capabilities build_capabilities();
+/// What a process of `torte run` or of a build step holds unless told otherwise: what it holds in
+/// other engines. A file made with `setcap cap_net_raw+ep` could not even be started without.
+Capabilities default_capabilities();
 /// Everything this kernel and this process can give.
 Capabilities all_capabilities();
 /// "NET_ADMIN", "cap_net_admin", or "ALL"; nullopt for an unknown name.

@@ -42,6 +42,20 @@ uint64_t weight_of_shares(uint64_t shares) {
   return 1 + (clamped - 2) * 9999 / 262142;
 }
 
+bool is_unified() {
+  struct statfs status;
+  return ::statfs(kMountPoint, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+const char* name_of_io() { return is_unified() ? "io" : "blkio"; }
+
+/// From the scale of v1, 10 to 1000, to that of v2, as other engines do.
+uint64_t weight_of_io(uint64_t weight) { return 1 + (weight - 10) * 9999 / 990; }
+
+/// By Throttle::Kind: the middle of the file's name in v1, the key in io.max of v2.
+constexpr std::pair<const char*, const char*> kThrottleFiles[] = {
+    {"read_bps", "rbps"}, {"write_bps", "wbps"}, {"read_iops", "riops"}, {"write_iops", "wiops"}};
+
 std::vector<Setting> settings_of(const Limits& limits) {
   std::vector<Setting> settings;
   auto add = [&](Setting setting) { settings.push_back(std::move(setting)); };
@@ -61,9 +75,12 @@ std::vector<Setting> settings_of(const Limits& limits) {
          std::to_string(total > memory ? total - memory : 0)});
   }
   if (limits.cpus) {
-    auto quota = static_cast<uint64_t>(*limits.cpus * kPeriodMicroseconds);
+    const uint64_t period = limits.cpu_period_microseconds.value_or(kPeriodMicroseconds);
+    if (limits.cpu_period_microseconds)
+      add({"cpu", "cpu.cfs_period_us", std::to_string(period), "", ""});
+    auto quota = static_cast<uint64_t>(*limits.cpus * static_cast<double>(period));
     std::string value = std::to_string(std::max<uint64_t>(quota, 1000));
-    add({"cpu", "cpu.cfs_quota_us", value, "cpu.max", base::str(value, ' ', kPeriodMicroseconds)});
+    add({"cpu", "cpu.cfs_quota_us", value, "cpu.max", base::str(value, ' ', period)});
   }
   if (limits.cpu_shares)
     add({"cpu", "cpu.shares", std::to_string(*limits.cpu_shares), "cpu.weight",
@@ -72,15 +89,20 @@ std::vector<Setting> settings_of(const Limits& limits) {
     std::string value = std::to_string(*limits.memory_reservation_bytes);
     add({"memory", "memory.soft_limit_in_bytes", value, "memory.low", value});
   }
+  const char* const io = limits.io_weight || !limits.throttles.empty() ? name_of_io() : "";
+  if (limits.io_weight)
+    add({io, "blkio.bfq.weight", std::to_string(*limits.io_weight), "io.weight",
+         base::str("default ", weight_of_io(*limits.io_weight))});
+  for (const Throttle& throttle : limits.throttles) {
+    const auto [v1, v2] = kThrottleFiles[static_cast<int>(throttle.kind)];
+    const std::string device = base::str(throttle.major, ':', throttle.minor, ' ');
+    add({io, base::str("blkio.throttle.", v1, "_device"), base::str(device, throttle.rate),
+         "io.max", base::str(device, v2, '=', throttle.rate)});
+  }
   for (const auto& [file, value] : {std::pair("cpuset.cpus", limits.cpuset_cpus),
                                     std::pair("cpuset.mems", limits.cpuset_memories)})
     if (!value.empty()) add({"cpuset", file, value, file, value});
   return settings;
-}
-
-bool is_unified() {
-  struct statfs status;
-  return ::statfs(kMountPoint, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
 }
 
 /// Groups of a process ("self" or a number), by controller; "" is the unified tree.
@@ -264,6 +286,7 @@ void Cgroup::apply(const Limits& limits) {
     std::string directory = unified_ ? directories_[0] : directory_of(setting.controller);
     const std::string& file = unified_ ? setting.v2_file : setting.v1_file;
     const std::string& value = unified_ ? setting.v2_value : setting.v1_value;
+    if (file.empty()) continue;  // v2 says it with another setting
     if (directory.empty() || !write_file(directory + "/" + file, value))
       fail(setting.controller, "writing " + file + " failed");
   }

@@ -136,12 +136,15 @@ Identity resolve_user(const sys::Root& root, std::string_view user) {
   }
   if (explicit_group) {
     identity.gid = resolve_group(root, group);
+    identity.groups = {identity.gid};
     return identity;
   }
+  identity.groups = {identity.gid};
   if (entry == nullptr) return identity;
   for (const Group& candidate : read_groups(root)) {
     const auto& members = candidate.members;
-    if (std::find(members.begin(), members.end(), entry->name) != members.end())
+    if (candidate.gid != identity.gid &&
+        std::find(members.begin(), members.end(), entry->name) != members.end())
       identity.groups.push_back(static_cast<gid_t>(candidate.gid));
   }
   return identity;

@@ -14,8 +14,10 @@ namespace launch {
 struct Identity {
   uid_t uid = 0;
   gid_t gid = 0;
-  std::vector<gid_t> groups;  ///< supplementary groups
-  std::string home = "/";     ///< of the passwd entry; "/" when there is none
+  /// Supplementary groups, gid first: a program that changes its group must not leave one that a
+  /// file denies something to.
+  std::vector<gid_t> groups;
+  std::string home = "/";  ///< of the passwd entry; "/" when there is none
 };
 
 /// Reads "user", "user:group", "uid", "uid:gid" or "" (root) by the passwd and group files of an

@@ -79,20 +79,21 @@ uint64_t share_out_namespaces(const Spec& spec, Enforcement& how) {
   if (!spec.host_ipc && spec.ipc_namespace < 0) flags |= CLONE_NEWIPC;
   if (!spec.host_uts && spec.uts_namespace < 0) flags |= CLONE_NEWUTS;
   if (spec.network == Network::kNone) flags |= CLONE_NEWNET;
+  const uint64_t groups = spec.host_cgroup ? 0 : CLONE_NEWCGROUP;
   CgroupDemands& demands = how.demands;
   demands.split_off = spec.pid_namespace >= 0;
   if (spec.user_namespace >= 0) {
     // They belong to the user namespace they are made in.
-    demands.unshared = flags | CLONE_NEWCGROUP;
+    demands.unshared = flags | groups;
     demands.split_off = demands.split_off || (flags & CLONE_NEWPID) != 0;
     return 0;
   }
   // With a cgroup of its own that namespace is made once the process is in it.
   if (how.cgroup) {
-    demands.unshared = CLONE_NEWCGROUP;
+    demands.unshared = groups;
     return flags;
   }
-  return flags | CLONE_NEWCGROUP;
+  return flags | groups;
 }
 
 /// What the launcher said before it became the program.

@@ -98,22 +98,34 @@ struct Ulimit {
   uint64_t hard = 0;
 };
 
+/// How much of a block device the container may use in a second.
+struct Throttle {
+  enum class Kind { kReadBytes, kWriteBytes, kReadOperations, kWriteOperations };
+  Kind kind = Kind::kReadBytes;
+  uint32_t major = 0, minor = 0;
+  uint64_t rate = 0;
+};
+
 /// Limits of the whole container. A limit that was asked for and cannot be applied is an error that
 /// names the controller.
 struct Limits {
   std::optional<uint64_t> memory_bytes;
   std::optional<uint64_t> memory_swap_bytes;  ///< memory and swap together
   std::optional<double> cpus;
+  std::optional<uint64_t> cpu_period_microseconds;  ///< in which `cpus` holds; unset: 100000
   std::optional<uint64_t> cpu_shares;
   std::optional<uint64_t> memory_reservation_bytes;  ///< soft: what it is pushed back to when memory is short
   std::string cpuset_cpus;      ///< "0-2,7": processors it may use; empty: all
   std::string cpuset_memories;  ///< the same for memory nodes
+  std::optional<uint64_t> io_weight;  ///< 10 to 1000, its part of a busy disk; 100 is the usual one
+  std::vector<Throttle> throttles;
   /// Processes and threads; 0: no limit. Unset: 2048, enforced the cheapest way there is.
   std::optional<uint64_t> pids;
 
   bool any() const {
     return memory_bytes || memory_swap_bytes || cpus || cpu_shares || pids ||
-           memory_reservation_bytes || !cpuset_cpus.empty() || !cpuset_memories.empty();
+           memory_reservation_bytes || !cpuset_cpus.empty() || !cpuset_memories.empty() || io_weight ||
+           !throttles.empty();
   }
 };
 
@@ -133,13 +145,15 @@ struct Spec {
   std::vector<std::string> env;   ///< "NAME=value", complete: nothing is inherited
   std::string cwd = "/";          ///< created when missing
   Identity identity;
-  Capabilities capabilities = run_capabilities();
+  Capabilities capabilities = default_capabilities();
   bool no_new_privileges = true;
   Seccomp seccomp = Seccomp::kDefault;
   std::string seccomp_profile;  ///< with kProfile: its JSON text (seccomp_profile.h)
   std::optional<mode_t> umask;
+  std::optional<int> oom_score_adj;  ///< -1000 to 1000; unset: inherited
 
   std::string hostname = "localhost";
+  std::string domainname;
   Network network = Network::kNone;
   int network_namespace = -1;  ///< borrowed; with kJoin
   /// Content of /etc/hosts, /etc/resolv.conf, /etc/hostname; unset: the image's own file.
@@ -150,6 +164,7 @@ struct Spec {
   bool host_pid = false;
   bool host_ipc = false;
   bool host_uts = false;
+  bool host_cgroup = false;  ///< sees the groups of the machine
   /// Namespaces of others, joined instead of new ones; borrowed, -1: a new one.
   int pid_namespace = -1;
   int ipc_namespace = -1;
@@ -157,6 +172,8 @@ struct Spec {
   /// A user namespace whose ids are mapped already (sys::make_user_namespace) and in which the
   /// container is to live; -1: torte's own. Its other namespaces belong to it then.
   int user_namespace = -1;
+  /// Who we are in it while the container is made ready: its root, or the only id there is.
+  uint32_t inner_uid = 0, inner_gid = 0;
   /// join(): the container has a user namespace of its own below torte's.
   bool joins_user_namespace = false;
   /// Every capability, no masks, no seccomp, /sys and cgroups writable.

@@ -103,6 +103,9 @@ class Composer {
     // Only the owner of the network namespace may mount sysfs, which shows it.
     if (!real_devices_ && !owns_network())
       host_sys_ = inherit_one(held_.hold(sys::clone_mount(AT_FDCWD, "/sys", true)));
+    // A group's root that is not ours cannot be mounted anew either.
+    else if (spec_.host_cgroup)
+      host_groups_ = inherit_one(held_.hold(sys::clone_mount(AT_FDCWD, "/sys/fs/cgroup", true)));
     // Likewise proc and the pid namespace it shows.
     if (!real_devices_ && spec_.host_pid)
       host_proc_ = inherit_one(held_.hold(sys::clone_mount(AT_FDCWD, "/proc", true)));
@@ -172,7 +175,7 @@ class Composer {
     if (!spec_.host_uts && spec_.uts_namespace < 0) {
       add(Kind::kHostname, "set host name " + base::printable(spec_.hostname), {},
           strings({spec_.hostname}));
-      add(Kind::kDomainname, "set domain name", {}, strings({""}));
+      add(Kind::kDomainname, "set domain name", {}, strings({spec_.domainname}));
     }
     if (spec_.network == Network::kNone) add(Kind::kLoopbackUp, "bring up the loopback interface");
     add(Kind::kPrivateMounts, "make mounts private");
@@ -180,8 +183,9 @@ class Composer {
 
   /// Whoever enters a user namespace has every right in it, but is nobody it knows.
   void become_root() {
-    add(Kind::kGroups, "set groups");
-    add(Kind::kIdentity, "become root of the user namespace", {.c = 0, .d = 0, .x = ~uint64_t{0}});
+    if (sys::userns_mode() != sys::UsernsMode::kSingle) add(Kind::kGroups, "set groups");
+    add(Kind::kIdentity, "become root of the user namespace",
+        {.c = static_cast<int>(spec_.inner_uid), .d = static_cast<int>(spec_.inner_gid), .x = ~uint64_t{0}});
   }
 
   /// Parts of a mount can only be cloned once it is attached somewhere. A directory of the old root
@@ -361,6 +365,11 @@ class Composer {
       return;
     }
     mount_on("/sys", "sysfs", attributes, "");
+    if (host_groups_ >= 0) {
+      const int place = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
+      set_attributes(host_groups_, attributes, "/sys/fs/cgroup", true);
+      return attach(host_groups_, place, "/sys/fs/cgroup");
+    }
     // A kernel without sysfs support for cgroups has no such directory.
     int target = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
     plan_.last().on_error = OnError::kSkipIfAbsent;
@@ -536,7 +545,7 @@ class Composer {
   bool real_devices_;
   Plan plan_;
   int root_ = -1, proc_ = -1, dev_ = -1, pts_ = -1, null_ = -1, files_ = -1;
-  int host_sys_ = -1, host_proc_ = -1, pid_max_file_ = -1;
+  int host_sys_ = -1, host_proc_ = -1, host_groups_ = -1, pid_max_file_ = -1;
   /// Namespaces that are there already: the slot, once it is one.
   struct Joined {
     int fd;

@@ -65,6 +65,9 @@ class ProcessPart {
     limit(RLIMIT_CORE, 0, 0, true);
     if (cgroup_.process_rlimit > 0)
       limit(RLIMIT_NPROC, cgroup_.process_rlimit, cgroup_.process_rlimit, true);
+    if (spec_.oom_score_adj)
+      add(Kind::kWriteFile, "set oom_score_adj", {.b = root_, .x = 1},
+          strings({"proc/self/oom_score_adj"}) + std::to_string(*spec_.oom_score_adj));
     for (const Ulimit& ulimit : spec_.ulimits)
       limit(ulimit.resource, ulimit.soft, ulimit.hard, false);
   }
@@ -79,13 +82,17 @@ class ProcessPart {
   void identity() {
     const std::vector<gid_t>& groups = spec_.identity.groups;
     bool single_id = sys::userns_mode() == sys::UsernsMode::kSingle;
-    if (single_id && (spec_.identity.uid != 0 || spec_.identity.gid != 0))
+    if (single_id &&
+        (spec_.identity.uid != spec_.inner_uid || spec_.identity.gid != spec_.inner_gid))
       throw base::Error(base::Code::kDenied,
-                        base::str("cannot become user ", spec_.identity.uid, ":", spec_.identity.gid,
-                                  ": you have one id only, which is root in the container"),
+                        base::str("cannot become user ", spec_.identity.uid, ":",
+                                  spec_.identity.gid, ": you have one id only, which is ",
+                                  spec_.inner_uid == 0 ? "root" : std::to_string(spec_.inner_uid),
+                                  " in the container"),
                         "ids-missing")
-          .add_help("give yourself a range: usermod --add-subuids 100000-165535 --add-subgids "
-                    "100000-165535 NAME")
+          .add_help(
+              "give yourself a range: usermod --add-subuids 100000-165535 --add-subgids "
+              "100000-165535 NAME")
           .add_help("the range also needs newuidmap (Debian package uidmap)");
     // With one mapped id the kernel forbids setgroups.
     if (!single_id)

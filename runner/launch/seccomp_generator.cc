@@ -61,6 +61,8 @@ const std::vector<Exception> kPolicy = {
       "afs_syscall",
       "break",
       "create_module",
+      "epoll_ctl_old",
+      "epoll_wait_old",
       "ftime",
       "get_kernel_syms",
       "getpmsg",

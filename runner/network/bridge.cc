@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/text.h"
-#include "runner/network/names.h"
+#include "runner/network/members.h"
 
 namespace network {
 
@@ -184,46 +184,6 @@ Network default_network(const StateDirectory& state, Netlink& route) {
       .add_help("torte network create " + base::printable(name) + " makes it, torte network ls lists them");
 }
 
-// --- members' names ---
-
-std::vector<HostsLine> lines_of(const std::vector<StateDirectory::Found>& leases,
-                                const std::string& except) {
-  std::vector<HostsLine> lines;
-  for (const auto& lease : leases) {
-    if (!lease.is_live || lease.text.id == except || lease.text.hostname.empty()) continue;
-    HostsLine line{lease.address.str(), {lease.text.hostname}};
-    line.names.insert(line.names.end(), lease.text.aliases.begin(), lease.text.aliases.end());
-    lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
-constexpr const char* kMembersBelow = "# members of the network\n";
-
-/// Written in place, because the file is bound into a container; what is above the mark stays.
-void rewrite_hosts(const std::filesystem::path& path, const std::vector<HostsLine>& lines) {
-  std::optional<std::string> before = sys::find_user_file(path, 1 << 20);
-  if (!before) return;
-  size_t mark = before->find(kMembersBelow);
-  std::string text = before->substr(0, mark) + kMembersBelow;
-  for (const HostsLine& line : lines) text += line.address + "\t" + base::join(line.names, " ") + "\n";
-  sys::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file || ::pwrite(file.get(), text.data(), text.size(), 0) !=
-                   static_cast<ssize_t>(text.size()))
-    return;
-  if (::ftruncate(file.get(), static_cast<off_t>(text.size())) < 0)
-    base::throw_errno("write " + path.string());
-}
-
-/// The lock is held.
-void refresh_members(const StateDirectory& state, const Network& network) {
-  if (network.implicit) return;
-  std::vector<StateDirectory::Found> leases = state.leases(network);
-  for (const auto& lease : leases)
-    if (lease.is_live && lease.text.has_hosts_file)
-      rewrite_hosts(state.hosts_file(lease.text.id), lines_of(leases, lease.text.id));
-}
-
 /// Takes back what dead owners left. The lock is held.
 Swept sweep_network(const StateDirectory& state, const Network& network, Netlink& route) {
   Swept swept;
@@ -238,7 +198,7 @@ Swept sweep_network(const StateDirectory& state, const Network& network, Netlink
           ::pwrite(lease.file.get(), text.data(), text.size(), 0) < 0)
         base::throw_errno("write lease");
     }
-    if (lease.text.has_hosts_file) ::unlink(state.hosts_file(lease.text.id).c_str());
+    if (!lease.text.hosts_file.empty()) ::unlink(lease.text.hosts_file.c_str());
     // A namespace that somebody keeps, or that is still going: the address is in use.
     if (!lease.text.link.empty() && find_link(route, lease.text.link)) continue;
     ::unlink(lease.path.c_str());
@@ -316,6 +276,7 @@ Attachment::Attachment(Attachment&& other) noexcept
       subnet_(other.subnet_),
       lease_(std::move(other.lease_)),
       text_(std::move(other.text_)),
+      interface_(std::move(other.interface_)),
       mac_(other.mac_),
       is_published_(other.is_published_),
       owns_(std::exchange(other.owns_, false)) {}
@@ -325,24 +286,22 @@ Attachment::~Attachment() {
   if (is_published_) unpublish(text_.ports);
   if (network_.implicit) return;
   try {
-    StateDirectory state(state_);
-    sys::FileLock lock = state.lock();
-    std::vector<StateDirectory::Found> leases = state.leases(network_);
-    std::erase_if(leases, [&](const auto& lease) { return lease.text.id == text_.id; });
-    for (const auto& lease : leases)
-      if (lease.is_live && lease.text.has_hosts_file)
-        rewrite_hosts(state.hosts_file(lease.text.id), lines_of(leases, lease.text.id));
-    ::unlink(state.hosts_file(text_.id).c_str());
+    const StateDirectory state(state_);
+    const sys::FileLock lock = state.lock();
+    refresh_members(state, network_, text_.id);
   } catch (const base::Error&) {
     // Names that lead nowhere until the next command puts them right.
   }
 }
 
-std::filesystem::path Attachment::hosts_file() const {
-  return text_.has_hosts_file ? state_ / "hosts" / text_.id : std::filesystem::path();
+void Attachment::tell_members() const {
+  const StateDirectory state(state_);
+  const sys::FileLock lock = state.lock();
+  refresh_members(state, network_);
 }
 
-Attachment attach(const std::filesystem::path& given, const Request& request, NewNamespace& inside) {
+Attachment attach(const std::filesystem::path& given, const Request& request, const Wiring& wiring,
+                  NewNamespace& inside) {
   std::filesystem::path path =
       request.mode == Mode::kNamed ? given : default_directory(given);
   StateDirectory state(path);
@@ -369,11 +328,16 @@ Attachment attach(const std::filesystem::path& given, const Request& request, Ne
   text.hostname = request.hostname;
   text.aliases = request.aliases;
   text.ports = ports;
-  text.link = "e" + request.id.substr(0, 12);
-  text.has_hosts_file = !network.implicit;
+  text.link = base::str("e", request.id.substr(0, 12),
+                        wiring.number == 0 ? "" : std::to_string(wiring.number));
+  text.is_further = wiring.is_further;
+  if (wiring.is_further)
+    text.hosts_file = wiring.hosts_file;
+  else if (!network.implicit || request.keeps_hosts_file)
+    text.hosts_file = state.hosts_file(request.id);
   lease.write(text);
   Mac mac = request.mac ? parse_mac(*request.mac) : mac_of(lease.address());
-  Attachment attachment(path, network, std::move(lease), text, mac);
+  Attachment attachment(path, network, std::move(lease), text, wiring.interface(), mac);
   if (!ports.empty()) {
     publish(ports, attachment.address());
     attachment.is_published_ = true;
@@ -383,6 +347,7 @@ Attachment attach(const std::filesystem::path& given, const Request& request, Ne
 
   Veth veth;
   veth.host_name = text.link;
+  veth.name = wiring.interface();
   veth.bridge = bridge.index;
   veth.mtu = bridge.mtu;
   veth.mac = mac;
@@ -395,7 +360,7 @@ Attachment attach(const std::filesystem::path& given, const Request& request, Ne
     delete_link(route, veth.host_name);  // of this container's last life
     create_veth(route, veth);
   }
-  Ip4 gateway = network.internal ? Ip4{} : Ip4::parse(network.gateway);
+  Ip4 gateway = network.internal || !wiring.default_route ? Ip4{} : Ip4::parse(network.gateway);
   configure(*inside.route, veth.name, attachment.address(), attachment.subnet(), gateway);
   return attachment;
 }
@@ -475,9 +440,12 @@ void reload_directory(const std::filesystem::path& path) {
   Netlink route(NETLINK_ROUTE);
   sys::FileLock lock = state.lock();
   for (const Network& network : state.list()) {
-    ensure_bridge(state, network, route);
+    const Link bridge = ensure_bridge(state, network, route);
     for (const auto& lease : state.leases(network)) {
-      if (!lease.is_live || lease.text.ports.empty()) continue;
+      if (!lease.is_live) continue;
+      if (find_link(route, lease.text.link))
+        put_on_bridge(route, lease.text.link, bridge.index, !lease.text.ports.empty());
+      if (lease.text.ports.empty()) continue;
       unpublish(lease.text.ports);
       publish(lease.text.ports, lease.address);
     }
@@ -505,19 +473,6 @@ Swept sweep(const std::filesystem::path& path) {
     }
   }
   return total;
-}
-
-void write_hosts_file(const std::filesystem::path& path, const Network& network,
-                      const std::string& id, const std::string& text) {
-  StateDirectory state(path);
-  sys::make_directories(path / "hosts");
-  sys::FileLock lock = state.lock();
-  std::filesystem::path file = state.hosts_file(id);
-  ::unlink(file.c_str());
-  sys::UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!fd || ::fchmod(fd.get(), 0644) < 0) base::throw_errno("create " + file.string());
-  sys::write_all(fd.get(), base::as_bytes(text + kMembersBelow), file.string());
-  refresh_members(state, network);
 }
 
 }  // namespace network

@@ -11,6 +11,15 @@
 
 namespace network {
 
+/// Which of a container's networks is being wired.
+struct Wiring {
+  int number = 0;  ///< of its interface, eth0 and so on
+  bool is_further = false;  ///< not the one it was started on
+  bool default_route = true;
+  std::filesystem::path hosts_file;  ///< with is_further: the file that is bound already, or empty
+  std::string interface() const { return "eth" + std::to_string(number); }
+};
+
 /// Root's side of a container on a bridge: address, veth pair, published ports. Dropping it takes
 /// the ports and the address back; the veth pair goes with the namespace. Move-only.
 class Attachment {
@@ -24,18 +33,27 @@ class Attachment {
   const Subnet& subnet() const { return subnet_; }
   const Mac& mac() const { return mac_; }
   const std::vector<Port>& ports() const { return text_.ports; }
-  /// Empty on the default network.
-  std::filesystem::path hosts_file() const;
+  const std::string& interface() const { return interface_; }
+  /// How its way out begins; empty on an internal network.
+  std::string gateway() const { return network_.internal ? "" : network_.gateway; }
+  const std::vector<std::string>& aliases() const { return text_.aliases; }
+  bool is_further() const { return text_.is_further; }
+  /// Where the container's /etc/hosts is kept; empty where it is not.
+  const std::string& hosts_file() const { return text_.hosts_file; }
+  /// Writes the members of a user-defined network into the hosts files of all of them.
+  void tell_members() const;
 
  private:
   friend Attachment attach(const std::filesystem::path& state, const Request& request,
-                           NewNamespace& inside);
-  Attachment(std::filesystem::path state, Network network, Lease lease, LeaseText text, Mac mac)
+                           const Wiring& wiring, NewNamespace& inside);
+  Attachment(std::filesystem::path state, Network network, Lease lease, LeaseText text,
+             std::string interface, Mac mac)
       : state_(std::move(state)),
         network_(std::move(network)),
         subnet_(Subnet::parse(network_.subnet)),
         lease_(std::move(lease)),
         text_(std::move(text)),
+        interface_(std::move(interface)),
         mac_(mac) {}
 
   std::filesystem::path state_;
@@ -43,20 +61,18 @@ class Attachment {
   Subnet subnet_;
   Lease lease_;
   LeaseText text_;
+  std::string interface_;
   Mac mac_;
   bool is_published_ = false;
   bool owns_ = true;
 };
 
 /// Wires `inside` to the network that `request` names. [spec/network.md 2]
-Attachment attach(const std::filesystem::path& state, const Request& request, NewNamespace& inside);
+Attachment attach(const std::filesystem::path& state, const Request& request, const Wiring& wiring,
+                  NewNamespace& inside);
 
 /// Ports with 0 replaced by free ones. Throws Unavailable (id "port-in-use") for one that a program
 /// of the host listens on, Denied for one below the ports that everybody may use.
 std::vector<Port> choose_host_ports(std::vector<Port> ports);
-
-/// Writes the member's /etc/hosts for the first time and tells all members about each other.
-void write_hosts_file(const std::filesystem::path& state, const Network& network,
-                      const std::string& id, const std::string& text);
 
 }  // namespace network

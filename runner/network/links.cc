@@ -202,6 +202,38 @@ void create_bridge(Netlink& route, const std::string& name, const Mac& mac, Ip4 
   route.perform(messages);
 }
 
+namespace {
+
+Message allow_hairpin(const std::string& name) {
+  Message change(RTM_NEWLINK, 0, "set the bridge port of " + name);
+  change.header(ifinfomsg{})
+      .text(IFLA_IFNAME, name)
+      .open(IFLA_LINKINFO)
+      .text(IFLA_INFO_SLAVE_KIND, "bridge")
+      .open(IFLA_INFO_SLAVE_DATA)
+      .number(IFLA_BRPORT_MODE, uint8_t{1})
+      .close_nest()
+      .close_nest();
+  return change;
+}
+
+Message default_route(int interface, Ip4 gateway) {
+  rtmsg header = {};
+  header.rtm_family = AF_INET;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = RTPROT_STATIC;
+  header.rtm_scope = RT_SCOPE_UNIVERSE;
+  header.rtm_type = RTN_UNICAST;
+  Message route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "set the default route");
+  route.header(header)
+      .number(RTA_GATEWAY, wire(gateway))
+      .number(RTA_OIF, interface)
+      .tolerate(EEXIST);  // another network's came first
+  return route;
+}
+
+}  // namespace
+
 void create_veth(Netlink& route, const Veth& veth) {
   std::vector<Message> messages;
   Message& create = messages.emplace_back(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
@@ -227,18 +259,7 @@ void create_veth(Netlink& route, const Veth& veth) {
       .close_nest()
       .close_nest()
       .close_nest();
-  if (veth.hairpin) {
-    Message& change = messages.emplace_back(RTM_NEWLINK, uint16_t{0},
-                                            "set the bridge port of " + veth.host_name);
-    change.header(ifinfomsg{})
-        .text(IFLA_IFNAME, veth.host_name)
-        .open(IFLA_LINKINFO)
-        .text(IFLA_INFO_SLAVE_KIND, "bridge")
-        .open(IFLA_INFO_SLAVE_DATA)
-        .number(IFLA_BRPORT_MODE, uint8_t{1})
-        .close_nest()
-        .close_nest();
-  }
+  if (veth.hairpin) messages.push_back(allow_hairpin(veth.host_name));
   route.perform(messages);
 }
 
@@ -258,20 +279,24 @@ void configure(Netlink& inside, const std::string& name, Ip4 address, const Subn
   messages.emplace_back(RTM_SETLINK, uint16_t{0}, "bring up the container's " + name)
       .header(link_up(link->index));
   messages.push_back(add_address(link->index, address, subnet, name));
-  if (gateway.value != 0) {
-    rtmsg header = {};
-    header.rtm_family = AF_INET;
-    header.rtm_table = RT_TABLE_MAIN;
-    header.rtm_protocol = RTPROT_STATIC;
-    header.rtm_scope = RT_SCOPE_UNIVERSE;
-    header.rtm_type = RTN_UNICAST;
-    messages.emplace_back(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "set the default route")
-        .header(header)
-        .number(RTA_GATEWAY, wire(gateway))
-        .number(RTA_OIF, link->index)
-        .tolerate(EEXIST);  // another network's came first
-  }
+  if (gateway.value != 0) messages.push_back(default_route(link->index, gateway));
   inside.perform(messages);
+}
+
+void set_default_route(Netlink& inside, const std::string& name, Ip4 gateway) {
+  const std::optional<Link> link = find_link(inside, name);
+  if (!link) throw base::SystemError("look up the container's " + name, ENODEV);
+  inside.perform(default_route(link->index, gateway));
+}
+
+void put_on_bridge(Netlink& route, const std::string& name, int bridge, bool hairpin) {
+  std::vector<Message> messages;
+  messages.emplace_back(RTM_SETLINK, uint16_t{0}, "put " + name + " on its bridge")
+      .header(ifinfomsg{})
+      .text(IFLA_IFNAME, name)
+      .number(IFLA_MASTER, bridge);
+  if (hairpin) messages.push_back(allow_hairpin(name));
+  route.perform(messages);
 }
 
 std::optional<std::string> find_address(Netlink& inside, std::string& interface) {

@@ -76,6 +76,10 @@ void bring_up_loopback(Netlink& inside);
 /// the default route. One send: each request may wait for the kernel's one lock of all networks.
 void configure(Netlink& inside, const std::string& name, Ip4 address, const Subnet& subnet,
                Ip4 gateway);
+/// The default route by an interface that is up. One that is there already stays.
+void set_default_route(Netlink& inside, const std::string& name, Ip4 gateway);
+/// Makes an interface a port of a bridge, up; with `hairpin` its container may come back to itself.
+void put_on_bridge(Netlink& route, const std::string& name, int bridge, bool hairpin);
 /// The address of an interface that is not loopback, once there is one.
 std::optional<std::string> find_address(Netlink& inside, std::string& interface);
 

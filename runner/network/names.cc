@@ -90,6 +90,8 @@ std::string hosts_text(const Request& request, const Surroundings& around) {
     text += base::str(address, "\t", base::join(names, " "), "\n");
   };
   std::vector<std::string> own;
+  if (!request.domainname.empty())
+    own.push_back(base::str(request.hostname, ".", request.domainname));
   if (!request.hostname.empty()) own.push_back(request.hostname);
   own.insert(own.end(), request.aliases.begin(), request.aliases.end());
   if (!own.empty()) line(around.own_address, own);

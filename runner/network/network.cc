@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <list>
 #include <utility>
 
 #include "base/error.h"
@@ -11,6 +14,7 @@
 #include "base/text.h"
 #include "runner/network/bridge.h"
 #include "runner/network/forwarder.h"
+#include "runner/network/members.h"
 #include "runner/network/names.h"
 
 namespace network {
@@ -22,9 +26,21 @@ struct Connection::State {
   std::vector<Port> ports;
   std::string hosts, resolv_conf, warning;
   std::filesystem::path hosts_file;
+  bool is_bridged = false;  ///< from the start
+  Request request;          ///< where it is bridged: for /etc/hosts when the first network is left
+  std::filesystem::path directory;  ///< the state of user-defined networks
   // What is taken back at the end.
-  std::optional<Attachment> attachment;
+  std::list<Attachment> attachments;
   std::optional<Forwarder> forwarder;
+
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    if (!hosts_file.empty()) ::unlink(hosts_file.c_str());
+  }
+  /// What is said of the container's network is said of the first.
+  void note_first();
 };
 
 namespace {
@@ -51,24 +67,31 @@ NewNamespace new_namespace(const Request& request) {
   return given;
 }
 
+std::string own_hosts_text(const Request& request, const Attachment* first,
+                           const std::string& host) {
+  Surroundings around;
+  if (first != nullptr) around.own_address = first->address().str();
+  around.host_address = host;
+  return hosts_text(request, around);
+}
+
 void connect_bridge(State& state, const std::filesystem::path& directory, const Request& request) {
   NewNamespace inside = new_namespace(request);
-  state.attachment.emplace(attach(directory, request, inside));
-  const Attachment& attachment = *state.attachment;
-  state.interface = "eth0";
-  state.address = base::str(attachment.address().str(), "/", attachment.subnet().prefix);
-  state.gateway = attachment.network().internal ? "" : attachment.network().gateway;
-  state.mac = str(attachment.mac());
-  state.ports = attachment.ports();
+  state.attachments.push_back(attach(directory, request, {}, inside));
+  const Attachment& attachment = state.attachments.front();
+  state.note_first();
+  state.gateway = attachment.gateway();
   state.namespace_fd = std::move(inside.fd);
+  state.hosts = own_hosts_text(request, &attachment, attachment.network().gateway);
   Surroundings around;
-  around.own_address = attachment.address().str();
-  around.host_address = attachment.network().gateway;
-  state.hosts = hosts_text(request, around);
   state.resolv_conf = resolv_text(request, around);
+  state.is_bridged = true;
+  if (attachment.hosts_file().empty()) return;
+  state.request = request;
+  state.directory = directory;
   state.hosts_file = attachment.hosts_file();
-  if (!state.hosts_file.empty())
-    write_hosts_file(directory, attachment.network(), request.id, state.hosts);
+  create_hosts_file(state.hosts_file, state.hosts);
+  attachment.tell_members();
 }
 
 void connect_forwarder(State& state, const std::filesystem::path& directory,
@@ -126,7 +149,8 @@ void refuse_unsuitable(const Request& request) {
     throw base::Error(base::Code::kInvalid, "--network-alias needs a user-defined network",
                       "alias-without-network");
   for (const std::string& alias : request.aliases) check_host_name(alias);
-  if (!request.hostname.empty()) check_host_name(request.hostname);
+  for (const std::string* name : {&request.hostname, &request.domainname})
+    if (!name->empty()) check_host_name(*name);
 }
 
 void connect_as_asked(State& state, const std::filesystem::path& directory, const Request& request) {
@@ -163,6 +187,14 @@ bool is_machines_fault(const base::Error& e) {
 
 }  // namespace
 
+void Connection::State::note_first() {
+  const Attachment* first = attachments.empty() ? nullptr : &attachments.front();
+  interface = first == nullptr ? "" : first->interface();
+  address = first == nullptr ? "" : base::str(first->address().str(), "/", first->subnet().prefix);
+  mac = first == nullptr ? "" : str(first->mac());
+  ports = first == nullptr ? std::vector<Port>() : first->ports();
+}
+
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
@@ -180,6 +212,72 @@ const std::string& Connection::hosts() const { return state_->hosts; }
 const std::string& Connection::resolv_conf() const { return state_->resolv_conf; }
 const std::filesystem::path& Connection::hosts_file() const { return state_->hosts_file; }
 const std::string& Connection::warning() const { return state_->warning; }
+
+std::vector<Membership> Connection::memberships() const {
+  std::vector<Membership> all;
+  for (const Attachment& one : state_->attachments)
+    all.push_back({one.network().name, one.interface(),
+                   base::str(one.address().str(), "/", one.subnet().prefix), one.gateway(),
+                   str(one.mac()), one.aliases()});
+  return all;
+}
+
+void Connection::join(const std::filesystem::path& directory, const Request& given,
+                      int namespace_fd) {
+  State& state = *state_;
+  if (!state.is_bridged)
+    throw base::Error(
+        base::Code::kUnsupported,
+        "the container was not started on a bridge, so it can join none while it runs", "no-bridge")
+        .add_help("stop it first: it is on the network at its next start");
+  Request request = given;
+  request.namespace_fd = namespace_fd;
+  Wiring wiring{
+      .is_further = true, .default_route = state.gateway.empty(), .hosts_file = state.hosts_file};
+  auto is_taken = [&] {
+    return std::any_of(
+        state.attachments.begin(), state.attachments.end(),
+        [&](const Attachment& one) { return one.interface() == wiring.interface(); });
+  };
+  while (is_taken()) ++wiring.number;
+  NewNamespace inside = new_namespace(request);
+  state.attachments.push_back(attach(directory, request, wiring, inside));
+  const Attachment& joined = state.attachments.back();
+  if (state.gateway.empty()) state.gateway = joined.gateway();
+  state.note_first();
+  joined.tell_members();
+}
+
+void Connection::leave(const std::string& network, int namespace_fd) {
+  State& state = *state_;
+  const auto left =
+      std::find_if(state.attachments.begin(), state.attachments.end(),
+                   [&](const Attachment& one) { return one.network().name == network; });
+  if (left == state.attachments.end())
+    throw base::Error(base::Code::kNotFound,
+                      "the container is not on network " + base::printable(network),
+                      "not-on-network");
+  Netlink inside = open_inside(namespace_fd);
+  delete_link(inside, left->interface());
+  const bool was_way_out = !state.gateway.empty() && state.gateway == left->gateway();
+  const bool had_own_text = !left->is_further();
+  const std::string host = left->network().gateway;
+  state.attachments.erase(left);
+  state.note_first();
+  if (was_way_out) state.gateway.clear();
+  for (const Attachment& other : state.attachments) {
+    if (!state.gateway.empty() || other.gateway().empty()) continue;
+    set_default_route(inside, other.interface(), Ip4::parse(other.gateway()));
+    state.gateway = other.gateway();
+  }
+  if (state.hosts_file.empty()) return;
+  // Members of other networks may be writing to the same file.
+  const sys::FileLock lock = StateDirectory(state.directory).lock();
+  remove_section(state.hosts_file, network);
+  // The others' lines say where it is now.
+  if (had_own_text)
+    rewrite_own_text(state.hosts_file, own_hosts_text(state.request, nullptr, host));
+}
 
 Connection connect(const std::filesystem::path& directory, const Request& request) {
   refuse_unsuitable(request);
@@ -207,6 +305,11 @@ Connection connect(const std::filesystem::path& directory, const Request& reques
     none->warning = base::str("no network in the container: ", e.what());
     return Connection(std::move(none));
   }
+}
+
+std::string network_name(const Request& request) {
+  if (request.mode == Mode::kNamed) return request.name;
+  return request.mode == Mode::kPrivate ? kDefaultNetwork : "";
 }
 
 Request parse_mode(const std::string& text) {

@@ -52,10 +52,14 @@ struct Request {
 
   std::string id;  ///< of the container, at least 12 hex digits, unique
   std::string hostname;
+  std::string domainname;              ///< what the host name is in, for its own /etc/hosts
   std::vector<std::string> aliases;    ///< more names on a user-defined network
   std::optional<std::string> address;  ///< --ip: this IPv4 address of the network
   std::optional<std::string> mac;      ///< --mac-address: "02:00:0a:59:00:02"
   std::vector<Port> ports;
+
+  /// /etc/hosts is a file that changes with the networks the container joins, also on the default one.
+  bool keeps_hosts_file = false;
 
   /// A new network namespace to be wired, borrowed; -1: one is made. For containers with a user
   /// namespace of their own, to which it must belong.
@@ -67,10 +71,24 @@ struct Request {
   std::vector<std::string> dns_options;
 };
 
+/// The network that a request names: kDefaultNetwork, or the user-defined one's name; empty for modes that are
+/// no bridge.
+std::string network_name(const Request& request);
+
 /// Reads `--network` of run: "none", "host", "private", "bridge", "default", "container:PATH" is the
 /// caller's, "ns:PATH", "pasta[:ARG,..]", "slirp4netns[:ARG,..]", else the name of a network. Only
 /// mode, name, path and arguments are set. Throws Invalid.
 Request parse_mode(const std::string& text);
+
+/// One bridge network that a container is on.
+struct Membership {
+  std::string network;  ///< its name
+  std::string interface;
+  std::string address;  ///< with prefix length
+  std::string gateway;  ///< empty: no way out
+  std::string mac;
+  std::vector<std::string> aliases;
+};
 
 /// A wired namespace. Dropping it takes back what the host keeps for it: published ports, the
 /// address, the forwarder. Move-only; one thread at a time.
@@ -99,9 +117,17 @@ class Connection {
   /// Texts of /etc/hosts and /etc/resolv.conf.
   const std::string& hosts() const;
   const std::string& resolv_conf() const;
-  /// On a user-defined network: the file to bind at /etc/hosts instead of hosts(), rewritten when
-  /// members come and go; empty otherwise. It lives as long as this Connection.
+  /// On a user-defined network, or where the request says so: the file to bind at /etc/hosts instead of
+  /// hosts(), rewritten when members come and go; empty otherwise. It lives as long as this Connection.
   const std::filesystem::path& hosts_file() const;
+
+  /// The bridge networks it is on, the first one first.
+  std::vector<Membership> memberships() const;
+  /// Wires the namespace to one more bridge network; mode, name, aliases, address and mac of `request`
+  /// count. Throws Unsupported (id "no-bridge") when it was not on a bridge from the start.
+  void join(const std::filesystem::path& state, const Request& request, int namespace_fd);
+  /// Takes it off a network; ports that were published there are not any more. Throws NotFound.
+  void leave(const std::string& network, int namespace_fd);
 
   /// One line about what was not possible (fall back); empty when all is as asked.
   const std::string& warning() const;

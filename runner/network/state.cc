@@ -89,7 +89,8 @@ std::string LeaseText::encode() const {
   for (const Port& port : ports)
     text += base::str("port ", port.host_address.empty() ? "0.0.0.0" : port.host_address, " ",
                       port.host, " ", port.container, " ", name_of(port.protocol), "\n");
-  if (has_hosts_file) text += "hosts-file\n";
+  if (!hosts_file.empty()) text += base::str("hosts-file ", hosts_file, "\n");
+  if (is_further) text += "further\n";
   return text;
 }
 
@@ -97,7 +98,9 @@ LeaseText LeaseText::decode(const std::string& text) {
   LeaseText lease;
   for (const std::string& line : base::split(text, '\n')) {
     std::vector<std::string> words = base::split(line, ' ');
-    if (words[0] == "hosts-file") lease.has_hosts_file = true;
+    constexpr std::string_view kHostsFile = "hosts-file ";
+    if (line.starts_with(kHostsFile)) lease.hosts_file = line.substr(kHostsFile.size());
+    if (line == "further") lease.is_further = true;
     if (words.size() < 2) continue;
     if (words[0] == "id") lease.id = words[1];
     if (words[0] == "hostname") lease.hostname = words[1];

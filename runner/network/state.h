@@ -17,7 +17,7 @@
 ///                            it is given again, because a namespace takes a while to go
 ///   STATE/leases/NAME/IP     one container's address; who owns it holds the file locked (flock), so
 ///                            that the lease of a killed owner is known by its free lock
-///   STATE/hosts/ID           /etc/hosts of a member of a user-defined network
+///   STATE/hosts/ID           /etc/hosts of a container whose first network is here
 namespace network {
 
 /// The text of a lease: one "key value.." line each.
@@ -27,7 +27,8 @@ struct LeaseText {
   std::string link;  ///< the host's end of the veth pair
   std::vector<std::string> aliases;
   std::vector<Port> ports;
-  bool has_hosts_file = false;
+  std::string hosts_file;   ///< the container's /etc/hosts, kept up to date; empty: none
+  bool is_further = false;  ///< the container was on another network before
 
   std::string encode() const;
   static LeaseText decode(const std::string& text);

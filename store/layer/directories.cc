@@ -17,6 +17,9 @@ namespace layer {
 namespace {
 
 constexpr size_t kMaxOpen = 64;
+// Of the directories that were opened on the way to another, the last stay open: who works on a
+// deep tree from below needs them next. Few enough that two ways fit below kMaxOpen.
+constexpr size_t kKeptOfWay = 16;
 
 [[noreturn]] void invalid(const std::string& rule) {
   throw base::Error(base::Code::kInvalid, rule, "layer-path");
@@ -184,6 +187,8 @@ Directories::Node& Directories::add(Node& parent, const std::string& name,
   node->parent = &parent;
   node->name = name;
   node->depth = parent.depth + 1;
+  if (node->depth > options_.max_depth)
+    invalid(base::str("more than ", options_.max_depth, " directories below one another"));
   node->pending = std::move(pending);
   Node& added = *node;
   nodes_.emplace(Key{&parent, added.name}, std::move(node));
@@ -211,14 +216,18 @@ int Directories::fd(Node& node) {
     open_.splice(open_.begin(), open_, node.open_place);
     return node.fd.get();
   }
-  node.fd = open(node);
+  open(node);
+  return node.fd.get();
+}
+
+void Directories::keep_open(Node& node, sys::UniqueFd fd) {
+  node.fd = std::move(fd);
   open_.push_front(&node);
   node.open_place = open_.begin();
   if (open_.size() > kMaxOpen) {
     open_.back()->fd.reset();
     open_.pop_back();
   }
-  return node.fd.get();
 }
 
 std::pair<int, int> Directories::fds(Node& first, Node& second) {
@@ -229,17 +238,22 @@ std::pair<int, int> Directories::fds(Node& first, Node& second) {
 }
 
 // Goes up to the nearest open ancestor and opens its way down.
-sys::UniqueFd Directories::open(Node& node) {
-  std::vector<const Node*> way;
-  const Node* at = &node;
+void Directories::open(Node& node) {
+  std::vector<Node*> way;
+  Node* at = &node;
   for (; at->parent != nullptr && !at->fd; at = at->parent) way.push_back(at);
   sys::UniqueFd current;
   int dir = at->fd.get();
-  for (auto step = way.rbegin(); step != way.rend(); ++step) {
-    current = sys::open_nofollow_at(dir, (*step)->name.c_str(), O_RDONLY | O_DIRECTORY);
-    dir = current.get();
+  while (!way.empty()) {
+    Node& step = *way.back();
+    sys::UniqueFd next = sys::open_nofollow_at(dir, step.name.c_str(), O_RDONLY | O_DIRECTORY);
+    dir = next.get();
+    if (way.size() <= kKeptOfWay)
+      keep_open(step, std::move(next));
+    else
+      current = std::move(next);
+    way.pop_back();
   }
-  return current;
 }
 
 std::string Directories::path_of(const Node& node) const {

@@ -41,6 +41,7 @@ class Directories {
     bool layer = false;
     bool user_xattr = false;
     uint64_t max_directories = UINT64_MAX;  ///< implied ones; above: Invalid
+    uint64_t max_depth = UINT64_MAX;        ///< directories below one another; above: Invalid
     uint64_t max_nodes = 1 << 16;
     LowerView lower;
   };
@@ -110,7 +111,8 @@ class Directories {
   Node* missing(Node& parent, const std::string& name, std::vector<std::string>& rest, int& links);
   Node& add(Node& parent, const std::string& name, std::optional<Attributes> pending);
   Node& load(Node& parent, const std::string& name);
-  sys::UniqueFd open(Node& node);
+  void open(Node& node);
+  void keep_open(Node& node, sys::UniqueFd fd);
   bool lower_visible(Node& node);
   std::string path_of(const Node& node) const;
   const char* opaque_name() const;

@@ -41,6 +41,7 @@ class LayerExtractor {
                      {.layer = true,
                       .user_xattr = options.user_xattr,
                       .max_directories = options.limits.entries,
+                      .max_depth = options.limits.depth,
                       .max_nodes = options.limits.directories_in_memory,
                       .lower = options.lower}) {}
 

@@ -31,6 +31,7 @@ class ArchiveExtractor {
                                   .stop = options.stop}),
         directories_(destination, maker_,
                      {.max_directories = options.limits.entries,
+                      .max_depth = options.limits.depth,
                       .max_nodes = options.limits.directories_in_memory}) {}
 
   ExtractResult run() {

@@ -90,6 +90,11 @@ std::string pax_name(std::string_view path) {
   return base::str("PaxHeaders.0/", path.substr(path.rfind('/') + 1).substr(0, 80));
 }
 
+[[noreturn]] void throw_changed(const std::string& name) {
+  throw base::Error(base::Code::kUnavailable,
+                    base::printable(name, 200) + " changed while it was read");
+}
+
 }  // namespace
 
 TarWriter::TarWriter(base::Sink& out) : out_(out), buffer_(kBufferSize) {}
@@ -117,24 +122,42 @@ void TarWriter::pad() {
   put({kZeros, (kBlockBytes - bytes_ % kBlockBytes) % kBlockBytes});
 }
 
+// At most what fits the buffer; 0 at the end of the file.
+size_t TarWriter::read_from(int fd, uint64_t most, const std::string& name) {
+  size_t wanted = static_cast<size_t>(std::min<uint64_t>(most, buffer_.size() - used_));
+  ssize_t n;
+  do {
+    n = ::read(fd, buffer_.data() + used_, wanted);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) base::throw_errno("read " + base::printable(name, 200));
+  return static_cast<size_t>(n);
+}
+
+void TarWriter::take(size_t size) {
+  used_ += size;
+  bytes_ += size;
+  if (used_ == buffer_.size()) flush();
+}
+
 void TarWriter::write_from(int fd, uint64_t size, const std::string& name) {
-  uint64_t left = size;
-  for (;;) {
+  for (uint64_t left = size;;) {
     // One byte more than announced must not be there.
     size_t room = buffer_.size() - used_;
-    size_t wanted = static_cast<size_t>(std::min<uint64_t>(left + 1, room));
-    ssize_t n = ::read(fd, buffer_.data() + used_, wanted);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) base::throw_errno("read " + base::printable(name, 200));
+    size_t n = read_from(fd, left + 1, name);
     if (n == 0 && left == 0) return;
-    if (n == 0 || static_cast<uint64_t>(n) > left)
-      throw base::Error(base::Code::kUnavailable,
-                        base::printable(name, 200) + " changed while it was read");
-    used_ += static_cast<size_t>(n);
-    bytes_ += static_cast<uint64_t>(n);
-    left -= static_cast<uint64_t>(n);
-    if (used_ == buffer_.size()) flush();
-    if (left == 0 && static_cast<size_t>(n) < wanted) return;  // a short read: the end
+    if (n == 0 || n > left) throw_changed(name);
+    take(n);
+    left -= n;
+    if (left == 0 && n < room) return;  // a short read: the end
+  }
+}
+
+void TarWriter::write_part_from(int fd, uint64_t size, const std::string& name) {
+  for (uint64_t left = size; left > 0;) {
+    size_t n = read_from(fd, left, name);
+    if (n == 0) throw_changed(name);
+    take(n);
+    left -= n;
   }
 }
 

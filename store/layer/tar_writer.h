@@ -21,6 +21,8 @@ class TarWriter {
   /// Content of the current member, read from `fd` to the size that was announced. Throws
   /// Unavailable when there are more or fewer bytes.
   void write_from(int fd, uint64_t size, const std::string& name);
+  /// The next `size` bytes of it, which must be there; more may follow.
+  void write_part_from(int fd, uint64_t size, const std::string& name);
   /// The end-of-archive blocks; hands everything to the sink.
   void finish();
   uint64_t bytes() const { return bytes_; }
@@ -28,6 +30,8 @@ class TarWriter {
  private:
   void put(std::string_view text);
   void pad();
+  size_t read_from(int fd, uint64_t most, const std::string& name);
+  void take(size_t size);
   void put_header(const Entry& entry, std::string_view name, std::string_view prefix, char type,
                   uint64_t size);
   void flush();

@@ -136,13 +136,17 @@ Ordered write_history(const HistoryEntry& entry) {
   return out;
 }
 
-}  // namespace
-
-ImageConfig ImageConfig::parse(std::string_view json) {
+void check_size(std::string_view json) {
   if (json.size() > kMaxConfigBytes)
     throw base::Error(base::Code::kInvalid,
                       base::str("config: ", json.size(), " bytes; the limit is ", kMaxConfigBytes),
                       "bad-document");
+}
+
+}  // namespace
+
+ImageConfig ImageConfig::parse(std::string_view json) {
+  check_size(json);
   nlohmann::json document = parse_strict_json(json, "config");
   Fields fields(document, "config");
   ImageConfig out;
@@ -173,7 +177,9 @@ std::string ImageConfig::to_json() const {
   out["rootfs"] = Ordered{{"type", "layers"}, {"diff_ids", std::move(ids)}};
   for (const HistoryEntry& entry : history) out["history"].push_back(write_history(entry));
   merge_other_fields(other_fields, out);
-  return dump_json(out);
+  std::string json = dump_json(out);
+  check_size(json);
+  return json;
 }
 
 }  // namespace oci

@@ -77,7 +77,7 @@ struct ImageConfig {
   /// malformed diff ids, more than kMaxLayers of them, more than kMaxConfigBytes.
   static ImageConfig parse(std::string_view json);
   /// Deterministic; fields in the usual order of tools, empty ones left out. Bytes that are not
-  /// UTF-8 become U+FFFD.
+  /// UTF-8 become U+FFFD. Throws Invalid above kMaxConfigBytes: nobody could read it again.
   std::string to_json() const;
 
   /// The bytes parse() saw; to_json() of one that was built.

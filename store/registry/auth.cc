@@ -99,13 +99,21 @@ std::string Authenticator::authorization(const std::string& scope) {
   if (use_basic_) return basic();
   auto token = tokens_.find(scope);
   if (token == tokens_.end()) return {};
-  if (std::chrono::steady_clock::now() < token->second.expires) return token->second.header;
   // Renewed before a request is wasted on it.
-  token->second = fetch(*bearer_, scope);
+  if (std::chrono::steady_clock::now() >= token->second.expires)
+    token->second = fetch(*bearer_, scope);
+  else
+    ++token->second.uses;
   return token->second.header;
 }
 
-Authenticator::Answer Authenticator::answer(const Exchange& refused, const std::string& scope,
+bool Authenticator::is_shared(const std::string& scope, const std::string& used) {
+  std::lock_guard lock(mutex_);
+  auto token = tokens_.find(scope);
+  return token != tokens_.end() && (token->second.header != used || token->second.uses > 1);
+}
+
+std::string Authenticator::answer(const Exchange& refused, const std::string& scope,
                                   const std::string& used) {
   std::vector<Challenge> challenges;
   for (const std::string& header : refused.headers().all("www-authenticate"))
@@ -115,11 +123,14 @@ Authenticator::Answer Authenticator::answer(const Exchange& refused, const std::
     if (challenge.scheme == "bearer") {
       auto token = tokens_.find(scope);
       // Another thread may have renewed it meanwhile.
-      if (token != tokens_.end() && token->second.header != used) return {token->second.header, false};
+      if (token != tokens_.end() && token->second.header != used) {
+        ++token->second.uses;
+        return token->second.header;
+      }
       bearer_ = challenge;
       use_basic_ = false;
       Token fresh = fetch(challenge, scope);
-      return {tokens_.insert_or_assign(scope, std::move(fresh)).first->second.header};
+      return tokens_.insert_or_assign(scope, std::move(fresh)).first->second.header;
     }
   for (const Challenge& challenge : challenges)
     if (challenge.scheme == "basic") {
@@ -127,7 +138,7 @@ Authenticator::Answer Authenticator::answer(const Exchange& refused, const std::
         deny(origin_.authority() + (credential_ ? " refuses the user name and password"
                                                 : " asks for a user name and password"));
       use_basic_ = true;
-      return {basic()};
+      return basic();
     }
   deny(origin_.authority() + " answers 401 and does not say how to log in");
 }
@@ -144,7 +155,16 @@ std::unique_ptr<Exchange> Authenticator::ask_by_get(const Url& realm, const std:
     request.url = url.with_query("account", credential_->user);
     request.headers.push_back("Authorization: " + basic());
   }
-  return send_(request);
+  constexpr int kMostHops = 10;
+  for (int hops = 0;; ++hops) {
+    auto exchange = send_(request);
+    // Within the origin that has been found good; nowhere else.
+    auto location =
+        is_redirect(exchange->status()) ? exchange->headers().find("location") : std::nullopt;
+    auto next = location ? exchange->url().resolve(*location) : std::nullopt;
+    if (!next || next->origin() != realm.origin() || hops == kMostHops) return exchange;
+    request.url = *next;
+  }
 }
 
 std::unique_ptr<Exchange> Authenticator::ask_by_post(const Url& realm, const std::string& service,

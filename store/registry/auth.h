@@ -32,19 +32,18 @@ bool may_ask_realm(const Origin& origin, const Url& realm, bool with_credentials
 /// kept until they expire. May be shared by threads.
 class Authenticator {
  public:
-  /// `send` makes requests to token servers, with retries.
+  /// `send` makes requests to token servers, with retries. Redirects it leaves alone.
   using Send = std::function<std::unique_ptr<Exchange>(const Request&)>;
   Authenticator(Origin origin, std::optional<Credential> credential, Send send);
 
   /// The Authorization header's value for requests of this scope, or "" while none was asked for.
   std::string authorization(const std::string& scope);
-  struct Answer {
-    std::string header;
-    bool fresh = true;  ///< false: another thread had fetched it meanwhile
-  };
   /// After a 401: the header for the second try. `used` is the one that was refused ("": none).
   /// Throws Denied when there is nothing (more) to offer.
-  Answer answer(const Exchange& refused, const std::string& scope, const std::string& used);
+  std::string answer(const Exchange& refused, const std::string& scope, const std::string& used);
+  /// True when other requests have had this header too, or another one now: that it was refused may be
+  /// their doing, where a token serves a few times only.
+  bool is_shared(const std::string& scope, const std::string& used);
 
   const std::optional<Credential>& credential() const { return credential_; }
   /// A refresh token that the server gave with an access token, for `login`.
@@ -54,6 +53,7 @@ class Authenticator {
   struct Token {
     std::string header;
     std::chrono::steady_clock::time_point expires;
+    unsigned uses = 1;  ///< requests that got it
   };
   std::string basic() const;
   Token fetch(const Challenge& challenge, const std::string& scope);

@@ -18,10 +18,6 @@ Origin origin_of(const std::string& host, std::string_view scheme) {
   return Url::parse(base::str(scheme, "://", name, "/")).origin();
 }
 
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 HttpOptions http_options(const ClientOptions& options) {
   HttpOptions out;
   out.tls = options.tls;
@@ -53,7 +49,9 @@ Client::Client(std::string host, Credentials* credentials, ClientOptions options
     : host_(std::move(host)), credentials_(credentials), options_(std::move(options)),
       http_(http_options(options_)) {}
 
-Patience Client::patience() const { return Patience(options_.stop, options_.waiting, host_); }
+Patience Client::patience() const {
+  return Patience(options_.stop, options_.waiting, host_, options_.retries);
+}
 
 const Origin& Client::origin() {
   std::lock_guard lock(mutex_);
@@ -71,8 +69,9 @@ Origin Client::find_origin() {
     http_.send({.url = Url(secure, "/v2/"), .silence = std::chrono::milliseconds(10'000)});
     return secure;
   } catch (const TransportError& e) {
-    if (e.fault() == Fault::kCertificate || e.fault() == Fault::kResolve) throw;
-    if (e.fault() == Fault::kConnect && same_port) return plain;  // and let that say why
+    // Where nobody answers, nothing is known yet: the next try asks again.
+    bool nobody = e.fault() == Fault::kResolve || (e.fault() == Fault::kConnect && same_port);
+    if (nobody || e.fault() == Fault::kCertificate) throw;
     return plain;
   }
 }
@@ -84,16 +83,19 @@ Authenticator& Client::authenticator(const std::string& repository) {
   if (!slot) {
     std::optional<Credential> credential;
     if (credentials_ != nullptr) credential = credentials_->find(host_, repository);
-    slot = std::make_unique<Authenticator>(where, std::move(credential), [this](const Request& request) {
+    slot = std::make_unique<Authenticator>(where, std::move(credential), [this](Request request) {
       Patience patience = this->patience();
       for (;;) {
         try {
+          request.silence = patience.silence();
           auto exchange = http_.send(request);
           // A form is not sent twice: its source is spent.
           if (request.body != nullptr || !patience.after(exchange->status(), exchange->headers()))
             return exchange;
         } catch (const TransportError& e) {
-          if (request.body != nullptr || !patience.after(e)) throw;
+          if (request.body == nullptr && patience.after(e)) continue;
+          // Tried often enough: whoever needs the token must not begin anew.
+          throw base::Error(e.code(), "asking for a token: " + e.message(), e.id());
         }
       }
     });
@@ -108,9 +110,8 @@ std::unique_ptr<Exchange> Client::send_authorized(const Ask& ask, Url url,
   if (!ask.repository.empty()) scope = base::str("repository:", ask.repository, ":", ask.actions);
   if (!ask.more_scope.empty()) scope += " " + ask.more_scope;
   std::string authorization = authenticator.authorization(scope);
-  // A token is renewed once for each request; one that others renewed, and may have used up, does not
-  // count, within reason.
-  bool renewed = false;
+  // A token is renewed once for each request; one that others may have used up does not count,
+  // within reason.
   for (int tries = 0;; ++tries) {
     Request request{.method = ask.method, .url = url, .headers = ask.headers, .silence = silence};
     if (!authorization.empty()) request.headers.push_back("Authorization: " + authorization);
@@ -121,10 +122,9 @@ std::unique_ptr<Exchange> Client::send_authorized(const Ask& ask, Url url,
       request.body_bytes = ask.body_bytes;
     }
     auto exchange = http_.send(request);
-    if (exchange->status() != 401 || renewed) return exchange;
-    Authenticator::Answer answer = authenticator.answer(*exchange, scope, authorization);
-    authorization = std::move(answer.header);
-    renewed = answer.fresh || tries > 8;
+    if (exchange->status() != 401 || tries > 8) return exchange;
+    if (tries > 0 && !authenticator.is_shared(scope, authorization)) return exchange;
+    authorization = authenticator.answer(*exchange, scope, authorization);
   }
 }
 
@@ -185,8 +185,8 @@ std::unique_ptr<Exchange> Client::ask(const Ask& ask) {
   return this->ask(ask, patience);
 }
 
-std::unique_ptr<Exchange> Client::ask_once(const Ask& ask) {
-  return send(ask, std::chrono::milliseconds(30'000));
+std::unique_ptr<Exchange> Client::ask_once(const Ask& ask, const Patience& patience) {
+  return send(ask, patience.silence());
 }
 
 void Client::fail(Exchange& exchange, const std::string& what) {

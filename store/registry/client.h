@@ -23,6 +23,7 @@ struct ClientOptions {
   bool allow_http = false;
   std::stop_token stop;
   WaitNotice waiting;
+  Retries retries;
 };
 
 /// One registry: requests with the right credentials, tries and redirects.
@@ -53,8 +54,9 @@ class Client {
   /// HEAD are followed. Throws TransportError, Denied, Cancelled.
   std::unique_ptr<Exchange> ask(const Ask& ask, Patience& patience);
   std::unique_ptr<Exchange> ask(const Ask& ask);
-  /// One try only, but for a 401: for uploads, where what to do next depends on how far they got.
-  std::unique_ptr<Exchange> ask_once(const Ask& ask);
+  /// One try only, but for a 401: for uploads, where what to do next depends on how far they got. It may
+  /// be silent for as long as `patience` says.
+  std::unique_ptr<Exchange> ask_once(const Ask& ask, const Patience& patience);
 
   Patience patience() const;
   /// Where the registry answers. Finds out whether it speaks TLS, the first time.

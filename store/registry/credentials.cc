@@ -183,7 +183,7 @@ CredentialFiles find_credential_files(const std::optional<path>& chosen,
 }
 
 std::optional<Credential> Credentials::find(const std::string& host, const std::string& repository) {
-  if (only_) return only_;
+  if (only_ && !withheld_.lock()->contains(host)) return only_;
   for (const path& file : files_.readable)
     if (auto found = find_in(file, host, host + "/" + repository)) return found;
   return std::nullopt;

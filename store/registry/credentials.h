@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +38,10 @@ class Credentials {
  public:
   explicit Credentials(CredentialFiles files) : files_(std::move(files)) {}
 
-  /// These and no others, for every registry asked (--creds).
+  /// These and no others, for every registry asked (--creds), but for those withheld from.
   void use_only(Credential credential) { only_ = std::move(credential); }
+  /// A mirror is another party: it gets what is kept for it, and never what was given for this command.
+  void withhold_from(const std::string& host) { withheld_.lock()->insert(host); }
 
   /// For "host[:port]/repository": the longest match in the first file that has one; a helper where
   /// the file says so.
@@ -54,6 +57,7 @@ class Credentials {
  private:
   CredentialFiles files_;
   std::optional<Credential> only_;
+  base::Synchronized<std::set<std::string>> withheld_;  ///< hosts
 };
 
 /// The name under which a registry is kept: docker.io's is an address of old.

@@ -215,7 +215,8 @@ struct Exchange::State {
 
   uint64_t moved = 0;         ///< bytes in either direction
   uint64_t moved_before = 0;  ///< at the start of the current window of silence
-  std::chrono::steady_clock::duration waited{0};
+  std::chrono::steady_clock::duration waited{0};  ///< in that window
+  std::chrono::steady_clock::duration quiet{0};   ///< since the last byte
 };
 
 void Exchange::State::fail(Fault fault, const std::string& why) const {
@@ -237,10 +238,10 @@ size_t Exchange::State::on_header(char* data, size_t size, size_t count, void* s
 void Exchange::State::take_header(std::string_view line) {
   header_bytes += line.size();
   if (header_bytes > kMostHeaderBytes) fail(Fault::kProtocol, "more than 64 KiB of headers");
+  if (head_done) return;  // a trailer after chunks: none of it is needed, so none of it is believed
   line = base::trim(line);
   if (line.starts_with("HTTP/")) {  // a first one, or the one after "100 Continue"
     headers.clear();
-    head_done = false;
     return;
   }
   if (line.empty()) return end_of_head();
@@ -259,8 +260,11 @@ void Exchange::State::end_of_head() {
   head_done = true;
   auto lengths = headers.all("content-length");
   if (lengths.size() > 1) fail(Fault::kProtocol, "the answer has two lengths");
-  if (!lengths.empty() && headers.find("transfer-encoding"))
+  auto codings = headers.all("transfer-encoding");
+  if (!lengths.empty() && !codings.empty())
     fail(Fault::kProtocol, "the answer has a length and comes in chunks as well");
+  if (codings.size() > 1 || (!codings.empty() && base::to_lower(codings.front()) != "chunked"))
+    fail(Fault::kProtocol, "the answer is packed for its way, which nobody asked for");
   if (!lengths.empty() && !base::parse_decimal(lengths.front()))
     fail(Fault::kProtocol, "the answer's length is not a number");
 }
@@ -391,6 +395,7 @@ void Exchange::State::pump() {
     done = true;
     result = message->data.result;
   }
+  if (moved != before) quiet = {};
   if (done || moved != before) return;
   auto start = std::chrono::steady_clock::now();
   handle->curl.multi_poll(handle->multi, nullptr, 0, 200, nullptr);
@@ -401,10 +406,13 @@ void Exchange::State::pump() {
 // of the server.
 void Exchange::State::watch(std::chrono::steady_clock::duration time) {
   waited += time;
-  if (waited < request.silence) return;
+  quiet += time;
+  if (waited < request.silence && quiet < request.silence) return;
   auto seconds = std::chrono::duration_cast<std::chrono::seconds>(request.silence).count();
-  if (moved - moved_before < static_cast<uint64_t>(kLeastBytesPerSecond * std::max<int64_t>(seconds, 1)))
-    fail(Fault::kSilence, base::str(moved == moved_before ? "nothing came" : "less than 1 KiB a second came",
+  bool silent = quiet >= request.silence;
+  if (silent || moved - moved_before <
+                    static_cast<uint64_t>(kLeastBytesPerSecond * std::max<int64_t>(seconds, 1)))
+    fail(Fault::kSilence, base::str(silent ? "nothing came" : "less than 1 KiB a second came",
                                     " for ", seconds, " seconds"));
   waited = {};
   moved_before = moved;
@@ -476,6 +484,10 @@ std::string Exchange::read_some(size_t limit) noexcept {
   } catch (...) {
     return {};
   }
+}
+
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
 HttpClient::HttpClient(HttpOptions options)

@@ -110,6 +110,9 @@ class Exchange : public base::Source {
   std::unique_ptr<State> state_;
 };
 
+/// Does the status say that the answer is elsewhere?
+bool is_redirect(int status);
+
 /// Keeps connections alive between requests. May be shared by threads; must outlive its exchanges.
 class HttpClient {
  public:

@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kMostTries = 5;
+constexpr unsigned kMostTries = 5;
 constexpr milliseconds kFirstWait{500};
 constexpr milliseconds kLongestWait{16'000};
 constexpr milliseconds kLongestAsked{120'000};
@@ -39,12 +39,17 @@ void sleep(milliseconds time, const std::stop_token& stop) {
 
 }  // namespace
 
-Patience::Patience(std::stop_token stop, WaitNotice notice, std::string host)
-    : stop_(std::move(stop)), notice_(std::move(notice)), host_(std::move(host)) {}
+Patience::Patience(std::stop_token stop, WaitNotice notice, std::string host, Retries retries)
+    : stop_(std::move(stop)),
+      notice_(std::move(notice)),
+      host_(std::move(host)),
+      retries_(retries) {}
 
 bool Patience::wait(const std::string& why, milliseconds least) {
-  if (tries_ >= kMostTries) return false;
-  milliseconds time = with_jitter(std::min(kFirstWait * (1 << tries_), kLongestWait));
+  if (tries_ >= retries_.most.value_or(kMostTries)) return false;
+  milliseconds time =
+      retries_.wait ? *retries_.wait
+                    : with_jitter(std::min(kFirstWait * (1 << std::min(tries_, 8u)), kLongestWait));
   ++tries_;
   time = std::max(time, least);
   if (notice_) notice_(why, time);
@@ -58,12 +63,13 @@ bool Patience::after(const TransportError& error) {
     case Fault::kNotTls:
     case Fault::kProtocol: return false;
     case Fault::kResolve:
-      if (tries_ >= 1) return false;
+      if (tries_ >= retries_.most.value_or(1)) return false;
       break;
     case Fault::kConnect:
-      if (tries_ >= 2) return false;
+      if (tries_ >= retries_.most.value_or(2)) return false;
       break;
     case Fault::kSilence:
+      if (retries_.most) break;
       silence_left_ -= silence();
       if (silence_left_ < kLeastSilence) return false;
       break;
@@ -97,7 +103,7 @@ void Patience::progress(uint64_t bytes) {
   if (bytes_ < kRenewingBytes) return;
   bytes_ = 0;
   tries_ = 0;
-  silence_left_ = milliseconds(45'000);
+  silence_left_ = kSilenceBudget;
 }
 
 }  // namespace registry

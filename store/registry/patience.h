@@ -12,13 +12,19 @@ namespace registry {
 /// Told before a wait: why, and how long. Called from the thread that waits.
 using WaitNotice = std::function<void(const std::string& why, std::chrono::milliseconds wait)>;
 
+/// What the user wants otherwise than it is below.
+struct Retries {
+  std::optional<unsigned> most = {};  ///< also where a name or a port leads nowhere, and after silence
+  std::optional<std::chrono::milliseconds> wait = {};  ///< always as long
+};
+
 /// How often one piece of work is tried again, and after how long: five times, 0.5 s to 16 s with
 /// jitter, or as the registry asks. Silence has a budget of its own, so that a server that takes the
-/// connection and says nothing costs three quarters of a minute and not five times half of one.
+/// connection and says nothing costs two thirds of a minute and not five times half of one.
 /// [spec/security.md 7, "Time"]
 class Patience {
  public:
-  Patience(std::stop_token stop, WaitNotice notice, std::string host);
+  Patience(std::stop_token stop, WaitNotice notice, std::string host, Retries retries = {});
 
   /// After a try that broke off: waits and returns true, or false when it is time to give up. Throws
   /// Cancelled.
@@ -33,14 +39,16 @@ class Patience {
   void progress(uint64_t bytes);
 
  private:
+  static constexpr std::chrono::milliseconds kSilenceBudget{40'000};
   bool wait(const std::string& why, std::chrono::milliseconds least);
 
   std::stop_token stop_;
   WaitNotice notice_;
   std::string host_;
-  int tries_ = 0;
+  Retries retries_;
+  unsigned tries_ = 0;
   uint64_t bytes_ = 0;
-  std::chrono::milliseconds silence_left_{45'000};
+  std::chrono::milliseconds silence_left_{kSilenceBudget};
 };
 
 }  // namespace registry

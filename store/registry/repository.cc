@@ -32,6 +32,12 @@ void require_plain(const Exchange& exchange, const std::string& what) {
                 "registry-protocol");
 }
 
+/// Of a manifest that is there.
+std::optional<oci::Digest> announced_digest(const Exchange& exchange) {
+  auto header = exchange.headers().find("docker-content-digest");
+  return header && exchange.status() == 200 ? oci::Digest::try_parse(*header) : std::nullopt;
+}
+
 std::string platforms_of(const oci::Index& index) {
   std::vector<std::string> names;
   for (const oci::Descriptor& entry : index.manifests)
@@ -57,7 +63,6 @@ Document Repository::read_document(Exchange& exchange, const std::string& tag_or
   std::string type = exchange.headers().find("content-type").value_or("");
   type = base::to_lower(base::trim(std::string_view(type).substr(0, type.find(';'))));
   if (!oci::is_manifest_type(type) && !oci::is_index_type(type)) type.clear();
-  auto announced = exchange.headers().find("docker-content-digest");
   auto asked = oci::Digest::try_parse(tag_or_digest);
   oci::Digest digest = oci::Digest::sha256_of(bytes);
   auto require = [&](const oci::Digest& wanted, const char* who) {
@@ -72,8 +77,8 @@ Document Repository::read_document(Exchange& exchange, const std::string& tag_or
     }
   };
   if (asked) require(*asked, "asked for was");
-  if (announced) {
-    auto parsed = oci::Digest::try_parse(*announced);
+  for (const std::string& announced : exchange.headers().all("docker-content-digest")) {
+    auto parsed = oci::Digest::try_parse(announced);
     if (!parsed)
       throw Error(Code::kCorrupt, what + ": its Docker-Content-Digest is no digest", "manifest-digest");
     require(*parsed, "the registry calls it");
@@ -107,13 +112,19 @@ Document Repository::get_document(const std::string& tag_or_digest) {
   throw error;
 }
 
-std::optional<oci::Digest> Repository::find_digest(const std::string& tag_or_digest) {
+std::unique_ptr<Exchange> Repository::look_at_manifest(const std::string& tag_or_digest) {
   Client::Ask ask = this->ask("HEAD", "manifests/" + tag_or_digest);
   ask.headers = {accept_header()};
-  auto exchange = client_.ask(ask);
-  if (exchange->status() == 200)
-    if (auto header = exchange->headers().find("docker-content-digest"))
-      if (auto digest = oci::Digest::try_parse(*header)) return digest;
+  return client_.ask(ask);
+}
+
+bool Repository::has_manifest(const oci::Digest& digest, const std::string& tag) {
+  return announced_digest(*look_at_manifest(tag.empty() ? digest.str() : tag)) == digest;
+}
+
+std::optional<oci::Digest> Repository::find_digest(const std::string& tag_or_digest) {
+  auto exchange = look_at_manifest(tag_or_digest);
+  if (auto digest = announced_digest(*exchange)) return digest;
   if (exchange->status() == 404) return std::nullopt;
   auto document = find_document(tag_or_digest);
   if (!document) return std::nullopt;

@@ -58,6 +58,8 @@ class Repository {
   std::optional<Document> find_document(const std::string& tag_or_digest);
   /// The digest alone, by HEAD where the registry tells it.
   std::optional<oci::Digest> find_digest(const std::string& tag_or_digest);
+  /// Does this tag, or the digest itself, lead to it? False also where the registry will not say.
+  bool has_manifest(const oci::Digest& digest, const std::string& tag = {});
   /// Follows indexes down to the manifest for a platform. The tag is looked up once; everything
   /// after is by digest. Throws also NotFound naming the platforms there are.
   ResolvedImage resolve(const oci::Reference& reference, const oci::Platform& platform);
@@ -95,6 +97,7 @@ class Repository {
 
  private:
   Client::Ask ask(std::string method, const std::string& below) const;
+  std::unique_ptr<Exchange> look_at_manifest(const std::string& tag_or_digest);
   oci::Index fallback_referrers(const oci::Digest& subject);
   void note_referrer(const std::string& bytes, const std::string& media_type);
   /// Where a list that comes in pages goes on: nowhere but in this registry.

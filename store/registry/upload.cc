@@ -21,14 +21,14 @@ using base::Code;
 using base::Error;
 
 void require_digest(const Exchange& exchange, const oci::Digest& digest, const std::string& what) {
-  auto header = exchange.headers().find("docker-content-digest");
-  if (!header) return;
-  auto told = oci::Digest::try_parse(*header);
-  if (told && (*told == digest || told->algorithm() != digest.algorithm())) return;
-  throw Error(Code::kCorrupt,
-              base::str(what, ": sent was ", digest.str(), ", the registry says it stored ",
-                        base::printable(*header, 100)),
-              "registry-stored-other");
+  for (const std::string& header : exchange.headers().all("docker-content-digest")) {
+    auto told = oci::Digest::try_parse(header);
+    if (told && (*told == digest || told->algorithm() != digest.algorithm())) continue;
+    throw Error(Code::kCorrupt,
+                base::str(what, ": sent was ", digest.str(), ", the registry says it stored ",
+                          base::printable(header, 100)),
+                "registry-stored-other");
+  }
 }
 
 /// The address the registry wants the bytes at. Only its own: anything else would get them, and
@@ -157,17 +157,17 @@ class Upload {
     return ask;
   }
 
-  std::unique_ptr<Exchange> patch(const Url& where, uint64_t from) {
+  std::unique_ptr<Exchange> patch(const Url& where, uint64_t from) const {
     Client::Ask ask = part("PATCH", where, from);
     ask.headers.push_back(base::str("Content-Range: ", from, "-", size_ - 1));
-    return client_.ask_once(ask);
+    return client_.ask_once(ask, patience_);
   }
 
-  std::unique_ptr<Exchange> put(const Url& where, uint64_t from) {
+  std::unique_ptr<Exchange> put(const Url& where, uint64_t from) const {
     Client::Ask ask = part("PUT", where.with_query("digest", digest_.str()), from);
     // Some registries read the whole blob back from where they keep it before they answer.
-    ask.least_silence = std::chrono::seconds(30 + size_ / (10 << 20));
-    return client_.ask_once(ask);
+    ask.least_silence = std::chrono::seconds(size_ / (10 << 20));
+    return client_.ask_once(ask, patience_);
   }
 
   Client& client_;
@@ -206,7 +206,7 @@ void Repository::put_stream(const OpenAt& open,
   stream.body = [&open] { return open(0); };
   std::optional<uint64_t> sent;
   try {
-    auto exchange = client_.ask_once(stream);
+    auto exchange = client_.ask_once(stream, client_.patience());
     if (exchange->status() == 202) {
       where = upload_location(client_, *exchange, what);
       auto range = exchange->headers().find("range");

@@ -69,6 +69,39 @@ for runtime in "${runtimes[@]}"; do
   quiet rm -f other
   ! grep -q "$work/store/containers" /proc/self/mountinfo || fail "a mount is left"
 done
+mkdir -p "$work/context"
+echo in-context >"$work/context/file"
+echo hidden >"$work/secret"
+rights() { grep -oE '(Seccomp|CapBnd|NoNewPrivs):.*' "$work/err"; }
+for runtime in "${runtimes[@]}"; do
+  if [ "$runtime" = crun ] && [ -d /sys/fs/cgroup/unified ]; then continue; fi
+  step "build --runtime $runtime: RUN steps with all their mounts, and with the same rights as torte's own"
+  recipe <<'R'
+FROM base
+RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t --mount=type=secret,id=s --mount=type=bind,source=file,target=/ctx --mount=type=bind,from=base,source=/etc,target=/e \
+  cat /run/secrets/s /ctx && test -s /e/passwd && touch /c/kept /t/gone && mkdir /made && hostname >/made/name
+RUN <<END
+  echo "from a script: $(ls /made)"; grep -E '^(Seccomp|CapBnd|NoNewPrivs):' /proc/self/status
+END
+R
+  build=(torte build --progress plain --no-cache --network none --secret "id=s,src=$work/secret")
+  ok "${build[@]}" --runtime "$runtime" -t by-runtime "$work/context"
+  says hidden in-context "from a script: name" "Seccomp:	2"
+  rights >"$work/theirs"
+  ok torte diff by-runtime
+  equal "$(cat "$work/out")" "$(printf 'A /made\nA /made/name')" "what the steps made"
+  ok "${build[@]}" -t by-torte "$work/context"
+  rights | cmp - "$work/theirs" || fail "a step has other rights than torte's own"
+  echo 'FROM base
+RUN exit 7' | recipe failing
+  status 1 torte build --progress plain --no-cache --network none --runtime "$runtime" -f "$work/context/failing" "$work/context"
+  says "status 7"
+  [ -z "$(ls "$store/staging")" ] || fail "left in staging: $(ls "$store/staging")"
+done
+echo 'FROM base
+RUN true' | recipe
+status 1 torte build --no-cache --runtime no-such-runtime "$work/context"
+says "no-such-runtime"
 status 125 torte run --rm --runtime no-such-runtime base true
 says "no-such-runtime"
 

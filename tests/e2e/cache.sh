@@ -73,6 +73,8 @@ says "no cached step or cache mount nothing-like-it"
 step "cache mounts by their id; prune takes them only when asked"
 ok torte cache ls --mounts
 prints "my-cache"
+ok torte df --format '{{.type}} {{.totalCount}}'
+prints_line "Cache mounts 1"
 ok torte prune -a
 ok torte cache ls --mounts --format '{{.id}}'
 prints_line "my-cache"

@@ -166,6 +166,21 @@ quiet run --network none --name anon seeded true
 equal "$(torte volume ls -q | wc -l)" $((before + 1)) "an anonymous volume"
 quiet rm -v anon
 equal "$(torte volume ls -q | wc -l)" "$before" "volumes after rm -v"
+step "volume export and import: a tar of it, and back"
+ok torte run --rm --network none -v data:/data base sh -c 'mkdir /data/sub && echo deep >/data/sub/file && chmod 750 /data/sub'
+ok torte volume export -o "$work/volume.tar" data
+tar -tf "$work/volume.tar" >"$work/out"
+prints_line sub/file
+ok torte volume create restored
+gzip -c "$work/volume.tar" | torte volume import restored || fail "import of a compressed tar"
+ok torte run --rm --network none -v restored:/data base sh -c 'cat /data/file /data/sub/file; stat -c %a /data/sub'
+prints_line kept
+prints_line deep
+prints_line 750
+ok torte volume import restored "$work/volume.tar"
+status 1 torte volume import no-such-volume "$work/volume.tar"
+says "no-such-volume"
+status 1 torte volume import restored "$work/nothing"
 ok torte volume prune --all
 equal "$(torte volume ls -q)" ""
 

@@ -29,6 +29,22 @@ status 137 torte run --rm -m 32m base tail -c 200000000 /dev/zero
 step "--cpus is set"
 ok torte run --rm --cpus 0.5 base true
 
+step "--cpu-quota, --cpu-period and the limits of disks are the kernel's; update changes them"
+disk=$(find /dev -maxdepth 1 -type b \( -name 'vd?' -o -name 'sd?' -o -name 'nvme?n?' \) | head -n 1)
+numbers=$([ -z "$disk" ] || echo "$((0x$(stat -c %t "$disk"))):$((0x$(stat -c %T "$disk")))")
+torte run -d --network none --name held --cpu-quota 20000 --cpu-period 50000 ${disk:+--device-write-bps "$disk:1m" --device-read-iops "$disk:77"} base sleep 1000 >/dev/null
+groups_of() { torte inspect -f '{{range .State.Cgroups}}{{.}} {{end}}' held; }
+in_groups() { for group in $(groups_of); do for file; do cat "$group/$file" 2>/dev/null || true; done; done; }
+equal "$(in_groups cpu.max cpu.cfs_quota_us cpu.cfs_period_us | tr '\n' ' ')" "20000 50000 "
+if [ -n "$disk" ]; then
+  in_groups io.max blkio.throttle.write_bps_device blkio.throttle.read_iops_device >"$work/out"
+  grep -qE "$numbers (1048576|.*wbps=1048576)" "$work/out" || fail "no limit on $disk"
+  grep -qE "$numbers (77|.*riops=77)" "$work/out" || fail "no limit of operations on $disk"
+fi
+ok torte update --cpus 0.5 held
+equal "$(in_groups cpu.max cpu.cfs_quota_us cpu.cfs_period_us | tr '\n' ' ')" "25000 50000 "
+torte rm -f held >/dev/null
+
 step "--ulimit and --shm-size reach the program"
 ok torte run --rm --ulimit nofile=77:99 --shm-size 1m base sh -c 'ulimit -n; ulimit -Hn; df -k /dev/shm | tail -n 1 | tr -s " " | cut -d" " -f2'
 prints_line 77

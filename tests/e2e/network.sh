@@ -192,6 +192,80 @@ ok torte network prune
 wait_for 10 grep -q gone "$work/watch"
 kill -KILL $watcher; wait $watcher 2>/dev/null || true
 
+step "network connect: one more interface at once, names and aliases both ways, and again at the next start"
+torte run -d --name hub -p 8600:80 base sh -c 'while :; do echo hub | nc -l -p 80 >/dev/null; done' >/dev/null
+hub() { torte exec hub "$@"; }
+# Between two answers its server is not there for a moment.
+hears() { [ "$(torte exec "$1" nc -w 2 "$2" 80 2>/dev/null)" = "$3" ]; }
+published() { [ "$(ask tcp 203.0.113.1 8600)" = hub ]; }
+resolves() { [ "$(torte exec "$1" cat /etc/hosts | grep -cw "$2")" != 0 ]; }
+torte run -d --name peer --network back base sleep 1000 >/dev/null
+ok torte network connect --alias middle back hub
+ok hub ip -4 -o addr show
+prints "eth0" "eth1"
+resolves peer hub || fail "peer does not know hub"
+resolves peer middle || fail "peer does not know hub's alias"
+resolves hub peer || fail "hub does not know peer"
+resolves hub db || fail "hub does not know who was there before"
+wait_for 20 hears peer middle hub
+wait_for 20 hears hub db db
+ok hub nc 203.0.113.2 99  # the way out is as before
+wait_for 20 published
+ok torte network inspect back
+prints '"hostname": "hub"' '"middle"'
+ok torte inspect -f '{{range $name, $net := .NetworkSettings.Networks}}{{$name}}={{$net.Interface}} {{end}}' hub
+prints "back=eth1" "bridge=eth0"
+equal "$(torte ps -q --filter network=back --filter name=hub | wc -l)" 1
+status 1 torte network connect back hub
+says "already"
+status 1 torte network connect nowhere hub
+status 1 torte network rm back
+says hub
+ok torte stop -t 0 hub
+ok torte start hub
+wait_for 20 hears peer middle hub
+
+step "network disconnect: gone from the container and from the others' names; then the last one, and back"
+ok torte network disconnect back hub
+ok hub ip -4 -o addr show
+prints_not eth1
+! resolves peer hub || fail "peer still knows hub"
+! resolves hub peer || fail "hub still knows peer"
+equal "$(torte exec peer nc -w 2 middle 80 2>/dev/null || echo gone)" gone
+status 1 torte network disconnect back hub
+says "not on network"
+ok torte network connect back hub
+ok torte network disconnect bridge hub
+ok hub ip -4 -o addr show
+prints_not eth0
+ok hub nc 203.0.113.2 99  # by the other network now
+equal "$(ask tcp 203.0.113.1 8600)" "no answer"
+resolves hub peer || fail "hub lost peer"
+wait_for 20 hears peer hub hub
+ok torte network disconnect back hub
+ok hub ip -o addr show
+prints_not eth
+ok torte network connect --ip 10.77.0.50 front hub
+ok hub ip -4 -o addr show eth0
+prints "10.77.0.50/24"
+ok torte stop -t 0 hub
+ok torte start hub
+wait_for 20 published
+equal "$(torte inspect -f '{{.NetworkSettings.IpAddress}}' hub)" 10.77.0.50
+ok torte network disconnect front hub
+torte run -d --name alone --network none base sleep 1000 >/dev/null
+status 1 torte network connect back alone
+says "bridge"
+torte rm -f hub peer alone >/dev/null
+
+step "a bridge that was removed comes back with its containers on it"
+torte run -d --name peer --network back base sleep 1000 >/dev/null
+ip link delete "$(torte network inspect -f '{{.Interface}}' back)"
+equal "$(torte exec peer nc -w 2 db 80 || echo no)" no
+ok torte network reload
+wait_for 20 hears peer db db
+torte rm -f peer >/dev/null
+
 step "flushed rules come back with network reload, and with the next run"
 nft flush ruleset
 equal "$(ask_from_outside tcp 203.0.113.1 8080)" "no answer"

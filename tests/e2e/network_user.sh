@@ -64,6 +64,11 @@ RECIPE
 ok torte build --progress plain "$work/context"
 says "outside 203.0.113.1" " lo end"
 
+step "with ids of its own a container has a network too"
+ok run --network private --userns keep-id base sh -c 'id -u; sleep 1 | nc 198.51.100.7 99'
+prints_line "outside 203.0.113.1"
+prints_line "$(id -u)"
+
 step "a port below 1024 is root's"
 status 125 run -p 80:80 base true
 says "80/tcp" "ip_unprivileged_port_start"

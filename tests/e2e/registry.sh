@@ -21,10 +21,24 @@ digest=$(cat "$work/digest")
 equal "$(curl -sI -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$plain/v2/team/made/manifests/1" |
          tr -d '\r' | awk 'tolower($1) == "docker-content-digest:" {print $2}')" "$digest" "digest"
 
-step "a second push sends nothing but the manifest"
+step "a second push is a question; under another tag no blob is looked for"
+requests() { sed -nE 's|.*"([A-Z]+) /v2/team/made/([a-z]+)/.*|\1 \2|p' "$work/plain.log" | tr '\n' ' '; }
+: >"$work/plain.log"
+ok torte push made "$plain/team/made:1"
+equal "$(requests)" "HEAD manifests " "requests"
 : >"$work/plain.log"
 ok torte push made "$plain/team/made:2"
-if grep -q '"PUT /v2/.*blobs' "$work/plain.log"; then fail "it sent blobs again"; fi
+equal "$(requests)" "HEAD manifests HEAD manifests PUT manifests " "requests"
+
+step "all tags of a name go together"
+ok torte tag made tags:one
+ok torte tag base tags:two
+ok torte push --all-tags tags "$plain/team/tags"
+ok torte list-tags "$plain/team/tags"
+equal "$(sort "$work/out" | tr '\n' ' ')" "one two " "tags"
+status 2 torte push --all-tags tags:one "$plain/team/tags"
+status 1 torte push --all-tags nothing "$plain/team/tags"
+ok torte untag tags:one tags:two
 
 step "what was pushed comes back: the same image, under the same digest"
 id=$(torte inspect --format '{{.id}}' made)
@@ -43,6 +57,21 @@ step "what is there already is not fetched again"
 : >"$work/plain.log"
 ok torte pull "$plain/team/made:2"
 if grep -q '"GET /v2/.*blobs' "$work/plain.log"; then fail "it fetched blobs again"; fi
+
+step "pull --lazy fetches all and unpacks nothing; push sends it on as it came"
+whole=$store store=$work/packed
+ok torte pull --lazy "$plain/team/made:1"
+equal "$(torte inspect --format '{{.id}}' "$plain/team/made:1")" "$id" "id"
+equal "$(ls "$store/layers")" "" "layers unpacked"
+: >"$work/plain.log"
+ok torte pull --lazy "$plain/team/made:1"
+if grep -q '"GET /v2/.*blobs/.*200\|"GET /v2/.*blobs/.*206' "$work/plain.log"; then fail "it fetched blobs again"; fi
+ok torte push --digestfile "$work/digest3" "$plain/team/made:1" "$plain/third/made:1"
+equal "$(cat "$work/digest3")" "$digest" "digest after a round trip"
+equal "$(ls "$store/layers")" "" "layers unpacked"
+ok torte run --rm "$plain/team/made:1" cat /file
+prints_line ours
+store=$whole
 
 step "FROM, COPY --from and run fetch what is missing; --pull=never does not"
 ok torte rmi "$plain/team/made:1" "$plain/team/made:2"
@@ -116,6 +145,15 @@ ok torte logout "$secure"
 status 1 torte pull --cert-dir "$work/certs" "$secure/made:1"
 says "[registry-denied]"
 status 1 torte logout "$secure"
+
+step "a registry that is not up yet is waited for"
+late_port=$(free_port)
+torte push --retry 200 --retry-delay 200ms --cert-dir "$work/certs" "$secure/made:1" "127.0.0.1:$late_port/made:1" >"$work/late.out" 2>&1 &
+late=$!
+start_registry late "$late_port" https <<C
+http: {addr: "127.0.0.1:$late_port", tls: {certificate: $work/tls.crt, key: $work/tls.key}}
+C
+wait "$late" || fail "$(cat "$work/late.out")"
 
 step "certs.d, registries.conf: authorities, mirrors and blocked registries where other tools have them"
 mkdir -p "$work/config/containers/certs.d/$secure"

@@ -102,9 +102,31 @@ says "2 of 3 cached"
 
 step "a cache that is not there, or holds something else, costs nothing but a word"
 store=$work/fourth
-ok torte build --cache-from "type=registry,ref=127.0.0.1:1/none" --cache-to "type=registry,ref=127.0.0.1:1/none" -t alone "$work/context"
-says "is passed over" "the build itself is not affected"
-status 1 torte build --cache-to "type=registry,ref=127.0.0.1:1/none,ignore-error=false" -t alone "$work/context"
+ok torte build --cache-from "type=registry,ref=127.0.0.1:1/none" --cache-to "type=registry,ref=127.0.0.1:1/none,ignore-error=true" \
+  -t alone "$work/context"
+says "the build itself is not affected"
+equal "$(grep -c "is passed over" "$work/err")" 1 "notes about a source that does not answer"
+ok torte rmi alone
+status 1 torte build --retry 0 --cache-to "type=registry,ref=127.0.0.1:1/none" -t alone "$work/context"
+says "cache to 127.0.0.1:1/none"
+ok torte inspect alone
+printf 'FROM scratch\nRUN nothing\n' >"$work/context/failing"
+status 1 torte build --no-cache --cache-to "type=registry,ref=127.0.0.1:1/none" -f "$work/context/failing" "$work/context"
+says_not "cache to"
+
+step "several sources are asked, and the one that knows is enough; a build from the cache asks little"
+cp "$work/recipe" "$work/context/Recipe"
+store=$work/several
+: >"$work/plain.log"
+ok torte build --cache-from "type=registry,ref=127.0.0.1:1/none" --cache-from "type=registry,ref=$plain/empty" --cache-from "$cache" \
+  -t made "$work/context"
+says "7 of 7 cached"
+store=$work/counted
+: >"$work/plain.log"
+ok torte build --cache-from "$cache" -t made "$work/context"
+says "7 of 7 cached"
+requests=$(grep -c '"[A-Z]* /v2/[^ ]* HTTP' "$work/plain.log")
+[ "$requests" -le 24 ] || fail "7 steps took $requests requests"
 status 2 torte build --cache-to "type=registry" "$work/context"
 status 1 torte build --cache-to "type=s3,bucket=b" "$work/context"
 says "not built"

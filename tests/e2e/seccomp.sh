@@ -34,6 +34,15 @@ echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
 status 1 torte run --rm --network none --security-opt "seccomp=$work/profile.json" base mkdir /x
 ok torte run --rm --network none --cap-add SYS_TIME --security-opt "seccomp=$work/profile.json" base mkdir /x
 
+step "steps of a build are held by it too, and one with another profile is another step"
+allow_but '"mkdir", "mkdirat"' >"$work/profile.json"
+printf 'FROM base\nRUN mkdir /x || echo refused\n' | recipe
+ok torte build --progress plain --network none --security-opt "seccomp=$work/profile.json" "$work/context"
+says refused
+ok torte build --progress plain --network none -t made "$work/context"
+ok torte run --rm --network none made test -d /x
+status 1 torte build --network none --security-opt "seccomp=$work/context/Recipe" "$work/context"
+
 step "wrong profiles are refused before anything is made"
 echo '{"defaultAction": "SCMP_ACT_DANCE"}' >"$work/profile.json"
 status 125 torte run --rm --security-opt "seccomp=$work/profile.json" base true

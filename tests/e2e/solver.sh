@@ -16,6 +16,9 @@ COPY --from=left /l /l
 COPY --from=right /r /r
 R
 ok timeout 60 "$TORTE" --root "$store" build -f "$work/context/meet" -t meet "$work/context"
+first_line() { grep -nF -- "$1" "$work/err" | head -n 1 | cut -d : -f 1; }
+[ "$(first_line 'COPY --from=left')" -gt "$(first_line 'touch /m/left')" ] ||
+  fail "the COPY began before the stage that it takes files from"
 equal "$(word meet /l)$(word meet /r)" lr
 
 step "the first failure stops the other stages and is the one that is told"

@@ -45,6 +45,18 @@ if [ "$(id -u)" = 0 ]; then
   mount -o remount,size=200m "$work/small"
   ok small build -t big "$work/context"
   ok small fsck
+
+  step "no inode left for a file of a container: run --rm leaves none of it"
+  used=$(df --output=iused "$work/small" | tail -n 1)
+  for more in $(seq 1 40); do
+    mount -o "remount,nr_inodes=$((used + more))" "$work/small"
+    if small run --rm base true >"$work/out" 2>"$work/err"; then break; fi
+    grep -qi "no space left" "$work/err" || fail "the reason is not said"
+    equal "$(small ps -a -q)" "" "containers after $more inodes"
+  done
+  [ "$more" -gt 5 ] || fail "it never failed"
+  ok small run --rm base true
+  ok small fsck
 fi
 
 step "a damaged blob is found, and named"

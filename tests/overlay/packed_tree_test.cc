@@ -213,6 +213,9 @@ TEST_F(PackedTreeTest, RefusesWhatUnpackingRefuses) {
   expect_both_refuse({block({.name = "dev", .type = '3', .major = 0, .minor = 0}) + end()});
   expect_both_refuse({pax({{"path", std::string(256, 'n')}}) + text_of("n", "x") + end()});
   expect_both_refuse({text_of("/", "x") + end()});
+  std::string deep;
+  for (int i = 0; i < 4097; ++i) deep += "d/";
+  expect_both_refuse({pax({{"path", deep + "f"}}) + text_of("f", "x") + end()});
 }
 
 TEST_F(PackedTreeTest, OwnersFitTheUserNamespace) {

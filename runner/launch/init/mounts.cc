@@ -220,8 +220,8 @@ long make_file(State& state, const wire::Operation& op, const char* name) {
 long write_file(State& state, const wire::Operation& op, const char* path) {
   const char* bytes = path + kernel::length(path) + 1;
   uint32_t size = op.text_size - static_cast<uint32_t>(bytes - path);
-  long fd = open_at(state.slots[op.b], path, kWriteOnly,
-                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+  const uint64_t straight = op.x != 0 ? 0 : RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+  long fd = open_at(state.slots[op.b], path, kWriteOnly, RESOLVE_BENEATH | straight);
   if (fd < 0) return fd;
   long error = write_whole(fd, bytes, size);
   close(fd);

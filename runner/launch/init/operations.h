@@ -44,7 +44,7 @@ enum class Kind : uint32_t {
   kMakeLink,       // b: base slot, text: content\0name
   kMakeTarget,     // b: root slot, c: 1 = directory, text: absolute path
   kMakeFile,       // a: slot out, b: base slot, c: mode, x: uid, y: gid, text: name\0bytes
-  kWriteFile,      // b: base slot or -1, text: path\0bytes; the file exists
+  kWriteFile,      // b: base slot or -1, text: path\0bytes; the file exists. x: 1 = by links and mounts
   kClose,          // a: slot
   kSessionKeyring,
   kLimit,  // c: RLIMIT_*, x: soft, y: hard; d: 1 = as far as we may

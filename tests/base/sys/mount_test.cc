@@ -12,12 +12,14 @@ TEST(MountInfo, IsReadWithItsEscapes) {
       "36 35 98:0 /mnt1 /mnt\\0402\\134x rw,noatime master:1 - ext3 /dev/root rw\n"
       "nonsense\n"
       "x 1 0:1 / / rw\n"
-      "37 35 0:45 / /a\\012b ro - overlay overlay ro\n");
+      "37 35 0:45 / /a\\012b ro - overlay torte:/x\\040y ro\n");
   ASSERT_EQ(mounts.size(), 2u);
   EXPECT_EQ(mounts[0].id, 36u);
   EXPECT_EQ(mounts[0].device, "98:0");
   EXPECT_EQ(mounts[0].point, "/mnt 2\\x");
+  EXPECT_EQ(mounts[0].source, "/dev/root");
   EXPECT_EQ(mounts[1].point, "/a\nb");
+  EXPECT_EQ(mounts[1].source, "torte:/x y");
 }
 
 TEST(MountInfo, HoldsTheMountOfAnOpenFile) {

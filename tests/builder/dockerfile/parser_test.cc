@@ -150,7 +150,8 @@ TEST(ParserL10, FallsBackWhenItIsNoJson) {
     ASSERT_EQ(recipe.warnings.size(), 1u) << text;
     EXPECT_EQ(recipe.warnings[0].id, "JSONFormInvalid");
   }
-  EXPECT_THAT(parse("RUN [ -f x ] && y", "f").warnings, IsEmpty());
+  for (const char* text : {"RUN [ -f x ] && y", "RUN [[ -f x ]] && y", "RUN [A.B]::C = 1"})
+    EXPECT_THAT(parse(text, "f").warnings, IsEmpty()) << text;
 }
 
 TEST(ParserL10, RefusesElementsThatAreNoStrings) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "builder/dockerfile/validate.h"
 
 namespace {
@@ -217,6 +218,50 @@ TEST_F(PlanTest, R6AMountWithoutATargetIsAtTheWorkingDirectory) {
   EXPECT_EQ(run.mounts[0].target, "/w");
   EXPECT_EQ(run.mounts[1].target, "/w/c");
   EXPECT_EQ(error_of("FROM base\nRUN --mount=type=bind true\n"), "mount-target-root");
+}
+
+TEST_F(PlanTest, LongValuesCannotBeRepeatedWithoutEnd) {
+  std::string value(1000 * 1000, 'x');
+  std::string labels = "FROM base\nARG A=" + value + "\n";
+  for (int i = 0; i < 20; ++i) labels += base::str("LABEL l", i, "=$A\n");
+  EXPECT_EQ(error_of(labels), "configuration-too-large");
+  std::string runs = "FROM base\nENV A=" + value + "\n";
+  for (int i = 0; i < 200; ++i) runs += "RUN true\n";
+  EXPECT_EQ(error_of(runs), "expansion-too-large");
+  std::string stages = "FROM base AS s0\nENV A=" + value + "\n";
+  for (int i = 0; i < 200; ++i) stages += base::str("FROM s", i, " AS s", i + 1, "\n");
+  EXPECT_EQ(error_of(stages), "expansion-too-large");
+}
+
+TEST_F(PlanTest, WarningsHaveAnEnd) {
+  std::string text = "FROM base\nLABEL x=\"";
+  for (int i = 0; i < 20000; ++i) text += base::str("$v", i);
+  plan::Plan made = make(text + "\"\n");
+  EXPECT_EQ(made.warnings.size(), 10001u);
+  EXPECT_EQ(made.warnings.back().id, "TooManyWarnings");
+}
+
+TEST_F(PlanTest, AVariableThatTheBaseImageRepeatsIsSetOnce) {
+  images.config.env = {"A=1", "AB=1", "A=2", "C=1"};
+  EXPECT_EQ(
+      config_of(make("FROM base\nENV A=3\n")).env,
+      (std::vector<std::string>{"A=3", "AB=1", "C=1", config_of(make("FROM base\n")).env.back()}));
+}
+
+TEST_F(PlanTest, ThousandsOfVariablesArePlanned) {
+  std::string text = "FROM base\n";
+  for (int i = 0; i < 3000; ++i) text += base::str("ENV A", i, "=", i, "\n");
+  plan::Plan made = make(text + "ENV A7=x\nRUN true\n");
+  EXPECT_EQ(run_of(made).env.size(), 3001u);
+  EXPECT_TRUE(has(run_of(made).env, "A7=x"));
+}
+
+TEST_F(PlanTest, AnAbsoluteWorkdirIsKeptAsWrittenAndARelativeOneIsJoined) {
+  plan::Plan made = make("FROM base\nWORKDIR /v/./w/\nRUN true\nCOPY a b\n");
+  EXPECT_EQ(config_of(made).working_dir, "/v/./w/");
+  EXPECT_EQ(run_of(made, 1).cwd, "/v/w");
+  EXPECT_EQ(copy_of(made, 2).destination, "/v/w/b");
+  EXPECT_EQ(config_of(make("FROM base\nWORKDIR /w/\nWORKDIR x/../y/\n")).working_dir, "/w/y");
 }
 
 TEST_F(PlanTest, AWorkdirThatIsEmptyStaysWhereItIs) {

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/hash.h"
+#include "store/layer/writer.h"
 #include "tests/support/temp_dir.h"
 
 namespace {
@@ -28,7 +30,15 @@ class CopyTest : public ::testing::Test {
     active_.emplace(*store_, stack, "test");
     context::FileTree files(sys::Root::open(dir_ / "context"), nullptr, nullptr);
     auto selections = solve::select(step, files, "the context");
-    solve::copy_files(step, files, selections, keep_owner, *active_, std::nullopt);
+    auto follower = solve::copy_files(step, files, selections, *active_,
+                                      {.keep_owner = keep_owner, .is_whole_layer = true});
+    foretold_ = follower ? std::move(*follower).finish() : std::nullopt;
+    if (!foretold_) return;
+    // What was hashed on the way is what the tree gives.
+    base::Sha256 hash;
+    layer::write_tree(active_->upper(), hash);
+    EXPECT_EQ(foretold_->size_bytes, hash.count());
+    EXPECT_EQ(base::to_hex(foretold_->sha256), hash.finish_hex());
   }
   static plan::CopyStep step(std::vector<std::string> sources, std::string destination) {
     plan::CopyStep step;
@@ -51,6 +61,7 @@ class CopyTest : public ::testing::Test {
   support::TempDir dir_;
   std::unique_ptr<store::Store> store_;
   std::optional<overlay::Active> active_;
+  std::optional<layer::TarDigest> foretold_;
 };
 
 TEST_F(CopyTest, C73ADirectorySourceGivesItsContents) {
@@ -61,6 +72,76 @@ TEST_F(CopyTest, C73ADirectorySourceGivesItsContents) {
   EXPECT_EQ(text("/new/f"), "x");
   EXPECT_EQ(at("/new/f").st_uid, 0u);            // owners of a context are dropped
   EXPECT_EQ(at("/new").st_mode & 07777, 0755u);  // not the source's mode
+}
+
+TEST_F(CopyTest, C71AnExcludedDirectoryComesBackOnlyWithSomethingInIt) {
+  dir_.write("context/a/deep/keep.h", "x");
+  dir_.write("context/b/deep/drop.c", "x");
+  plan::CopyStep headers = step({"."}, "/");
+  headers.excludes = {"*", "!**/*.h"};
+  copy(headers);
+  EXPECT_TRUE(exists("/a/deep/keep.h"));
+  EXPECT_FALSE(exists("/b"));
+}
+
+TEST_F(CopyTest, C74ParentsKeepThePathRightOfThePivotWhichMayHaveWildcardsOnBothSides) {
+  for (const char* file : {"one/src/in/x.h", "two/src/y.h", "two/z.c"})
+    dir_.write(std::string("context/lib/") + file, "x");
+  plan::CopyStep headers = step({"lib/*/./src/**/*.h"}, "/out/");
+  headers.parents = true;
+  copy(headers);
+  EXPECT_TRUE(exists("/out/src/in/x.h"));
+  EXPECT_TRUE(exists("/out/src/y.h"));
+  EXPECT_FALSE(exists("/out/z.c"));
+  EXPECT_FALSE(exists("/out/lib"));
+}
+
+TEST_F(CopyTest, C74ParentsMakeTheDestinationEvenWhereNothingMatches) {
+  dir_.write("context/a/f", "x");
+  plan::CopyStep none = step({"a/./b*"}, "/made/");
+  none.parents = true;
+  copy(none);
+  EXPECT_TRUE(exists("/made"));
+  EXPECT_FALSE(exists("/made/f"));
+}
+
+TEST_F(CopyTest, C74ParentsCopyAMatchedLinkAsALinkAndTellExclusionsFromThePivot) {
+  dir_.write("context/p/q/keep", "x");
+  dir_.write("context/p/q/drop", "x");
+  std::filesystem::create_symlink("q", dir_ / "context/p/link");
+  plan::CopyStep kept = step({"p/./*"}, "/");
+  kept.parents = true;
+  kept.excludes = {"q/drop"};
+  copy(kept);
+  EXPECT_TRUE(S_ISLNK(at("/link").st_mode));
+  EXPECT_TRUE(exists("/q/keep"));
+  EXPECT_FALSE(exists("/q/drop"));
+}
+
+TEST_F(CopyTest, C74ADirectoryOnTheWayThatWasThereTakesTheModeOfItsSource) {
+  dir_.write("context/a/f", "x");
+  chmod((dir_ / "context/a").c_str(), 0711);
+  std::filesystem::create_directories(dir_ / "below/a");
+  plan::CopyStep kept = step({"a/f"}, "/");
+  kept.parents = true;
+  copy(kept);
+  EXPECT_EQ(at("/a").st_mode & 07777, 0711u);
+}
+
+// Two trees with the same file in another place are another selection.
+TEST_F(CopyTest, C74TheKeptPathIsPartOfWhatIsSelected) {
+  auto definition = [&] {
+    context::FileTree files(sys::Root::open(dir_ / "context"), nullptr, nullptr);
+    plan::CopyStep kept = step({"*/f"}, "/");
+    kept.parents = true;
+    cache::Definition text("copy");
+    solve::define_files(kept, files, solve::select(kept, files, "the context"), false, text);
+    return text.text();
+  };
+  dir_.write("context/one/f", "x");
+  std::string before = definition();
+  std::filesystem::rename(dir_ / "context/one", dir_ / "context/two");
+  EXPECT_NE(before, definition());
 }
 
 TEST_F(CopyTest, C75NestedDirectoriesTakeTheSourcesModeAndTheTopKeepsItsOwn) {
@@ -197,9 +278,73 @@ TEST_F(CopyTest, C77ALinkedCopyStandsOnItsOwn) {
   context::FileTree files(sys::Root::open(dir_ / "context"), nullptr, nullptr);
   plan::CopyStep linked = step({"f"}, "/link/");
   linked.link = true;
-  solve::copy_files(linked, files, solve::select(linked, files, "context"), false, *active_, {});
+  solve::copy_files(linked, files, solve::select(linked, files, "context"), *active_, {});
   struct stat st = *active_->upper().lstat(sys::RootedPath("/link"));
   EXPECT_TRUE(S_ISDIR(st.st_mode));
+}
+
+// Everything that a context can hold, names that sort differently as paths and as names among it.
+class FollowedCopyTest : public CopyTest {
+ protected:
+  void SetUp() override {
+    CopyTest::SetUp();
+    if (IsSkipped()) return;
+    std::filesystem::path context = dir_ / "context";
+    dir_.write("context/a/x", "1");
+    dir_.write("context/a.b", "2");
+    dir_.write("context/a/deep/er/file", "3");
+    dir_.write("context/empty", "");
+    dir_.write("context/large", std::string(3 << 20, 'l'));
+    dir_.write("context/z", "4");
+    std::filesystem::create_directory(context / "nothing");
+    std::filesystem::create_symlink("a/x", context / "link");
+    std::filesystem::create_hard_link(context / "a/x", context / "y");
+    std::filesystem::create_hard_link(context / "large", context / "large.again");
+    ASSERT_EQ(mkfifo((context / "pipe").c_str(), 0600), 0);
+    ASSERT_EQ(setxattr((context / "z").c_str(), "user.note", "n", 1, 0), 0);
+    chmod((context / "a").c_str(), 02750);
+    chmod((context / "large").c_str(), 04711);
+  }
+};
+
+TEST_F(FollowedCopyTest, IsHashedOnTheWayIntoANewDirectory) {
+  copy(step({"."}, "/new/place/"));
+  EXPECT_TRUE(foretold_);
+  EXPECT_EQ(at("/new/place/y").st_ino, at("/new/place/a/x").st_ino);
+  EXPECT_EQ(at("/new/place/large").st_mode & 07777, 04711u);
+}
+
+TEST_F(FollowedCopyTest, IsHashedOnTheWayIntoADirectoryOfALayerBelow) {
+  std::filesystem::create_directories(dir_ / "below/srv/app/a/deep");
+  dir_.write("below/srv/app/a.b", "old");
+  dir_.write("below/srv/app/a/deep/kept", "kept");
+  copy(step({"."}, "/srv/app"));
+  EXPECT_TRUE(foretold_);
+  EXPECT_EQ(text("/srv/app/a.b"), "2");
+  EXPECT_EQ(text("/srv/app/a/deep/kept"), "kept");
+  EXPECT_EQ(at("/srv/app/y").st_nlink, 2u);
+}
+
+TEST_F(FollowedCopyTest, IsHashedOnTheWayIntoTheRoot) {
+  chmod((dir_ / "below").c_str(), 0555);
+  copy(step({"."}, "/"));
+  EXPECT_TRUE(foretold_);
+}
+
+TEST_F(FollowedCopyTest, FilesGivenByNameAreHashedOnTheWayInTheOrderOfTheirNames) {
+  copy(step({"a.b", "large", "z"}, "/new/"));
+  EXPECT_TRUE(foretold_);
+  copy(step({"z", "a.b"}, "/new/"));
+  EXPECT_FALSE(foretold_);
+  copy(step({"large"}, "/renamed"));
+  EXPECT_TRUE(foretold_);
+}
+
+TEST_F(FollowedCopyTest, WhatLeavesNothingBehindIsNotForetold) {
+  std::filesystem::create_directories(dir_ / "below/there");
+  copy(step({"nothing"}, "/there"));
+  EXPECT_FALSE(foretold_);
+  EXPECT_FALSE(active_->upper().lstat(sys::RootedPath("/there")));
 }
 
 }  // namespace

@@ -26,6 +26,10 @@ Config full() {
   config.env = {"A=1", "B=x=y"};
   config.user = "guest";
   config.umask = 027;
+  config.oom_score_adj = -5;
+  config.host_cgroup = config.no_hostname = true;
+  config.limits.cpu_period_microseconds = 50000;
+  config.limits.throttles = {{launch::Throttle::Kind::kWriteOperations, 8, 1, 77}};
   config.tty = config.interactive = true;
   config.labels = {{"k", "v"}};
   MountConfig mount;
@@ -38,6 +42,10 @@ Config full() {
   config.network_mode = "back";
   config.network.mode = network::Mode::kNamed;
   config.network.name = "back";
+  config.further_networks.resize(1);
+  config.further_networks[0].mode = network::Mode::kNamed;
+  config.further_networks[0].name = "front";
+  config.further_networks[0].aliases = {"www"};
   config.network.ports = {{"127.0.0.1", 8080, 80, network::Protocol::kTcp}, {"", 0, 53, network::Protocol::kUdp}};
   config.network.extra_hosts = {{"db", "10.0.0.1"}};
   config.limits.memory_bytes = 64 << 20;
@@ -61,6 +69,7 @@ TEST(ContainerConfig, ReadsWhatItWrote) {
   EXPECT_EQ(again.network.ports, config.network.ports);
   EXPECT_EQ(again.ulimits[0].hard, UINT64_MAX);
   EXPECT_EQ(again.healthcheck, config.healthcheck);
+  EXPECT_EQ(container::networks_of(again), (std::vector<std::string>{"back", "front"}));
 }
 
 TEST(ContainerConfig, RefusesWhatIsNone) {

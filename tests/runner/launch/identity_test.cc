@@ -27,14 +27,14 @@ TEST_F(Identity, NamesBringTheirGroupsAndHome) {
   launch::Identity user = resolve("user");
   EXPECT_EQ(user.uid, 1000u);
   EXPECT_EQ(user.gid, 1001u);
-  EXPECT_THAT(user.groups, ::testing::ElementsAre(10u, 50u));
+  EXPECT_THAT(user.groups, ::testing::ElementsAre(1001u, 10u, 50u));
   EXPECT_EQ(user.home, "/home/user");
 }
 
-TEST_F(Identity, AnExplicitGroupTakesNoOthers) {
+TEST_F(Identity, AnExplicitGroupIsTheOnlyOne) {
   launch::Identity user = resolve("user:staff");
   EXPECT_EQ(user.gid, 50u);
-  EXPECT_TRUE(user.groups.empty());
+  EXPECT_THAT(user.groups, ::testing::ElementsAre(50u));
   EXPECT_EQ(resolve("1000:7").gid, 7u);
 }
 
@@ -43,6 +43,7 @@ TEST_F(Identity, LoneNumbersAreLookedUpAndMayBeUnknown) {
   EXPECT_EQ(resolve("1000").home, "/home/user");
   EXPECT_EQ(resolve("4711").uid, 4711u);
   EXPECT_EQ(resolve("4711").gid, 0u);
+  EXPECT_THAT(resolve("4711").groups, ::testing::ElementsAre(0u));
   EXPECT_EQ(resolve("").uid, 0u);
   EXPECT_EQ(resolve("").home, "/root");
 }

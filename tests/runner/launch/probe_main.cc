@@ -68,7 +68,6 @@ int run(int argc, char** argv) {
   for (; next < argc && strcmp(argv[next], "--") != 0; ++next) {
     std::string option = argv[next];
     if (option == "--build") {
-      spec.capabilities = launch::build_capabilities();
       spec.no_new_privileges = false;
     } else if (option == "--host-net") {
       spec.network = launch::Network::kHost;

@@ -15,7 +15,7 @@ namespace {
 
 #if defined(__x86_64__)
 uint32_t call(const std::string& profile, int number, std::vector<uint64_t> arguments = {},
-              launch::Capabilities capabilities = launch::run_capabilities()) {
+              launch::Capabilities capabilities = launch::default_capabilities()) {
   seccomp_data data = {};
   data.nr = number;
   data.arch = AUDIT_ARCH_X86_64;
@@ -75,7 +75,8 @@ TEST(SeccompProfile, ConditionsAskForCapabilitiesArchitectureAndKernel) {
 
 TEST(SeccompProfile, TheDefaultSaysWhatTheFilterDoes) {
   for (const launch::Capabilities capabilities :
-       std::vector<launch::Capabilities>{launch::run_capabilities(), launch::run_capabilities() | 1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_TIME}) {
+       {launch::default_capabilities(),
+        launch::default_capabilities() | 1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_TIME}) {
     const std::string theirs = launch::compile_seccomp_profile(
         launch::default_seccomp_profile(capabilities), capabilities);
     const std::string ours = launch::seccomp_program(capabilities);

@@ -52,6 +52,8 @@ TEST_F(Leases, AreLiveWhileSomebodyHoldsThem) {
   text.id = "0123456789ab";
   text.hostname = "web";
   text.aliases = {"www"};
+  text.hosts_file = "/run/a b/hosts/id";
+  text.is_further = true;
   text.ports = {{"127.0.0.1", 8080, 80, Protocol::kTcp}, {"", 53, 53, Protocol::kUdp}};
   Lease lease = state_.allocate(network_, {});
   lease.write(text);
@@ -60,6 +62,8 @@ TEST_F(Leases, AreLiveWhileSomebodyHoldsThem) {
   EXPECT_TRUE(found[0].is_live);
   EXPECT_EQ(found[0].text.ports, text.ports);
   EXPECT_EQ(found[0].text.encode(), text.encode());
+  EXPECT_EQ(found[0].text.hosts_file, text.hosts_file);
+  EXPECT_TRUE(found[0].text.is_further);
 }
 
 TEST_F(Leases, OfTheDeadAreKnownByTheirFreeLock) {

@@ -257,6 +257,16 @@ TEST_F(Extract, LongPathsAndNamesWork) {
   EXPECT_EQ(refusal(pax({{"path", std::string(255, 'n')}}) + file("x")), std::nullopt);
 }
 
+TEST_F(Extract, DeepTreesWorkUpToTheLimit) {
+  std::string deep;
+  for (int i = 0; i < 4000; ++i) deep += "d/";
+  extract(pax({{"path", deep + "f"}}) + file("x", "deep") + end());
+  base::StringSink out;
+  EXPECT_EQ(layer::write_tree(tree(), out).entries, 4001u);
+  for (int i = 0; i < 97; ++i) deep += "d/";
+  EXPECT_EQ(refusal(pax({{"path", deep + "f"}}) + file("x")), Code::kInvalid);
+}
+
 TEST_F(Extract, ManyDirectoriesAreForgottenAndFoundAgain) {
   // More than are remembered, visited twice.
   layer::ExtractOptions options;

@@ -45,6 +45,14 @@ TEST_F(CredentialsTest, DockerHubIsKeptUnderItsOldAddress) {
   EXPECT_EQ(found->identity_token, "t");
 }
 
+TEST_F(CredentialsTest, WhatWasGivenForACommandIsNotForMirrors) {
+  auto credentials = with(R"({"auths":{"mirror.example":{"auth":"bTpw"}}})");
+  credentials.use_only({.user = "given"});
+  credentials.withhold_from("mirror.example");
+  EXPECT_EQ(credentials.find("r.example", "a")->user, "given");
+  EXPECT_EQ(credentials.find("mirror.example", "a")->user, "m");
+}
+
 TEST_F(CredentialsTest, AFileThatIsNoneIsAnErrorNamingIt) {
   auto bad = with("[1]");
   EXPECT_THROW(bad.find("r.example", "a"), base::Error);
