@@ -5,6 +5,7 @@
 #include "cli/context.h"
 #include "cli/interrupt.h"
 #include "cli/known_layers.h"
+#include "overlay/packed_mount.h"
 #include "cli/options.h"
 #include "cli/pull.h"
 #include "store/oci/limits.h"
@@ -64,6 +65,12 @@ bool is_current(const store::ImageRecord& image, const oci::Reference& reference
 /// Names below localhost/ without a port are our own: no registry is asked for them.
 bool is_local_name(const oci::Reference& reference) { return reference.domain() == "localhost"; }
 
+/// Its files can be had without fetching or unpacking anything.
+bool is_ready_to_run(store::Store& store, const store::ImageRecord& image) {
+  return are_here(store, image.layers) ||
+         (overlay::can_serve_packed() && overlay::find_packed_layers(store, image.layers));
+}
+
 [[noreturn]] void missing(const std::string& text, const std::string& help) {
   throw base::Error(base::Code::kNotFound, "image " + base::printable(text, 200) + " is not in the store",
                     "image-missing")
@@ -93,9 +100,7 @@ oci::Digest pull_by_policy(store::Store& store, Registries& registries,
     }
   }
   try {
-    return extent == PullExtent::kWhole
-               ? pull_image(store, registries, reference, platform, options)
-               : pull_image_later(store, registries, reference, platform, options);
+    return pull_image(store, registries, reference, platform, options, extent);
   } catch (base::Error& e) {
     if (e.id() == "registry-unreachable" || e.id() == "registry-silent")
       e.add_help(base::str("offline? torte load brings images in from files; torte images shows what is here"));
@@ -151,7 +156,7 @@ store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments
     // The usual way touches nothing that belongs to registries. An image of another platform runs
     // where the machine has a handler for it, if it was not asked for otherwise.
     auto image = wanted ? find_for(store, text, platform) : find_image(store, text);
-    if (image && are_here(store, image->layers)) return *std::move(image);
+    if (image && is_ready_to_run(store, *image)) return *std::move(image);
   }
   Interrupt interrupt;
   auto events = context.make_progress();
@@ -160,7 +165,7 @@ store::ImageRecord get_image_to_run(Context& context, const Arguments& arguments
   options.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
   store::ImageRecord image = get_or_pull(store, registries, text, platform, policy, options);
-  if (!are_here(store, image.layers)) fetch_known_layers(store, registries, image.layers, options);
+  if (!is_ready_to_run(store, image)) fetch_known_layers(store, registries, image.layers, options);
   return image;
 }
 

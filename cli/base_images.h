@@ -4,8 +4,7 @@
 #include <string>
 
 #include "builder/plan/plan.h"
-#include "cli/registries.h"
-#include "cli/transfer.h"
+#include "cli/pull.h"
 #include "store/store.h"
 
 namespace cli {
@@ -21,13 +20,6 @@ enum class PullPolicy {
 };
 /// Throws UsageError for another word.
 PullPolicy parse_pull_policy(const std::string& text);
-
-/// Which part of a missing image is fetched at once.
-enum class PullExtent {
-  kWhole,
-  kDocuments,  ///< its layers come when they are needed (cli/known_layers.h)
-};
-
 /// The image of that name, fetched where the policy says so. Throws NotFound when it is neither in the
 /// store nor may be fetched, and what pulling throws.
 oci::Digest pull_by_policy(store::Store& store, Registries& registries,

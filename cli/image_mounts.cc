@@ -16,6 +16,8 @@
 #include "base/sys/root.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "cli/known_layers.h"
+#include "overlay/packed_mount.h"
 #include "overlay/snapshot.h"
 #include "runner/container/prepare.h"
 
@@ -110,6 +112,22 @@ std::string path_of(const sys::UniqueFd& fd) {
   return sys::read_link_at(AT_FDCWD, base::str("/proc/self/fd/", fd.get()).c_str());
 }
 
+/// A detached mount of an image.
+sys::UniqueFd open_image(store::Store& store, const store::ImageRecord& image, Unpacking unpacking) {
+  if (unpacking != Unpacking::kAlways) {
+    const auto blobs = overlay::find_packed_layers(store, image.layers);
+    if (blobs && (unpacking == Unpacking::kNever || overlay::can_serve_packed()))
+      return overlay::mount_packed_image(store, *blobs);
+    if (unpacking == Unpacking::kNever && !are_here(store, image.layers))
+      throw base::Error(base::Code::kUnsupported,
+                        "not all layers are in the store in a form that files can be read out of",
+                        "not-packed")
+          .add_help("torte pull --lazy fetches them; without --lazy the image is unpacked");
+  }
+  const overlay::View view(store, overlay::open_stack(store, image.layers));
+  return sys::UniqueFd(::fcntl(view.mount_fd(), F_DUPFD_CLOEXEC, 3));
+}
+
 std::string device_of(int fd) {
   struct stat st;
   if (::fstat(fd, &st) < 0) base::throw_errno("stat the mount");
@@ -201,18 +219,19 @@ ImageMounts::ImageMounts(const store::Layout& layout) : layout_(layout), lock_(t
 }
 
 std::string ImageMounts::mount(store::Store& store, const store::ImageRecord& image,
-                               const std::filesystem::path& point, bool made_directory) {
+                               const std::filesystem::path& point, bool made_directory,
+                               Unpacking unpacking) {
   sys::UniqueFd directory = open_directory(point);
   const std::string id = store::unique_name("mount");
   const std::filesystem::path record_directory = layout_.container(id);
   sys::make_directories(record_directory);
   try {
     store.set_container_uses(id, image);
-    overlay::View view(store, overlay::open_stack(store, image.layers));
+    const sys::UniqueFd files = open_image(store, image, unpacking);
     // Whatever an image holds, it must not give rights to those who look at it.
-    sys::set_mount_attributes(view.mount_fd(),
+    sys::set_mount_attributes(files.get(),
                               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false);
-    return put(id, view.mount_fd(), image.id.str(), directory, made_directory);
+    return put(id, files.get(), image.id.str(), directory, made_directory);
   } catch (...) {
     sys::remove_tree(record_directory);
     throw;

@@ -14,6 +14,13 @@
 
 namespace cli {
 
+/// Whether an image that is in the store only packed is unpacked to be mounted.
+enum class Unpacking {
+  kIfNeeded,  ///< where its files cannot be read out of it
+  kNever,
+  kAlways
+};
+
 /// What `torte mount` notes of one mount, in containers/mount-ID/mount beside the list of what it
 /// uses. A value; format() and parse() are each other's inverse.
 struct MountRecord {
@@ -54,9 +61,9 @@ class ImageMounts {
   const std::vector<ImageMount>& all() const { return mounts_; }
   /// Mounts an image read-only, without devices and set-id rights, on directory `point`. The image
   /// and its layers stay in the store until it is unmounted, untagged or not. Throws Invalid for
-  /// what is no directory, NotFound, SystemError.
+  /// what is no directory, NotFound, SystemError, and Unsupported with Unpacking::kNever.
   std::string mount(store::Store& store, const store::ImageRecord& image,
-                    const std::filesystem::path& point, bool made_directory);
+                    const std::filesystem::path& point, bool made_directory, Unpacking unpacking);
   /// Shows a container's root on directory `point`, to be read and written; of one that runs, as it sees it
   /// itself, but without what is mounted in it. Errors as above; Unavailable when its claim is somebody's.
   std::string mount_container(container::Containers& containers, const std::string& id,

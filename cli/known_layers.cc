@@ -21,10 +21,6 @@ namespace {
 /// As in pull: more do not help.
 constexpr unsigned kLayersAtOnce = 3;
 
-std::string place_of(const registry::Repository& repository) {
-  return repository.client().host() + "/" + repository.path();
-}
-
 std::unique_ptr<base::Source> open_at(Registries& registries, const std::string& source,
                                       const oci::Descriptor& blob, uint64_t offset) {
   if (source.starts_with('/')) return open_blob_file(layout_blob(source, blob.digest), offset);
@@ -120,35 +116,40 @@ void fetch_stack(store::Store& store, Registries& registries, const std::vector<
 
 }  // namespace
 
-bool remember_image(store::Store& store, const registry::Repository& repository,
-                    const registry::ResolvedImage& found, const oci::ImageConfig& config,
-                    const oci::Reference& reference) {
-  found.manifest.require_image();
-  found.manifest.require_matching(config);
-  const std::vector<oci::DiffId>& ids = config.diff_ids;
+bool remember_image(store::Store& store, store::Batch& batch, const IncomingImage& image,
+                    const std::vector<oci::Reference>& names, const std::string& place, bool proven) {
+  image.manifest.require_image();
+  image.manifest.require_matching(image.config);
+  const std::vector<oci::DiffId>& ids = image.config.diff_ids;
   if (std::set<oci::DiffId>(ids.begin(), ids.end()).size() != ids.size()) return false;
   Stack stack(store, ids);
-  store::Batch batch = store.batch();
   std::vector<size_t> absent;
   for (size_t i = 0; i < ids.size(); ++i) {
     auto known = store.find_known_layer(ids[i]);
     bool is_here = store.find_layer(ids[i]).has_value();
     if (known && !stack.fits(i, is_here)) return false;
-    if (known && !is_here && !knows(*known, found.manifest.layers[i].digest)) return false;
-    if (known) continue;
-    absent.push_back(i);
-    batch.add_known_layer(record_of(ids[i], found.manifest.layers[i], place_of(repository)));
+    if (known && !is_here && !proven && !knows(*known, image.manifest.layers[i].digest)) return false;
+    if (!known) absent.push_back(i);
   }
-  store::ImageRecord record{.id = add_document(store, batch, config.bytes()),
-                            .manifest = add_document(store, batch, found.manifest.bytes())};
-  record.platform = config.platform.normalized().str();
-  if (auto created = oci::parse_timestamp(config.created))
+  for (size_t i = 0; i < ids.size(); ++i) {
+    store::LayerRecord layer = record_of(ids[i], image.manifest.layers[i], place);
+    if (std::find(absent.begin(), absent.end(), i) != absent.end())
+      batch.add_known_layer(std::move(layer));
+    else if (proven)
+      batch.add_layer_blob(ids[i], std::move(layer.blobs.front()));
+  }
+  const oci::Digest manifest = add_document(store, batch, image.manifest.bytes());
+  store::ImageRecord record{.id = add_document(store, batch, image.config.bytes()), .manifest = manifest};
+  record.platform = image.config.platform.normalized().str();
+  if (auto created = oci::parse_timestamp(image.config.created))
     record.created = std::chrono::time_point_cast<store::Time::duration>(*created);
   record.layers = ids;
-  if (found.index) record.blobs.push_back(add_document(store, batch, found.index->bytes));
+  for (const std::string& document : image.documents)
+    record.blobs.push_back(add_document(store, batch, document));
   for (size_t i : absent)
     if (i > 0) store.put_document(kAssumedStack, ids[i].str(), stack.below(i));
-  batch.set_name({reference.str(), found.top}, record.id);
+  for (const oci::Reference& name : names)
+    batch.set_name({name.str(), image.top.value_or(manifest)}, record.id);
   batch.add_image(std::move(record));
   batch.commit();
   return true;
@@ -193,7 +194,7 @@ std::optional<store::LayerBlob> find_elsewhere(store::Store& store, const oci::D
   auto known = store.find_known_layer(layer);
   if (!known || known->origin != store::Origin::kKnown) return std::nullopt;
   for (const store::LayerBlob& blob : known->blobs)
-    if (!blob.source.empty()) return blob;
+    if (!blob.source.empty() && !store.find_blob(blob.digest)) return blob;
   return std::nullopt;
 }
 

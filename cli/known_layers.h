@@ -12,12 +12,14 @@
 /// [spec/scale-out.md 1]
 namespace cli {
 
-/// Remembers an image under `reference` without its layers. False where that would not be safe, because
-/// the store has a layer of it on other layers than here, or knows it as another blob: then the image must
-/// be fetched. Throws what the documents deserve.
-bool remember_image(store::Store& store, const registry::Repository& repository,
-                    const registry::ResolvedImage& found, const oci::ImageConfig& config,
-                    const oci::Reference& reference);
+/// Remembers an image under `names` without unpacking its layers, and commits `batch`, which may have
+/// blobs of them; `place` is where the others are: "host/repository". False, and nothing is committed,
+/// where that would not be safe, because the store has a layer of it on other layers than here, or
+/// (unless the blobs in the batch are `proven` to be the layers) knows it as another blob: then the image
+/// must be unpacked. Throws what the documents deserve.
+bool remember_image(store::Store& store, store::Batch& batch, const IncomingImage& image,
+                    const std::vector<oci::Reference>& names, const std::string& place,
+                    bool proven = false);
 /// Remembers a cached step, and the one layer it made as that blob of `source`: "host/repository", or the
 /// absolute path of an OCI layout. `tar_size_bytes` is 0 where nobody told.
 void remember_step(store::Store& store, const std::string& source, const oci::Descriptor& blob,

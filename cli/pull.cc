@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/blob_places.h"
 #include "cli/known_layers.h"
+#include "cli/packed_import.h"
 #include "store/oci/limits.h"
 
 namespace cli {
@@ -43,44 +44,35 @@ Found resolve(Registries& registries, const oci::Reference& reference,
   }
 }
 
-oci::Digest pull(store::Store& store, Registries& registries, const oci::Reference& reference,
-                 const oci::Platform& platform, const TransferOptions& options, bool later) {
+}  // namespace
+
+oci::Digest pull_image(store::Store& store, Registries& registries, const oci::Reference& reference,
+                       const oci::Platform& platform, const TransferOptions& options, PullExtent extent) {
   return base::with_context("pull " + reference.familiar(), [&] {
     store::Lease lease = store.lease();
     auto [repository, found] = resolve(registries, reference, platform, options);
     IncomingImage image{.manifest = found.manifest};
     image.config = oci::ImageConfig::parse(get_config(store, repository, found.manifest.config));
-    std::vector<oci::Digest> blobs;
-    for (const oci::Descriptor& layer : found.manifest.layers) blobs.push_back(layer.digest);
-    if (later && remember_image(store, repository, found, image.config, reference)) {
-      remember_blob_places(store, repository.client().host(), repository.path(), blobs);
-      return oci::Digest::sha256_of(image.config.bytes());
-    }
+    image.top = found.top;
+    if (found.index) image.documents.push_back(found.index->bytes);
     image.open = [&repository](const oci::Descriptor& blob, uint64_t offset) {
       return repository.open_blob(blob, offset);
     };
     image.fetched = true;
     image.parallel = kLayersAtOnce;
-    image.top = found.top;
-    if (found.index) image.documents.push_back(found.index->bytes);
+    const std::string place = repository.client().host() + "/" + repository.path();
     image.abort = [&] { registries.abort(); };
-    oci::Digest id = import_image(store, image, {reference}, options);
+    std::vector<oci::Digest> blobs;
+    for (const oci::Descriptor& layer : found.manifest.layers) blobs.push_back(layer.digest);
+    store::Batch batch = store.batch();
+    const bool remembered = extent == PullExtent::kDocuments &&
+                            remember_image(store, batch, image, {reference}, place);
+    const oci::Digest id = remembered                      ? oci::Digest::sha256_of(image.config.bytes())
+                           : extent == PullExtent::kPacked ? import_packed(store, image, {reference}, place, options)
+                                                           : import_image(store, image, {reference}, options);
     remember_blob_places(store, repository.client().host(), repository.path(), blobs);
     return id;
   });
-}
-
-}  // namespace
-
-oci::Digest pull_image(store::Store& store, Registries& registries, const oci::Reference& reference,
-                       const oci::Platform& platform, const TransferOptions& options) {
-  return pull(store, registries, reference, platform, options, false);
-}
-
-oci::Digest pull_image_later(store::Store& store, Registries& registries,
-                             const oci::Reference& reference, const oci::Platform& platform,
-                             const TransferOptions& options) {
-  return pull(store, registries, reference, platform, options, true);
 }
 
 }  // namespace cli

@@ -9,14 +9,17 @@
 
 namespace cli {
 
+/// How much of an image is brought now.
+enum class PullExtent {
+  kWhole,      ///< everything, unpacked
+  kPacked,     ///< everything; its layers stay packed (cli/packed_import.h)
+  kDocuments,  ///< its layers come when they are needed (cli/known_layers.h), where that is safe
+};
+
 /// Brings the image that a name leads to into the store, under that name, and returns its id. What
 /// the store has already is not fetched. The name is looked up once; everything after is by digest.
 /// [spec/performance.md 2.4, spec/security.md 7]
 oci::Digest pull_image(store::Store& store, Registries& registries, const oci::Reference& reference,
-                       const oci::Platform& platform, const TransferOptions& options);
-/// The same, but its layers come when they are needed (cli/known_layers.h), where that is safe.
-oci::Digest pull_image_later(store::Store& store, Registries& registries,
-                             const oci::Reference& reference, const oci::Platform& platform,
-                             const TransferOptions& options);
+                       const oci::Platform& platform, const TransferOptions& options, PullExtent extent);
 
 }  // namespace cli

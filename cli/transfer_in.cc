@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
-#include "cli/reported_source.h"
+#include "cli/incoming_blob.h"
 #include "cli/transfer.h"
 #include "overlay/snapshot.h"
 #include "overlay/unpack.h"
@@ -20,18 +20,6 @@
 #include "store/oci/timestamp.h"
 
 namespace cli {
-
-namespace {
-
-base::event::Transfer transfer_of(const oci::Descriptor& blob) {
-  base::event::Transfer state;
-  state.id = blob.digest.str();
-  state.what = base::str("layer ", blob.digest.short_hex());
-  state.total_bytes = blob.size_bytes;
-  return state;
-}
-
-}  // namespace
 
 layer::Compression compression_of(const oci::Descriptor& blob) {
   oci::LayerType type;
@@ -45,32 +33,6 @@ layer::Compression compression_of(const oci::Descriptor& blob) {
 }
 
 namespace {
-
-void require_diff_id(const oci::DiffId& expected, const oci::Digest& found) {
-  if (found == expected.digest()) return;
-  throw base::Error(base::Code::kCorrupt,
-                    base::str("its content is ", found.str(), ", the configuration's diff id is ",
-                              expected.str()),
-                    "diff-id-mismatch");
-}
-
-/// One source after another.
-class ChainedSource : public base::Source {
- public:
-  ChainedSource(std::unique_ptr<base::Source> first, std::unique_ptr<base::Source> second)
-      : first_(std::move(first)), second_(std::move(second)) {}
-  size_t read(std::span<std::byte> buffer) override {
-    if (first_) {
-      if (size_t n = first_->read(buffer); n > 0) return n;
-      first_.reset();
-    }
-    return second_->read(buffer);
-  }
-
- private:
-  std::unique_ptr<base::Source> first_;
-  std::unique_ptr<base::Source> second_;
-};
 
 /// One import. Layers are taken by several threads, the lowest first: a layer's tree hardly ever
 /// depends on those below it, and one that does waits for them. As the lowest layer that is not done
@@ -147,8 +109,7 @@ class Import {
   }
 
   // Claims are held until the commit, because only then others see the layers. All are taken before
-  // the first byte and in one order for everybody, so that two images with layers in common never
-  // wait for each other.
+  // the first byte.
   void claim_layers() {
     std::set<oci::Digest> missing;
     for (size_t i = 0; i < trees_.size(); ++i) {
@@ -156,12 +117,7 @@ class Import {
       bool is_here = image_.trusts_trees ? known.has_value() : pair_known(known, blob_of(i).digest);
       if (!is_here) missing.insert(blob_of(i).digest);
     }
-    for (const oci::Digest& blob : missing)
-      claims_.push_back(store_.claim_fetch(blob, [&] {
-        if (options_.events != nullptr)
-          options_.events->emit(base::event::Note{
-              base::str("waiting for another torte that fetches layer ", blob.short_hex())});
-      }));
+    claims_ = claim_blobs(store_, missing, options_);
   }
 
   void take_layers() {
@@ -278,37 +234,14 @@ class Import {
       return place(layer, diff_id);
     }
     Tree wanted = !stands ? Tree::kVariant : known || made ? Tree::kThere : Tree::kNew;
-    auto writer = open_writer(blob);
-    bool resumed = writer->resumed_bytes() > 0;
-    try {
-      unpack(std::move(writer), layer, wanted);
-    } catch (const base::Error& e) {
-      // What an earlier process left may have been damaged when the machine went down.
-      if (!resumed || (e.code() != base::Code::kCorrupt && e.code() != base::Code::kInvalid)) throw;
-      unpack(open_writer(blob), layer, wanted);
-    }
+    take_blob(store_, image_, blob, options_,
+              [&](IncomingBlob& incoming) { unpack(incoming, layer, wanted); });
   }
 
-  std::unique_ptr<store::BlobWriter> open_writer(const oci::Descriptor& blob) {
-    store::Expected expected{blob.digest, blob.size_bytes};
-    return image_.fetched ? store_.resume_blob(expected, options_.stop) : store_.write_blob(expected);
-  }
-
-  std::unique_ptr<base::Source> open_blob(const store::BlobWriter& writer, const oci::Descriptor& blob) {
-    // A process that was killed in its last moment leaves blobs that nothing names yet.
-    if (image_.fetched)
-      if (auto here = store_.find_blob(blob.digest)) return std::make_unique<store::BlobReader>(std::move(*here));
-    auto rest = image_.open(blob, writer.resumed_bytes());
-    if (writer.resumed_bytes() == 0) return rest;
-    return std::make_unique<ChainedSource>(writer.resumed(), std::move(rest));
-  }
-
-  void unpack(std::unique_ptr<store::BlobWriter> writer, size_t layer, Tree wanted) {
+  void unpack(IncomingBlob& incoming, size_t layer, Tree wanted) {
     const oci::Descriptor& blob = blob_of(layer);
-    ReportedSource bytes(open_blob(*writer, blob), transfer_of(blob), options_);
-    base::TeeSource stored(bytes, *writer);
     layer::Compression packed = compression_of(blob);
-    auto plain = layer::decompress(stored, packed, options_.limits);
+    auto plain = layer::decompress(incoming.bytes(), packed, options_.limits);
     oci::Digester content;
     overlay::Unpacked unpacked;
     {
@@ -327,9 +260,7 @@ class Import {
         unpacked = overlay::unpack_layer(store_, hashed, below, unpacking);
       }
     }
-    base::CountingSink rest;
-    base::copy(stored, rest);
-    store::StagedBlob staged = writer->finish({blob.digest, blob.size_bytes});
+    store::StagedBlob staged = incoming.finish();
     uint64_t tar_bytes = content.count();
     require_diff_id(diff_id_of(layer), content.finish());
     store::LayerBlob encoding{.digest = blob.digest,

@@ -222,10 +222,12 @@ void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base:
 OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image, Packing packing,
                             const TransferOptions& options) {
   store::Lease lease = store.lease();
-  store.provide_layers(image.layers);
   std::string config_text = store.read_blob(image.id, oci::kMaxConfigBytes);
   oci::ImageConfig config = oci::ImageConfig::parse(config_text);
   std::optional<oci::Manifest> known = find_manifest(store, image);
+  if (packing == Packing::kAsIs && known) return {*std::move(known), std::move(config), {}};
+  store.provide_layers(image.layers);
+  known = find_manifest(store, image);  // layers that have come now brought their blobs
   auto originals = find_originals(image, config, known);
   if (packing == Packing::kAsIs && known) return {*std::move(known), std::move(config), {}};
   oci::Manifest manifest = begin_manifest(config);

@@ -17,3 +17,6 @@ torte_static(torte_sqlite sqlite3)
 target_link_libraries(torte_sqlite INTERFACE m ${CMAKE_DL_LIBS} Threads::Threads)
 torte_static(torte_compress z zstd lzma bz2 isal)
 torte_static(torte_seccomp seccomp)
+# Only its low-level half is linked in: requests from and answers to a descriptor.
+torte_static(torte_fuse fuse3)
+target_link_libraries(torte_fuse INTERFACE ${CMAKE_DL_LIBS} Threads::Threads)

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "store/plan.h"
@@ -88,8 +90,14 @@ class Checker {
       const oci::DiffId diff_id = oci::DiffId::parse(id);
       const std::filesystem::path tree = core_.layout.layer_tree(diff_id);
       std::string wrong;
-      if (row.origin == Origin::kKnown && !is_there(tree)) continue;  // it is still to come
-      if (!is_real_directory(tree)) {
+      if (row.origin == Origin::kKnown && !is_there(tree)) {
+        // It is packed, or still to come.
+        const auto can_be_had = [&](const LayerBlob& blob) {
+          return !blob.source.empty() || blob_is_good(blob.digest.str());
+        };
+        if (std::any_of(row.blobs.begin(), row.blobs.end(), can_be_had)) continue;
+        wrong = "its blob is missing or damaged";
+      } else if (!is_real_directory(tree)) {
         wrong = "its tree is missing";
       } else if (options_.deep && options_.verifier) {
         wrong = verify_tree({.diff_id = diff_id,

@@ -11,6 +11,7 @@
 #include "base/sys/root.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "store/seek_file.h"
 
 namespace store {
 
@@ -199,8 +200,10 @@ class Pruner {
     }
     for (const auto& [id, row] : snapshot_.layers) {
       if (plan_.layers.contains(id)) continue;
+      // A layer that is packed is nothing but its blob.
+      const bool packed = !snapshot_.layer_dirs.contains(id);
       for (const LayerBlob& blob : row.blobs)
-        if (!options_.blobs || (!blob.remakeable && blob.source.empty()))
+        if (!options_.blobs || packed || (!blob.remakeable && blob.source.empty()))
           kept.insert(blob.digest.str());
     }
     for (const auto& [digest, size] : snapshot_.blob_sizes)
@@ -285,8 +288,9 @@ void carry_out(Core& core, const Plan& plan) {
   for (const std::string& id : plan.layers)
     core.trash.discard(core.layout.layer(oci::DiffId::parse(id)));
   for (const std::string& digest : plan.blobs) {
-    const std::filesystem::path path = core.layout.blob(oci::Digest::parse(digest));
-    if (::unlink(path.c_str()) < 0 && errno != ENOENT) base::throw_errno("remove " + path.string());
+    const oci::Digest blob = oci::Digest::parse(digest);
+    for (const std::filesystem::path& each : {core.layout.blob(blob), seek_index_path(core.layout, blob)})
+      if (::unlink(each.c_str()) < 0 && errno != ENOENT) base::throw_errno("remove " + each.string());
   }
 }
 

@@ -10,7 +10,7 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libssl-dev libsqlite3-dev zlib1g-dev libzstd-dev libisal-dev libbz2-dev liblzma-dev libseccomp-dev
-  libcurl4-openssl-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+  libcurl4-openssl-dev libfuse3-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev
   busybox-static uidmap
   libnftables1 slirp4netns passt              # private networks: root's; ordinary users' (one of the two is enough)
 )

@@ -8,6 +8,7 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/interrupt.h"
+#include "cli/packed_import.h"
 #include "cli/transfer.h"
 #include "store/archive/image_layout.h"
 
@@ -74,7 +75,9 @@ int run_load(Context& context, const Arguments& arguments) {
   auto store = store::Store::open(context.root, store::Access::kReadWrite);
   for (const archive::FoundImage& image : images) {
     std::vector<oci::Reference> names = tags.empty() ? names_of(image) : tags;
-    oci::Digest id = import_image(*store, *layout, image, names, options);
+    const oci::Digest id = arguments.is_on("lazy")
+                               ? import_packed(*store, *layout, image, names, options)
+                               : import_image(*store, *layout, image, names, options);
     announce(context, id, names);
   }
   return 0;
@@ -95,6 +98,7 @@ const Command& load_command() {
                 {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the image, instead of those it brings", .repeatable = true, .common = true},
                 {.name = "ref-name", .value = "NAME", .help = "which image to take, by the name it has there", .common = true},
                 {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms to take (default: this machine's)"},
+                {.name = "lazy", .help = "leave its layers packed: files are read out of them, where FUSE is to be had"},
                 {.name = "max-unpacked", .value = "SIZE", .help = "refuse layers that unpack to more than this"},
                 {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}},
       .examples = {{"torte load -i image.tar", "bring in all images of a file"},

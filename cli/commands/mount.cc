@@ -76,13 +76,16 @@ int run_mount(Context& context, const Arguments& arguments) {
   ImageMounts mounts(store->layout());
   store::Lease lease = store->lease();
   const std::string word = arguments.word(0);
+  const Unpacking unpacking = !arguments.has("lazy")    ? Unpacking::kIfNeeded
+                              : arguments.is_on("lazy") ? Unpacking::kNever
+                                                        : Unpacking::kAlways;
   const bool own = arguments.words().size() == 1;
   // A container first, as with inspect.
   const std::optional<std::string> container = containers.find(word);
   const std::optional<store::ImageRecord> image =
       container ? std::nullopt : std::optional(store->get_image(word));
   auto mount = [&](const std::filesystem::path& point) {
-    return container ? mounts.mount_container(containers, *container, point, own) : mounts.mount(*store, *image, point, own);
+    return container ? mounts.mount_container(containers, *container, point, own) : mounts.mount(*store, *image, point, own, unpacking);
   };
   if (own)
     context.out(mount_anywhere(context, mounts, container ? mounted_container(*container) : image->id.str(), mount) + "\n");
@@ -95,7 +98,9 @@ int run_mount(Context& context, const Arguments& arguments) {
 std::vector<ImageMount> chosen(const Context& context, const ImageMounts& mounts,
                                const std::string& word) {
   std::error_code absent;
-  const bool directory = std::filesystem::is_directory(word, absent);
+  // A packed image whose server was killed can still be named.
+  const bool directory =
+      std::filesystem::is_directory(word, absent) || absent == std::errc::not_connected;
   if (directory)
     if (const ImageMount* mount = mounts.at(word)) return {*mount};
   std::vector<ImageMount> found;
@@ -174,12 +179,15 @@ const Command& mount_command() {
       .about = "Mounts an image read-only on DIR, without devices and set-id programs, until torte "
                "umount or the next start of the machine. Without DIR a directory of torte's own is "
                "used and its path printed; without a name the mounts there are are listed. A mounted "
-               "image's layers stay, even when the image is removed. A container, running or not, is mounted "
+               "image's layers stay, even when the image is removed. What was pulled or loaded with --lazy "
+               "is not unpacked for that: a process of torte's own reads its files out of the layers, as "
+               "long as the mount is there. A container, running or not, is mounted "
                "to be read and written; while it is, it is neither started nor removed, and tmpfs and "
                "volumes in it are not shown. Ordinary users do this within torte unshare, with containers "
                "that do not run.",
       .group = "images",
-      .flags = {{.name = "format", .value = "FORMAT", .help = "of the list: table, json, or a template", .common = true}},
+      .flags = {{.name = "lazy", .help = "never unpack: read files out of a packed image (--no-lazy: unpack it; default: as FUSE is to be had)", .negatable = true, .common = true},
+                {.name = "format", .value = "FORMAT", .help = "of the list: table, json, or a template", .common = true}},
       .examples = {{"torte mount app /mnt", "look at it below /mnt"},
                    {"ls $(torte mount app)", "on a directory that torte chooses"},
                    {"cp app.conf $(torte mount web)/etc", "a file for a container"}},

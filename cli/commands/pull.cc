@@ -38,7 +38,8 @@ int run_pull(Context& context, const Arguments& arguments) {
       wanted.push_back(reference.with_tag(tag));
   }
   for (const oci::Reference& reference : wanted) {
-    oci::Digest id = pull_by_policy(*store, registries, reference, platform, policy, options);
+    oci::Digest id = pull_by_policy(*store, registries, reference, platform, policy, options,
+                                    arguments.is_on("lazy") ? PullExtent::kPacked : PullExtent::kWhole);
     context.out(context.quiet ? id.str() + "\n"
                               : base::str("pulled ", reference.familiar(), " ", id.short_hex(), "\n"));
   }
@@ -61,6 +62,7 @@ const Command& pull_command() {
           {{.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)", .common = true},
            {.name = "policy", .value = "WHEN", .help = "always, missing, newer or never (default: always)", .choices = {"always", "missing", "newer", "never"}},
            {.name = "all-tags", .letter = 'a', .help = "every tag of the repository"},
+           {.name = "lazy", .help = "leave its layers packed: files are read out of them, where FUSE is to be had"},
            {.name = "max-unpacked", .value = "SIZE", .help = "refuse layers that unpack to more than this"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .common = true}}),
       .examples = {{"torte pull debian:12", "fetch an image from Docker Hub"},

@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/completion.h"
+#include "cli/image_server.h"
 
 namespace cli {
 
@@ -46,6 +47,7 @@ const CommandTable& command_table() {
       table.insert(table.end(), commands->begin(), commands->end());
     table.push_back(&container_inspect_command());
     table.push_back(&container_monitor_command());
+    table.push_back(&image_server_command());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), completion_commands().begin(), completion_commands().end());

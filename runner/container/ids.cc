@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
+#include "base/sys/id_map.h"
 #include "base/text.h"
 
 namespace container {
@@ -39,19 +40,6 @@ uint32_t size_of(const std::string& mode) {
   const auto size = base::parse_decimal(mode.substr(kAutoSize.size()));
   if (!size || *size == 0 || *size > kBlock) fail_mode(mode);
   return static_cast<uint32_t>(*size);
-}
-
-/// The rows of an id map file as they are for us.
-std::vector<sys::IdRange> read_map(const std::string& path) {
-  constexpr uint64_t kMost = 1 << 20;
-  std::vector<sys::IdRange> rows;
-  for (const std::string& line : base::split(sys::find_user_file(path, kMost).value_or(""), '\n')) {
-    std::vector<uint32_t> numbers;
-    for (const std::string& word : base::split(line, ' '))
-      if (!word.empty()) numbers.push_back(static_cast<uint32_t>(base::parse_decimal(word).value_or(0)));
-    if (numbers.size() == 3) rows.push_back({numbers[0], numbers[1], numbers[2]});
-  }
-  return rows;
 }
 
 uint32_t outside_of_root(const std::vector<sys::IdRange>& rows) {
@@ -87,8 +75,8 @@ bool is_kept(const std::string& mode) {
 
 /// Our own id as it is outside, or as the user wants it to be inside.
 std::pair<uint32_t, uint32_t> kept_ids(const std::string& mode) {
-  std::pair<uint32_t, uint32_t> ids = {outside_of_root(read_map("/proc/self/uid_map")),
-                                       outside_of_root(read_map("/proc/self/gid_map"))};
+  std::pair<uint32_t, uint32_t> ids = {outside_of_root(sys::read_id_map("/proc/self/uid_map")),
+                                       outside_of_root(sys::read_id_map("/proc/self/gid_map"))};
   if (mode == kKeep) return ids;
   for (const std::string& option : base::split(mode.substr(kKeep.size() + 1), ',')) {
     const std::string key = option.substr(0, 4);
@@ -102,8 +90,8 @@ std::pair<uint32_t, uint32_t> kept_ids(const std::string& mode) {
 Ids keep_ids(const Config& config, bool with_network) {
   const auto [uid, gid] = kept_ids(config.userns);
   Ids ids;
-  ids.space = sys::make_user_namespace({kept_rows(read_map("/proc/self/uid_map"), uid),
-                                        kept_rows(read_map("/proc/self/gid_map"), gid)},
+  ids.space = sys::make_user_namespace({kept_rows(sys::read_id_map("/proc/self/uid_map"), uid),
+                                        kept_rows(sys::read_id_map("/proc/self/gid_map"), gid)},
                                        with_network);
   ids.maps_files = false;
   std::tie(ids.inner_uid, ids.inner_gid) = inner_root(config);
@@ -117,8 +105,8 @@ Ids join_ids(pid_t other, bool with_network) {
       sys::UniqueFd(::open((process + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
   if (!ids.space.user) base::throw_errno("open user namespace of the other container");
   if (with_network) ids.space.network = sys::make_network_namespace_in(ids.space.user.get());
-  ids.root_uid = outside_of_root(read_map(process + "/uid_map"));
-  ids.root_gid = outside_of_root(read_map(process + "/gid_map"));
+  ids.root_uid = outside_of_root(sys::read_id_map(process + "/uid_map"));
+  ids.root_gid = outside_of_root(sys::read_id_map(process + "/gid_map"));
   return ids;
 }
 

@@ -14,6 +14,7 @@
 #include "base/sys/tree.h"
 #include "base/sys/userns.h"
 #include "base/text.h"
+#include "overlay/packed_mount.h"
 #include "runner/container/volumes.h"
 #include "runner/launch/stub_layer.h"
 
@@ -109,7 +110,9 @@ class Preparation {
     root.userxattr = overlay::uses_user_xattrs();
     int rootfs = -1;
     if (config_.rootfs.empty()) {
-      out_.layers = open_layers(containers_, config_);
+      // The kernel cannot show a FUSE file system with other ids.
+      out_.layers = out_.ids ? open_layers(containers_, config_)
+                             : overlay::open_lowers(containers_.store(), config_.layers);
       root.lowers = overlay::lower_fds(out_.layers);
     } else {
       rootfs = borrow(sys::UniqueFd(

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "store/layer/member_path.h"
 
 namespace layer {
 
@@ -19,8 +20,6 @@ constexpr size_t kMaxOpen = 64;
 // Of the directories that were opened on the way to another, the last stay open: who works on a
 // deep tree from below needs them next. Few enough that two ways fit below kMaxOpen.
 constexpr size_t kKeptOfWay = 16;
-constexpr int kMaxLinks = 40;
-constexpr size_t kMaxName = 255;
 
 [[noreturn]] void invalid(const std::string& rule) {
   throw base::Error(base::Code::kInvalid, rule, "layer-path");
@@ -59,19 +58,7 @@ Directories::Directories(const sys::Root& root, FileMaker& maker, Options option
 Directories::~Directories() = default;
 
 std::vector<std::string> Directories::clean(std::string_view path) const {
-  std::vector<std::string> components;
-  for (std::string& component : base::split(path, '/')) {
-    if (component.empty() || component == ".") continue;
-    if (component == "..") {
-      if (components.empty() && options_.layer) invalid("the path climbs above the root");
-      if (!components.empty()) components.pop_back();
-      continue;
-    }
-    if (component.size() > kMaxName)
-      invalid(base::str("a name of ", component.size(), " bytes, the limit is ", kMaxName));
-    components.push_back(std::move(component));
-  }
-  return components;
+  return path_components(path, !options_.layer);
 }
 
 Directories::Spot Directories::locate(std::string_view path) {
@@ -80,7 +67,7 @@ Directories::Spot Directories::locate(std::string_view path) {
   if (last_node_ != nullptr && slash != std::string_view::npos &&
       path.substr(0, slash) == last_parent_) {
     std::string_view name = path.substr(slash + 1);
-    if (!name.empty() && name != "." && name != ".." && name.size() <= kMaxName)
+    if (!name.empty() && name != "." && name != ".." && name.size() <= kMaxNameBytes)
       return {last_node_, std::string(name)};
   }
   std::vector<std::string> components = clean(path);
@@ -132,15 +119,6 @@ Directories::Node* Directories::walk(std::vector<std::string> components, bool c
   return node;
 }
 
-// Puts the components of a link's target in front of the rest ("/" starts over at the root).
-void Directories::follow(const std::string& target, std::vector<std::string>& rest,
-                         int& links) const {
-  if (++links > kMaxLinks) invalid("too many symbolic links");
-  std::vector<std::string> parts = base::split(target, '/');
-  rest.insert(rest.end(), parts.rbegin(), parts.rend());
-  if (target.starts_with('/')) rest.push_back("/");
-}
-
 // The node `name` in `parent`; `parent` itself when a link was met, whose target is now in `rest`.
 Directories::Node* Directories::child(Node& parent, const std::string& name, bool create,
                                       std::vector<std::string>& rest, int& links) {
@@ -151,7 +129,7 @@ Directories::Node* Directories::child(Node& parent, const std::string& name, boo
     return create ? missing(parent, name, rest, links) : nullptr;
   if (S_ISDIR(st.st_mode)) return &load(parent, name);
   if (S_ISLNK(st.st_mode)) {
-    follow(sys::read_link_at(fd(parent), name.c_str()), rest, links);
+    follow_link(sys::read_link_at(fd(parent), name.c_str()), rest, links);
     return &parent;
   }
   if (options_.layer && is_whiteout_stat(st)) {
@@ -175,7 +153,7 @@ Directories::Node* Directories::missing(Node& parent, const std::string& name,
       std::optional<struct stat> st = lower()->lstat(path);
       if (st && S_ISLNK(st->st_mode)) {
         sys::UniqueFd link = lower()->open_at(path, O_PATH | O_NOFOLLOW);
-        follow(sys::read_link_at(link.get(), ""), rest, links);
+        follow_link(sys::read_link_at(link.get(), ""), rest, links);
         return &parent;
       }
       if (st && S_ISDIR(st->st_mode)) {

@@ -111,7 +111,6 @@ class Directories {
   Node* missing(Node& parent, const std::string& name, std::vector<std::string>& rest, int& links);
   Node& add(Node& parent, const std::string& name, std::optional<Attributes> pending);
   Node& load(Node& parent, const std::string& name);
-  void follow(const std::string& target, std::vector<std::string>& rest, int& links) const;
   void open(Node& node);
   void keep_open(Node& node, sys::UniqueFd fd);
   bool lower_visible(Node& node);

@@ -19,14 +19,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "store/layer/member_path.h"
 #include "store/layer/unpacker.h"
 
 namespace layer {
 
 namespace {
-
-constexpr std::string_view kWhiteout = ".wh.";
-constexpr std::string_view kOpaque = ".wh..wh..opq";
 
 [[noreturn]] void invalid(const std::string& rule) {
   throw base::Error(base::Code::kInvalid, rule, "layer-entry");
@@ -73,11 +71,11 @@ class LayerExtractor {
  private:
   void add(const Entry& entry) {
     Directories::Spot spot = directories_.locate(entry.path);
-    check_parents(entry.path);
-    if (spot.name.starts_with(kWhiteout)) {
-      add_whiteout(spot);
-      return;
-    }
+    require_plain_parents(entry.path);
+    MarkedName marked = parse_marked_name(std::move(spot.name));
+    if (marked.kind == MarkedName::Kind::kOpaque) return directories_.make_opaque(*spot.directory);
+    spot.name = std::move(marked.name);
+    if (marked.kind == MarkedName::Kind::kWhiteout) return add_whiteout(spot);
     Attributes attributes = {entry.mode, static_cast<uint32_t>(entry.uid),
                              static_cast<uint32_t>(entry.gid), entry.mtime};
     if (entry.type == EntryType::kDirectory) {
@@ -92,29 +90,7 @@ class LayerExtractor {
     }
   }
 
-  // A directory named like a whiteout would become one when the layer is written again.
-  static void check_parents(std::string_view path) {
-    size_t at = path.find(kWhiteout);
-    if (at == std::string_view::npos) return;
-    size_t last = path.find_last_not_of('/');
-    last = path.rfind('/', last);
-    for (; at != std::string_view::npos; at = path.find(kWhiteout, at + 1)) {
-      bool starts_name = at == 0 || path[at - 1] == '/';
-      if (starts_name && last != std::string_view::npos && at < last)
-        invalid("a directory name is reserved for whiteouts");
-    }
-  }
-
   void add_whiteout(Directories::Spot& spot) {
-    if (spot.name == kOpaque) {
-      directories_.make_opaque(*spot.directory);
-      return;
-    }
-    std::string hidden = spot.name.substr(kWhiteout.size());
-    if (hidden.empty() || hidden == "." || hidden == "..")
-      invalid("a whiteout must name something in its own directory");
-    if (hidden.starts_with(kWhiteout)) invalid("unknown kind of whiteout");
-    spot.name = std::move(hidden);
     if (maker_.make_whiteout(directories_.fd(*spot.directory), spot.name.c_str())) return;
     struct stat st;
     if (::fstatat(directories_.fd(*spot.directory), spot.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) <

@@ -5,6 +5,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,8 @@ using LowerView = std::function<const sys::Root*()>;
 inline constexpr const char* kDeviceXattr = "user.torte.device";
 /// "uid:gid": the owner, where only one id can be used (ExtractOptions::single_id).
 inline constexpr const char* kOwnerXattr = "user.torte.owner";
+/// True for attributes that a layer must not set: overlayfs would obey them, or torte itself.
+bool is_reserved_xattr(std::string_view name);
 
 struct ExtractOptions {
   Limits limits;

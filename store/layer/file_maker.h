@@ -85,9 +85,6 @@ class FileMaker {
   uint64_t dropped_xattrs_ = 0;
 };
 
-/// True for attributes that a layer must not set: overlayfs would obey them, or torte itself.
-bool is_reserved_xattr(std::string_view name);
-
 /// Attributes and Xattrs of something that exists.
 Attributes attributes_of(const struct stat& st);
 

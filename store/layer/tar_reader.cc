@@ -92,6 +92,7 @@ class TarReader::State : public base::Source {
   base::Bytes next_piece();
   uint64_t hole_bytes() const;
   void skip_hole() { position_ += hole_bytes(); }
+  uint64_t content_offset() const { return window_.offset(); }
   void drain();
 
   size_t read(std::span<std::byte> buffer) override {
@@ -564,6 +565,7 @@ TarReader::TarReader(base::Source& source, const Limits& limits, Strictness stri
 TarReader::~TarReader() = default;
 bool TarReader::next(Entry& entry) { return state_->next(entry); }
 bool TarReader::begins() { return state_->begins(); }
+uint64_t TarReader::content_offset() const { return state_->content_offset(); }
 base::Source& TarReader::body() { return *state_; }
 base::Bytes TarReader::next_piece() { return state_->next_piece(); }
 uint64_t TarReader::hole_bytes() const { return state_->hole_bytes(); }

@@ -63,6 +63,9 @@ class TarReader {
   bool next(Entry& entry);
   /// Instead of the first next(): whether the first header can be read. Throws when it cannot.
   bool begins();
+  /// Where in the archive the content of the current member begins, until some of it is read. Not
+  /// meant for sparse members.
+  uint64_t content_offset() const;
   /// Content of the current member. The same object for all members; valid until next().
   base::Source& body();
   /// The next piece of the content without a copy, empty at its end; valid until the next call of

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "store/layer/file_maker.h"
+#include "store/layer/extract.h"
 #include "store/layer/stored_form.h"
 #include "store/layer/tar_reader.h"
 #include "store/layer/tree_walk.h"

@@ -21,8 +21,8 @@ struct FreeContext {
 
 class ZstdDecoder : public base::Source {
  public:
-  ZstdDecoder(base::Source& source, uint64_t window_bytes)
-      : input_(source), context_(ZSTD_createDCtx()) {
+  ZstdDecoder(base::Source& source, uint64_t window_bytes, OnFrame on_frame)
+      : input_(source), context_(ZSTD_createDCtx()), on_frame_(std::move(on_frame)) {
     CHECK(context_ != nullptr);
     window_log_ = static_cast<int>(std::bit_width(window_bytes)) - 1;
     size_t status = ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, window_log_);
@@ -37,10 +37,13 @@ class ZstdDecoder : public base::Source {
         if (!started_) throw base::Error(base::Code::kCorrupt, "zstd: the stream is empty");
         break;
       }
+      if (!in_frame_ && on_frame_) on_frame_(packed_offset_, offset_);
       ZSTD_inBuffer in = {packed.data(), packed.size(), 0};
       size_t status = ZSTD_decompressStream(context_.get(), &out, &in);
       if (ZSTD_isError(status)) fail(status);
       input_.consume(in.pos);
+      packed_offset_ += in.pos;
+      offset_ += out.pos;
       started_ = true;
       if (packed.empty() && out.pos == 0)
         throw base::Error(base::Code::kCorrupt, "zstd: the stream is cut short", "zstd-corrupt");
@@ -66,6 +69,9 @@ class ZstdDecoder : public base::Source {
 
   PackedInput input_;
   std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
+  OnFrame on_frame_;
+  uint64_t packed_offset_ = 0;
+  uint64_t offset_ = 0;
   int window_log_ = 27;
   bool in_frame_ = false;
   bool started_ = false;
@@ -124,8 +130,9 @@ class ZstdSink : public CompressSink {
 
 }  // namespace
 
-std::unique_ptr<base::Source> make_zstd_decoder(base::Source& source, uint64_t window_bytes) {
-  return std::make_unique<ZstdDecoder>(source, window_bytes);
+std::unique_ptr<base::Source> make_zstd_decoder(base::Source& source, uint64_t window_bytes,
+                                                OnFrame on_frame) {
+  return std::make_unique<ZstdDecoder>(source, window_bytes, std::move(on_frame));
 }
 
 std::unique_ptr<CompressSink> zstd_sink(base::Sink& out, int level) {

@@ -58,6 +58,21 @@ step "what is there already is not fetched again"
 ok torte pull "$plain/team/made:2"
 if grep -q '"GET /v2/.*blobs' "$work/plain.log"; then fail "it fetched blobs again"; fi
 
+step "pull --lazy fetches all and unpacks nothing; push sends it on as it came"
+whole=$store store=$work/packed
+ok torte pull --lazy "$plain/team/made:1"
+equal "$(torte inspect --format '{{.id}}' "$plain/team/made:1")" "$id" "id"
+equal "$(ls "$store/layers")" "" "layers unpacked"
+: >"$work/plain.log"
+ok torte pull --lazy "$plain/team/made:1"
+if grep -q '"GET /v2/.*blobs/.*200\|"GET /v2/.*blobs/.*206' "$work/plain.log"; then fail "it fetched blobs again"; fi
+ok torte push --digestfile "$work/digest3" "$plain/team/made:1" "$plain/third/made:1"
+equal "$(cat "$work/digest3")" "$digest" "digest after a round trip"
+equal "$(ls "$store/layers")" "" "layers unpacked"
+ok torte run --rm "$plain/team/made:1" cat /file
+prints_line ours
+store=$whole
+
 step "FROM, COPY --from and run fetch what is missing; --pull=never does not"
 ok torte rmi "$plain/team/made:1" "$plain/team/made:2"
 recipe <<R

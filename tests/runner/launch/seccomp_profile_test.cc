@@ -76,7 +76,8 @@ TEST(SeccompProfile, ConditionsAskForCapabilitiesArchitectureAndKernel) {
 TEST(SeccompProfile, TheDefaultSaysWhatTheFilterDoes) {
   for (const launch::Capabilities capabilities :
        {launch::default_capabilities(),
-        launch::default_capabilities() | 1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_TIME}) {
+        launch::Capabilities{launch::default_capabilities() | 1ull << CAP_SYS_ADMIN |
+                             1ull << CAP_SYS_TIME}}) {
     const std::string theirs = launch::compile_seccomp_profile(
         launch::default_seccomp_profile(capabilities), capabilities);
     const std::string ours = launch::seccomp_program(capabilities);
