@@ -84,8 +84,11 @@ class Writer {
     Json user = {{"uid", spec_.identity.uid},
                  {"gid", spec_.identity.gid},
                  {"umask", config_.umask.value_or(022)}};
-    if (!spec_.identity.groups.empty() && sys::userns_mode() != sys::UsernsMode::kSingle)
-      user["additionalGids"] = spec_.identity.groups;
+    // The primary group goes without saying, and runc lets ordinary users add none.
+    std::vector<gid_t> groups = spec_.identity.groups;
+    if (!sys::in_initial_user_namespace()) std::erase(groups, spec_.identity.gid);
+    if (!groups.empty() && sys::userns_mode() != sys::UsernsMode::kSingle)
+      user["additionalGids"] = groups;
     Json out = {{"terminal", config_.tty},
                 {"user", user},
                 {"args", command},

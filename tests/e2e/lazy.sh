@@ -82,6 +82,7 @@ fi
 [ -w /dev/fuse ] || skip "no /dev/fuse here"
 mkdir "$work/mnt" "$work/whole"
 server() { pgrep -f "torte --root $store image-server" || true; }
+no_server() { [ -z "$(server)" ]; }
 
 step "the tree is the one that unpacking gives"
 (store=$work/unpacked; ok torte load -i "$work/app.tar"; ok torte mount app "$work/whole")
@@ -100,7 +101,7 @@ status 1 torte rmi app
 ok torte rmi -f app
 equal "$(cat "$work/mnt/data/sub/new")" 2 "a file of the removed image"
 ok torte umount "$work/mnt"
-wait_for 10 test -z "$(server)"
+wait_for 10 no_server
 ok torte load --lazy -i "$work/app.tar"
 
 step "a server that is killed leaves a mount that fails, and can be taken away"
