@@ -38,7 +38,7 @@ done
 
 step "torte pulls and runs what docker built on it and pushed, and hands it on under the same digest"
 printf 'FROM %s/made:gzip\nRUN echo from docker >/more\nCMD ["cat", "/more"]\n' "$plain" >"$work/context/more"
-ok env DOCKER_BUILDKIT=1 docker build --network none -f "$work/context/more" -t "$plain/more:1" "$work/context"
+ok env DOCKER_BUILDKIT=0 docker build --network none -f "$work/context/more" -t "$plain/more:1" "$work/context"
 ok docker push "$plain/more:1"
 digest=$(docker inspect --format '{{index .RepoDigests 0}}' "$plain/more:1")
 ok torte pull "$plain/more:1"
