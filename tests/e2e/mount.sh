@@ -171,6 +171,7 @@ COPY <<X /f
 X
 R
 { echo FROM scratch; for i in $(seq 300); do printf 'COPY <<X /f%s\n%s\nX\n' "$i" "$i"; done; } | recipe many
+ulimit -Sn 256  # as little as shells give: torte takes what it may
 for image in empty:0 one:1 many:300; do
   ok torte build -f "$work/context/${image%:*}" -t "${image%:*}" "$work/context"
   ok torte mount "${image%:*}" "$work/mnt"

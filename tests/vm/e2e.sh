@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 TORTE=${TORTE:-$top/build/torte}
 [ -x "$TORTE" ] || { echo "no program at $TORTE: build it first"; exit 1; }
-[ $# -gt 0 ] || set -- hello:root hello:user hello:subuid run:root run:subuid limits:root cache:root archives:root network:root network_user:subuid
+[ $# -gt 0 ] || set -- hello:root hello:user hello:subuid run:root run:subuid limits:root cache:root archives:root network:root network_user:subuid mount:root lazy:root
 
 files=$(mktemp -d)
 trap 'rm -rf "$files"' EXIT
@@ -31,4 +31,4 @@ done
 exit $failed
 ALL
 # What torte loads, and the programs of the tests of networks.
-"$here/run.sh" -p "xz-utils libisal2 libnftables1 nftables python3-minimal passt slirp4netns" -t "${TORTE_VM_SECONDS:-1100}" "$files" bash all.sh "$@"
+"$here/run.sh" -p "xz-utils libisal2 libnftables1 nftables python3 passt slirp4netns" -t "${TORTE_VM_SECONDS:-1100}" "$files" bash all.sh "$@"
