@@ -107,8 +107,7 @@ class TreeFollower::Work {
 
   void abandon() {
     end_growth();
-    queue_.lock()->abandoned = true;
-    queue_.notify_all();
+    give_up();
   }
 
   std::optional<TarDigest> finish() {
@@ -127,6 +126,12 @@ class TreeFollower::Work {
     bool closed = false;
     bool abandoned = false;
   };
+
+  // Wakes who waits for room in the queue, too.
+  void give_up() {
+    queue_.lock()->abandoned = true;
+    queue_.notify_all();
+  }
 
   // What had to come of a growing file has come, or never will.
   void end_growth() {
@@ -155,11 +160,9 @@ class TreeFollower::Work {
       try {
         for (Announcement& one : some)
           std::visit([&](auto& what) { write(one.path, what); }, one.what);
-      } catch (const base::Error&) {
+      } catch (...) {
         // Whatever is wrong with the tree, who goes through it afterwards meets it and says so.
-        queue_.lock()->abandoned = true;
-        queue_.notify_all();
-        return;
+        return give_up();
       }
     }
   }
@@ -172,7 +175,7 @@ class TreeFollower::Work {
     TreeWalk::Item item = find(path);
     // Another name of it may come later.
     item.st.st_nlink = 2;
-    if (!writer_.item(item)) queue_.lock()->abandoned = true;
+    if (!writer_.item(item)) give_up();
   }
 
   void write(const std::string& path, const Growing& growing) {

@@ -87,6 +87,12 @@ TEST_F(Follower, HasNoAnswerForWhatALayerCannotHold) {
   EXPECT_FALSE(foretold());
 }
 
+TEST_F(Follower, NobodyWaitsForOneThatGaveUp) {
+  make_file(".wh.f", "");
+  for (int i = 100000; i < 140000; ++i) follower_->entry(std::to_string(i));
+  EXPECT_FALSE(foretold());
+}
+
 TEST_F(Follower, IsLeftInTheMiddle) {
   dir_.write("tree/f", "");
   struct stat st = *stat("f");
