@@ -417,6 +417,7 @@ class Build {
       for (const std::string& tag : planned.target->tags)
         options.names.push_back(oci::Reference::parse(tag).with_default_tag().str());
     options.keep_image = wants_image() && !finishing.wants_anything();
+    options.reads_result = !is_plain() || finishing.wants_anything() || arguments_.has("cache-to");
     if (finishing.wants_anything()) finishing.names = std::exchange(options.names, {});
     counter_.set_offset(planned.offset);
     solve::Result result = solve::solve(planned.plan, options, *store_, counter_);

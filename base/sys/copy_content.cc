@@ -1,11 +1,15 @@
 #include "base/sys/copy_content.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
+#include <new>
 #include <vector>
 
 #include "base/error.h"
@@ -87,6 +91,74 @@ class Copy {
   bool in_kernel_ = true;
 };
 
+// Memory that O_DIRECT takes, whatever the block size of the disk.
+class AlignedBuffer {
+ public:
+  static constexpr size_t kSize = size_t{4} << 20;
+
+  AlignedBuffer() : data_(static_cast<std::byte*>(std::aligned_alloc(4096, kSize))) {
+    if (data_ == nullptr) throw std::bad_alloc();
+  }
+  ~AlignedBuffer() { std::free(data_); }
+  AlignedBuffer(const AlignedBuffer&) = delete;
+  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* data_;
+};
+
+// Fills as much of the buffer as the file has.
+size_t read_full(int fd, const AlignedBuffer& buffer, off_t offset) {
+  size_t done = 0;
+  while (done < AlignedBuffer::kSize) {
+    ssize_t n = ::pread(fd, buffer.data() + done, AlignedBuffer::kSize - done,
+                        offset + static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) base::throw_errno("read");
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+// While it lives, writes go past the page cache, if the file system knows how.
+class DirectWriting {
+ public:
+  explicit DirectWriting(int fd) : fd_(fd), flags_(::fcntl(fd, F_GETFL)) {
+    is_on_ = flags_ >= 0 && ::fcntl(fd, F_SETFL, flags_ | O_DIRECT) == 0;
+  }
+  ~DirectWriting() { end(); }
+  DirectWriting(const DirectWriting&) = delete;
+  DirectWriting& operator=(const DirectWriting&) = delete;
+
+  void write(const std::byte* data, size_t size, off_t offset) {
+    if (size % 4096 != 0) end();  // the last piece
+    while (is_on_ && size > 0) {
+      ssize_t n = ::pwrite(fd_, data, size, offset);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno != EINVAL) base::throw_errno("write");
+      if (n < 0 || n % 4096 != 0) end();
+      if (n < 0) break;
+      data += n;
+      size -= static_cast<size_t>(n);
+      offset += n;
+    }
+    write_all_at(fd_, data, size, offset);
+  }
+
+ private:
+  void end() {
+    if (is_on_) ::fcntl(fd_, F_SETFL, flags_);
+    is_on_ = false;
+  }
+
+  int fd_;
+  int flags_;
+  bool is_on_;
+};
+
 }  // namespace
 
 bool has_holes(const struct stat& st) { return st.st_blocks * 512 < st.st_size; }
@@ -107,5 +179,23 @@ void copy_content(int from, int to, const struct stat& st, const Copied& copied)
     at = hole;
   }
 }
+
+void copy_past_cache(int from, int to, const struct stat& st, const Piece& piece) {
+  DirectWriting out(to);
+  // One is read by `piece` while the next one is filled.
+  const std::shared_ptr<const AlignedBuffer> buffers[] = {std::make_shared<AlignedBuffer>(),
+                                                          std::make_shared<AlignedBuffer>()};
+  size_t turn = 0;
+  for (off_t offset = 0; offset < st.st_size; turn ^= 1) {
+    const auto& buffer = buffers[turn];
+    size_t size = read_full(from, *buffer, offset);
+    if (size == 0) return;
+    piece({buffer->data(), size}, buffer);
+    out.write(buffer->data(), size, offset);
+    offset += static_cast<off_t>(size);
+  }
+}
+
+bool share_extents(int from, int to) { return ::ioctl(to, FICLONE, from) == 0; }
 
 }  // namespace sys

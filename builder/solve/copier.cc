@@ -20,6 +20,9 @@ using overlay::Target;
 
 namespace {
 
+constexpr off_t kLarge = 1 << 20;
+constexpr off_t kPastCache = off_t{64} << 20;  // smaller ones are as well left to the page cache
+
 std::string shown(const Target& target, const std::string& name) {
   return base::printable(target.path().below(name).str());
 }
@@ -137,18 +140,25 @@ void Copier::announce(const Target& target, const std::string& name) {
   rules_.follower->entry(target.path().below(name).relative());
 }
 
-// Nothing for what is not worth it, or cannot be told beforehand.
-std::shared_ptr<layer::GrowingFile> Copier::announce_growing(
-    const Node& node, const Target& target, const std::string& name,
-    const overlay::Attributes& attributes) {
-  constexpr off_t kLarge = 1 << 20;
-  if (rules_.follower == nullptr || node.st.st_size < kLarge || sys::has_holes(node.st))
-    return nullptr;
+// Its hashing is worth a thread, and can begin before the end: what it will be is known.
+bool Copier::is_large(const Node& node, const sys::Xattrs& xattrs) const {
+  return rules_.follower != nullptr && node.st.st_size >= kLarge && !sys::has_holes(node.st) &&
+         xattrs.empty();
+}
+
+void Copier::copy_large(const Node& node, const std::string& path,
+                        const overlay::Attributes& attributes, int from, int to) {
   struct stat st = node.st;
   st.st_mode = S_IFREG | attributes.mode;
   st.st_uid = attributes.uid;
   st.st_gid = attributes.gid;
-  return rules_.follower->growing(target.path().below(name).relative(), st);
+  if (rules_.is_read_again || st.st_size < kPastCache || sys::share_extents(from, to)) {
+    auto growing = rules_.follower->growing(path, st);
+    sys::copy_content(from, to, st, [&](uint64_t bytes) { growing->add(bytes); });
+  } else {
+    auto streamed = rules_.follower->streamed(path, st);
+    sys::copy_past_cache(from, to, st, [&](auto&&... piece) { streamed->add(piece...); });
+  }
 }
 
 void Copier::copy_directory(Node& node, const Target& target, const std::string& name,
@@ -212,15 +222,17 @@ void Copier::copy_regular(const Node& node, const Target& target, const std::str
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!to) base::throw_errno("create " + shown(target, name));
   const sys::Xattrs xattrs = sys::list_xattrs(from.get());
-  std::shared_ptr<layer::GrowingFile> growing;
-  if (xattrs.empty()) growing = announce_growing(node, target, name, attributes);
-  sys::Copied copied;
-  if (growing) copied = [&](uint64_t bytes) { growing->add(bytes); };
-  base::with_context("copy to " + shown(target, name),
-                     [&] { sys::copy_content(from.get(), to.get(), node.st, copied); });
+  const sys::RootedPath path = target.path().below(name);
+  const bool large = is_large(node, xattrs);
+  base::with_context("copy to " + shown(target, name), [&] {
+    if (large)
+      copy_large(node, path.relative(), attributes, from.get(), to.get());
+    else
+      sys::copy_content(from.get(), to.get(), node.st);
+  });
   copy_xattrs(xattrs, to.get());
-  set_attributes(to.get(), attributes, target.path().below(name).str());
-  if (!growing) announce(target, name);
+  set_attributes(to.get(), attributes, path.str());
+  if (!large) announce(target, name);
 }
 
 void Copier::copy_special(const Node& node, const Target& target, const std::string& name) {

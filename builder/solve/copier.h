@@ -30,6 +30,7 @@ struct CopyRules {
   const dockerfile::IgnoreMatcher* exclude = nullptr;  ///< relative to each copied directory
   LayerReuse* reuse = nullptr;                         ///< where unchanged files may be taken from
   layer::TreeFollower* follower = nullptr;  ///< told of all that is made, from the destination down
+  bool is_read_again = true;  ///< soon, so that large files had better stay in the page cache
   std::optional<timespec> created_mtime;    ///< for directories made on the way; unset: now
 };
 
@@ -76,10 +77,10 @@ class Copier {
   void copy_special(const context::Node& node, const overlay::Target& target,
                     const std::string& name);
   void link(const sys::RootedPath& first, const overlay::Target& target, const std::string& name);
-  std::shared_ptr<layer::GrowingFile> announce_growing(const context::Node& node,
-                                                       const overlay::Target& target,
-                                                       const std::string& name,
-                                                       const overlay::Attributes& attributes);
+  bool is_large(const context::Node& node, const sys::Xattrs& xattrs) const;
+  /// Tells the follower, too.
+  void copy_large(const context::Node& node, const std::string& path,
+                  const overlay::Attributes& attributes, int from, int to);
   void make_room(const overlay::Target& target, const std::string& name);
   void copy_xattrs(const sys::Xattrs& xattrs, int to) const;
   overlay::Attributes attributes_of(const context::Node& node) const;

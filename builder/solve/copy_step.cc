@@ -338,6 +338,7 @@ std::optional<layer::TreeFollower> copy_files(const plan::CopyStep& step, FileTr
   rules.keep_owner = options.keep_owner;
   rules.replace = step.link;
   rules.created_mtime = options.created_mtime;
+  rules.is_read_again = options.is_read_again;
   auto exclude = dockerfile::IgnoreMatcher::from_texts(step.excludes);
   if (!step.excludes.empty()) rules.exclude = &exclude;
   if (!step.chmod.empty()) rules.mode.emplace(step.chmod);

@@ -47,6 +47,7 @@ struct CopyOptions {
       created_mtime;  ///< of directories made on the way and of the destination; unset: now
   const EarlierCopy* earlier = nullptr;  ///< files that did not change since are linked
   bool is_whole_layer = false;           ///< nothing else will be in the writable layer
+  bool is_read_again = true;             ///< by this build
 };
 
 /// Copies the selection into `active`. What is a whole layer is hashed meanwhile, where its

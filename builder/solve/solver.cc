@@ -246,7 +246,7 @@ class Solver {
       };
     request.make = [&] {
       if (options_.explain) explain(step, before, definition, forced);
-      return make(step, state, {.key = key, .definition = definition.text(), .slot = slot}, before);
+      return make(stage, step, state, {.key = key, .definition = definition.text(), .slot = slot}, before);
     };
     Results::Answer answer = results_.get(request);
     state.layers.push_back(std::move(answer.layer));
@@ -287,8 +287,8 @@ class Solver {
                        overlay::open_stack(store_, {*before.result}).front()};
   }
 
-  Results::Made make(const plan::Step& step, const StageState& state, store::CacheRecord record,
-                     std::optional<store::CacheRecord> before) {
+  Results::Made make(const plan::Stage& stage, const plan::Step& step, const StageState& state,
+                     store::CacheRecord record, std::optional<store::CacheRecord> before) {
     slots_.acquire();
     Slot slot(slots_);
     auto begin = std::chrono::steady_clock::now();
@@ -296,9 +296,11 @@ class Solver {
     overlay::Active active(store_, std::move(below), "build");
     std::optional<EarlierCopy> earlier;
     if (before) earlier = earlier_copy(step, std::move(*before));
+    const CopyOptions copying{.earlier = earlier ? &*earlier : nullptr,
+                              .is_read_again = options_.reads_result || is_read_later(plan_, stage, step)};
     std::optional<layer::TreeFollower> follower;
     try {
-      follower = std::visit([&](const auto& action) { return execute(step, action, active, earlier); }, step.action);
+      follower = std::visit([&](const auto& action) { return execute(step, action, active, copying); }, step.action);
     } catch (const base::Error& e) {
       if (options_.keep_failed && e.code() == base::Code::kFailed)
         keep_failed(std::move(active), state.layers);
@@ -326,12 +328,11 @@ class Solver {
   // Each answers with who hashes the layer already, if anybody does.
   using Follower = std::optional<layer::TreeFollower>;
 
-  Follower execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
-                   const std::optional<EarlierCopy>& earlier) {
-    const bool alone = step.more.empty();
+  Follower execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active, CopyOptions options) {
+    options.is_whole_layer = step.more.empty();
     // Several parts may have files of the same name; which of them a layer holds is not told.
-    bool reuse = earlier && alone && !inputs_.key_of(step.from);
-    Follower follower = execute_copy(step, active, {.earlier = reuse ? &*earlier : nullptr, .is_whole_layer = alone});
+    if (!options.is_whole_layer || inputs_.key_of(step.from)) options.earlier = nullptr;
+    Follower follower = execute_copy(step, active, options);
     for (const plan::CopyStep& part : step.more) execute_copy(part, active, {});
     return follower;
   }
@@ -346,7 +347,7 @@ class Solver {
   }
 
   Follower execute(const plan::Step& planned, const plan::RunStep& step, overlay::Active& active,
-                   const std::optional<EarlierCopy>&) {
+                   const CopyOptions&) {
     StepLog log(options_.log_directory, options_.log_offset + planned.number);
     Secrets secrets = secrets_of(step);
     SecretSearch printed(secrets);
@@ -424,7 +425,7 @@ class Solver {
   }
 
   Follower execute(const plan::Step&, const plan::WorkdirStep& step, overlay::Active& active,
-                   const std::optional<EarlierCopy>&) {
+                   const CopyOptions&) {
     sys::RootedPath path(step.path);
     if (!active.below().empty()) path = active.merged().resolve(path);
     overlay::Attributes attributes;

@@ -93,6 +93,7 @@ struct Options {
   /// Asked when a RUN failed: `shell` runs a program in the step as it left it, on this terminal.
   std::function<AfterFailure(const base::Error&, const std::function<void(const std::vector<std::string>&)>& shell)>
       on_failure;
+  bool reads_result = false;                     ///< the caller reads its files or packs its layers
   bool keep_image = true;                        ///< false: for finish(), or for nobody
   SharedCache* shared_cache = nullptr;           ///< asked for what is not remembered here; borrowed
   /// Told of layers made in this build as soon as the store has them, while later steps run; not of the

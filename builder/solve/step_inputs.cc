@@ -59,6 +59,24 @@ std::vector<const plan::FileSource*> sources_of(const plan::Step& step) {
   return all;
 }
 
+bool is_read_later(const plan::Plan& plan, const plan::Stage& stage, const plan::Step& step) {
+  for (const plan::Step& other : stage.steps)
+    if (other.number > step.number && std::holds_alternative<plan::RunStep>(other.action)) return true;
+  const auto is_this = [&](const plan::FileSource& from) {
+    const auto* other = std::get_if<plan::FromStage>(&from);
+    return other != nullptr && other->stage == stage.index;
+  };
+  for (size_t index : plan.order) {
+    const plan::Stage& other = plan.stages[index];
+    const auto* base = std::get_if<plan::FromStage>(&other.base);
+    if (base != nullptr && base->stage == stage.index) return true;
+    for (const plan::Step& user : other.steps)
+      for (const plan::FileSource* from : sources_of(user))
+        if (is_this(*from)) return true;
+  }
+  return false;
+}
+
 // A linked layer does not read what is below it, but what is above reads both.
 std::string key_above(const plan::Step& step, const std::string& parent, const std::string& key) {
   if (!is_link(step)) return key;

@@ -86,5 +86,7 @@ bool is_link(const plan::Step& step);
 std::string key_above(const plan::Step& step, const std::string& parent, const std::string& key);
 /// What a step takes files from, in a fixed order.
 std::vector<const plan::FileSource*> sources_of(const plan::Step& step);
+/// Whether anything later in the plan may read the files of a step of `stage`.
+bool is_read_later(const plan::Plan& plan, const plan::Stage& stage, const plan::Step& step);
 
 }  // namespace solve

@@ -79,6 +79,20 @@ void ItemWriter::file(const std::string& path, StoredForm form, int fd, const Wa
   result_.content_bytes += size;
 }
 
+void ItemWriter::file(const std::string& path, StoredForm form,
+                      const std::function<base::Bytes()>& next) {
+  form.entry.path = path;
+  begin(form.entry);
+  uint64_t done = 0;
+  for (base::Bytes piece = next(); !piece.empty(); piece = next()) {
+    out_.write(piece);
+    done += piece.size();
+  }
+  if (done != form.entry.size)
+    throw base::Error(base::Code::kUnavailable, base::printable(path) + " changed while it was read");
+  result_.content_bytes += done;
+}
+
 bool ItemWriter::link(const TreeWalk::Item& item) {
   auto [first, is_new] = first_paths_.emplace(std::pair(item.st.st_dev, item.st.st_ino), item.path);
   if (is_new) return false;

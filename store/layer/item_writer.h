@@ -33,6 +33,8 @@ class ItemWriter {
   void directory(const std::string& path, StoredForm form);
   /// A regular file whose first name this is, `fd` at its beginning. With `wait` it may still grow.
   void file(const std::string& path, StoredForm form, int fd, const Wait& wait = {});
+  /// The same, its content in the pieces that `next` returns; an empty one ends it.
+  void file(const std::string& path, StoredForm form, const std::function<base::Bytes()>& next);
   /// Remembers the first name of a file. True when it had one: then the link is written instead.
   bool link(const TreeWalk::Item& item);
   WriteResult finish();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <functional>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -64,6 +65,48 @@ class Growth : public GrowingFile {
   uint64_t seen_ = 0;  // of the reader
 };
 
+// Hands pieces over one at a time: the writer waits for the reader, unless that one has left.
+class Stream : public StreamedFile {
+ public:
+  void add(base::Bytes bytes, std::shared_ptr<const void> keep) override {
+    auto state = state_.lock();
+    state.wait([](const State& s) { return s.piece.empty() || s.left; });
+    if (state->left) return;
+    state->piece = bytes;
+    state->keep = std::move(keep);
+    state_.notify_all();
+  }
+  void stop() {
+    state_.lock()->stopped = true;
+    state_.notify_all();
+  }
+  // The piece before is done with. Empty when no more will come.
+  base::Bytes next() {
+    auto state = state_.lock();
+    if (std::exchange(reading_, true)) {
+      state->piece = {};
+      state->keep = nullptr;
+      state_.notify_all();
+    }
+    state.wait([](const State& s) { return s.stopped || !s.piece.empty(); });
+    return state->piece;
+  }
+  void leave() {
+    state_.lock()->left = true;
+    state_.notify_all();
+  }
+
+ private:
+  struct State {
+    base::Bytes piece;
+    std::shared_ptr<const void> keep;
+    bool stopped = false;
+    bool left = false;
+  };
+  base::Synchronized<State> state_;
+  bool reading_ = false;  // of the reader
+};
+
 struct Directory {
   StoredForm form;
 };
@@ -72,9 +115,13 @@ struct Growing {
   struct stat st;
   std::shared_ptr<Growth> growth;
 };
+struct Streamed {
+  struct stat st;
+  std::shared_ptr<Stream> reader;  // when the last of them goes, it has left
+};
 struct Announcement {
   std::string path;
-  std::variant<Directory, Finished, Growing> what;
+  std::variant<Directory, Finished, Growing, Streamed> what;
 };
 
 }  // namespace
@@ -92,26 +139,27 @@ class TreeFollower::Work {
     close();
   }
 
-  void announce(Announcement announcement) {
-    end_growth();
+  // `end_content`: called when the content of the file must be there.
+  void announce(Announcement announcement, std::function<void()> end_content = {}) {
+    this->end_content();
     if (!follows(last_, announcement.path)) return abandon();
     last_ = announcement.path;
-    if (auto* growing = std::get_if<Growing>(&announcement.what)) growth_ = growing->growth;
+    end_content_ = std::move(end_content);
     auto queue = queue_.lock();
     queue.wait([](const Queue& q) { return q.abandoned || q.waiting.size() < kMostQueued; });
     if (queue->abandoned) return;
     queue->waiting.push_back(std::move(announcement));
-    queue->is_urgent |= growth_ != nullptr;
+    queue->is_urgent |= end_content_ != nullptr;
     if (queue->is_urgent || queue->waiting.size() % kHandful == 0) queue_.notify_all();
   }
 
   void abandon() {
-    end_growth();
+    end_content();
     give_up();
   }
 
   std::optional<TarDigest> finish() {
-    end_growth();
+    end_content();
     close();
     if (queue_.lock()->abandoned) return std::nullopt;
     writer_.finish();
@@ -127,15 +175,18 @@ class TreeFollower::Work {
     bool abandoned = false;
   };
 
-  // Wakes who waits for room in the queue, too.
+  // Wakes who waits for room in the queue, or until a piece is read.
   void give_up() {
-    queue_.lock()->abandoned = true;
+    std::vector<Announcement> unread;
+    auto queue = queue_.lock();
+    queue->abandoned = true;
+    unread.swap(queue->waiting);
     queue_.notify_all();
   }
 
-  // What had to come of a growing file has come, or never will.
-  void end_growth() {
-    if (growth_) std::exchange(growth_, nullptr)->stop();
+  // What had to come of a file has come, or never will.
+  void end_content() {
+    if (end_content_) std::exchange(end_content_, nullptr)();
   }
 
   void close() {
@@ -186,6 +237,11 @@ class TreeFollower::Work {
                  [&](uint64_t wanted) { return growing.growth->wait(wanted); });
   }
 
+  void write(const std::string& path, const Streamed& streamed) {
+    writer_.link(find(path));
+    writer_.file(path, stored_form(streamed.st, {}), [&] { return streamed.reader->next(); });
+  }
+
   TreeWalk::Item find(const std::string& path) {
     TreeWalk::Item item;
     item.path = path;
@@ -207,8 +263,8 @@ class TreeFollower::Work {
   const WriteOptions options_;
   base::Sha256 hash_;
   ItemWriter writer_;
-  std::string last_;                // announced
-  std::shared_ptr<Growth> growth_;  // of the last file, while it grows
+  std::string last_;  // announced
+  std::function<void()> end_content_;  // of the last file, while it comes
   base::Synchronized<Queue> queue_;
   std::jthread thread_;
 };
@@ -230,8 +286,16 @@ void TreeFollower::entry(const std::string& path) { work_->announce({path, Finis
 
 std::shared_ptr<GrowingFile> TreeFollower::growing(const std::string& path, const struct stat& st) {
   auto growth = std::make_shared<Growth>();
-  work_->announce({path, Growing{st, growth}});
+  work_->announce({path, Growing{st, growth}}, [growth] { growth->stop(); });
   return growth;
+}
+
+std::shared_ptr<StreamedFile> TreeFollower::streamed(const std::string& path,
+                                                     const struct stat& st) {
+  auto stream = std::make_shared<Stream>();
+  std::shared_ptr<Stream> reader(stream.get(), [stream](Stream* s) { s->leave(); });
+  work_->announce({path, Streamed{st, std::move(reader)}}, [stream] { stream->stop(); });
+  return stream;
 }
 
 void TreeFollower::abandon() { work_->abandon(); }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/sys/root.h"
 
 namespace layer {
@@ -25,6 +26,15 @@ class GrowingFile {
   virtual ~GrowingFile() = default;
   /// That many more bytes, from where the last ones ended, will not change any more.
   virtual void add(uint64_t bytes) = 0;
+};
+
+/// A regular file whose content comes from memory.
+class StreamedFile {
+ public:
+  virtual ~StreamedFile() = default;
+  /// The next bytes, which `keep` owns. They must not change until the next call returns, or the file
+  /// is done with; waits until the bytes before them were hashed.
+  virtual void add(base::Bytes bytes, std::shared_ptr<const void> keep) = 0;
 };
 
 /// Hashes the canonical tar of a tree on a thread of its own while the tree is being made, so that
@@ -54,6 +64,8 @@ class TreeFollower {
   /// A regular file without extended attributes that will have this status. Its content must be
   /// there before the next announcement.
   std::shared_ptr<GrowingFile> growing(const std::string& path, const struct stat& st);
+  /// The same for a file that would better not be read again.
+  std::shared_ptr<StreamedFile> streamed(const std::string& path, const struct stat& st);
   /// The tree will hold something that is not announced.
   void abandon();
 

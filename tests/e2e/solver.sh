@@ -148,3 +148,14 @@ COPY --from=a /a /
 COPY --from=b /b /
 R
 ok timeout 60 "$TORTE" --root "$store" build -f "$work/context/locked" "$work/context"
+
+step "a large file is the same layer whether or not the build reads it again"
+dd if=/dev/urandom of="$work/context/large" bs=65537 count=1100 2>/dev/null
+printf 'FROM base\nCOPY large /large\n' >"$work/context/unread"
+printf 'FROM base\nCOPY large /large\nRUN cmp /large /large\n' >"$work/context/read"
+ok torte build --no-cache -f "$work/context/unread" -t unread "$work/context"
+ok torte build --no-cache -f "$work/context/read" -t read "$work/context"
+layer() { torte inspect --format "{{index .RootFS.Layers $2}}" "$1"; }
+equal "$(layer unread 1)" "$(layer read 1)" "layer"
+cmp "$work/context/large" "$(find "$store/layers" -path '*/tree/large' | head -n 1)" || fail "another content"
+ok torte fsck --deep

@@ -65,4 +65,32 @@ TEST_F(CopyContent, EndsWhenToldTo) {
   EXPECT_LT(std::filesystem::file_size(dir_ / "to"), size_t{40} << 20);
 }
 
+using CopyPastCache = CopyContent;
+
+TEST_F(CopyPastCache, CopiesWholeBlocksAndTheRest) {
+  for (size_t size : {size_t{1}, size_t{4} << 20, (size_t{9} << 20) + 7}) {
+    std::string text(size, 'a');
+    for (size_t i = 0; i < size; i += 4096) text[i] = static_cast<char>('b' + i / 4096 % 24);
+    dir_.write("from", text);
+    sys::UniqueFd from(::open((dir_ / "from").c_str(), O_RDONLY | O_CLOEXEC));
+    sys::UniqueFd to(::open((dir_ / "to").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    struct stat st;
+    ASSERT_EQ(::fstat(from.get(), &st), 0);
+    std::string told;
+    std::span<const std::byte> last;
+    // A piece stays as it is while the next one is read and written.
+    auto read_last = [&] { told.append(reinterpret_cast<const char*>(last.data()), last.size()); };
+    std::shared_ptr<const void> last_owner;
+    sys::copy_past_cache(from.get(), to.get(), st, [&](auto bytes, auto owner) {
+      read_last();
+      last = bytes;
+      last_owner = std::move(owner);
+    });
+    read_last();
+    EXPECT_TRUE(told == text) << size;
+    EXPECT_TRUE(content_of(dir_ / "to") == text) << size;
+    std::filesystem::remove(dir_ / "to");
+  }
+}
+
 }  // namespace

@@ -62,6 +62,36 @@ TEST_F(Follower, HashesAFileWhileItGrows) {
   EXPECT_EQ(foretold(), written());
 }
 
+TEST_F(Follower, HashesAFileThatIsHandedToIt) {
+  dir_.write("tree/f", "onetwo");
+  dir_.write("tree/g", "");
+  struct stat st = *stat("f");
+  std::shared_ptr<layer::StreamedFile> file = follower_->streamed("f", st);
+  for (const char* part : {"one", "two"}) {
+    auto text = std::make_shared<std::string>(part);
+    file->add(base::as_bytes(*text), text);
+  }
+  follower_->entry("g");
+  EXPECT_EQ(foretold(), written());
+}
+
+TEST_F(Follower, HasNoAnswerForAFileOfWhichMoreIsHandedToIt) {
+  dir_.write("tree/f", "one");
+  std::shared_ptr<layer::StreamedFile> file = follower_->streamed("f", *stat("f"));
+  for (int i = 0; i < 3; ++i) file->add(base::as_bytes("one"), nullptr);
+  EXPECT_FALSE(foretold());
+}
+
+TEST_F(Follower, NobodyWaitsToHandAFileToOneThatGaveUp) {
+  make_file(".wh.f", "");
+  dir_.write("tree/f", "one");
+  std::shared_ptr<layer::StreamedFile> file = follower_->streamed("f", *stat("f"));
+  for (int i = 0; i < 100; ++i) file->add(base::as_bytes("one"), nullptr);
+  follower_->abandon();
+  for (int i = 0; i < 100; ++i) file->add(base::as_bytes("one"), nullptr);
+  EXPECT_FALSE(foretold());
+}
+
 TEST_F(Follower, HasNoAnswerForAnotherOrder) {
   make_file("b", "");
   make_file("a", "");
