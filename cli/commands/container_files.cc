@@ -246,12 +246,10 @@ int run_export(Context& context, const Arguments& arguments) {
 /// Stops a running container for as long as its files are read.
 class PausedFor {
  public:
-  PausedFor(container::Containers& containers, const std::string& id, bool wanted)
-      : containers_(containers), id_(id) {
+  PausedFor(container::Containers& containers, const std::string& id, bool wanted) {
     if (!wanted || containers.read_state(id).status != container::Status::kRunning) return;
     try {
-      container::ask(containers, id, 'p');
-      paused_ = true;
+      control_ = container::hold(containers, id);
     } catch (const base::Error& e) {
       if (e.code() != base::Code::kUnsupported) throw;
       unsupported_ = true;
@@ -260,9 +258,9 @@ class PausedFor {
   PausedFor(const PausedFor&) = delete;
   PausedFor& operator=(const PausedFor&) = delete;
   ~PausedFor() {
-    if (!paused_) return;
+    if (!control_) return;
     try {
-      container::ask(containers_, id_, 'u');
+      control_->ask('u');
     } catch (const base::Error&) {
       // It ended meanwhile.
     }
@@ -271,9 +269,7 @@ class PausedFor {
   bool unsupported() const { return unsupported_; }
 
  private:
-  container::Containers& containers_;
-  std::string id_;
-  bool paused_ = false;
+  std::optional<container::Control> control_;
   bool unsupported_ = false;
 };
 

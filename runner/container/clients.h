@@ -21,6 +21,7 @@ struct Client {
   bool wants_end = false;
   bool closing = false;   ///< goes when its queue is empty
   bool is_owner = false;  ///< the `run` or `start -a` that started the container: its input is the program's
+  bool holds = false;     ///< the container is paused as long as it is there
   std::deque<std::string> queue;  ///< packets that its socket did not take yet
   size_t queued_bytes = 0;
 };

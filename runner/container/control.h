@@ -15,13 +15,14 @@ namespace container {
 ///
 ///     to the monitor                                    from it
 ///     a              attach: output, then input         o, e   bytes of output, of error output
-///     i BYTES        standard input                     r      "" done, or why not (to k s p u U)
+///     i BYTES        standard input                     r      "" done, or why not (to k s p u h U)
 ///     E              end of standard input              x N    the container ended with status N
 ///     w ROWS COLS    size of the terminal
 ///     x              tell me the end
 ///     k N            send signal N to process 1
 ///     s N            the same, and the user means it: no restart
 ///     p, u           pause, continue
+///     h              pause; the end of this conversation lets it go on
 ///     N, D NAME      join, leave that network, as config.json has it
 ///     U              limits or restart policy in config.json changed
 ///

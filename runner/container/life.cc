@@ -156,6 +156,12 @@ void ask(Containers& containers, const std::string& id, char request, const std:
   control->ask(request, text);
 }
 
+std::optional<Control> hold(Containers& containers, const std::string& id) {
+  std::optional<Control> control = Control::connect(containers.home(id).control());
+  if (control) control->ask('h');
+  return control;
+}
+
 int wait(Containers& containers, const std::string& id) {
   for (;;) {
     if (std::optional<Control> control = Control::connect(containers.home(id).control()))

@@ -37,6 +37,9 @@ void stop(Containers& containers, const std::string& id, std::optional<int> sign
 void send_signal(Containers& containers, const std::string& id, int signal);
 /// One request to the monitor ('p', 'u', 'U', 'N', 'D'). Throws Unavailable when it does not run.
 void ask(Containers& containers, const std::string& id, char request, const std::string& text = {});
+/// Pauses a running container until the conversation that is returned ends, however that comes about;
+/// 'u' ends the pause at once. nullopt when it does not run. Throws Unsupported where the machine cannot.
+std::optional<Control> hold(Containers& containers, const std::string& id);
 /// Waits until it does not run; its last status.
 int wait(Containers& containers, const std::string& id);
 

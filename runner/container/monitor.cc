@@ -308,6 +308,13 @@ class Monitor {
   void forget(const Client& client) {
     // The one whose input it was is gone: so is the input. Those who attached later leave it open.
     if (client.is_owner && config_.interactive && !config_.tty) end_input();
+    if (client.holds && is_held_ && container_) {
+      try {
+        freeze(false);
+      } catch (const base::Error&) {
+        // It is ending: nothing is left to go on.
+      }
+    }
   }
 
   void obey(Client& client, const Packet& packet) {
@@ -349,6 +356,8 @@ class Monitor {
         deliver(number);
       else if (packet.kind == 'p' || packet.kind == 'u')
         freeze(packet.kind == 'p');
+      else if (packet.kind == 'h')
+        hold(client);
       else if (packet.kind == 'U')
         take_update();
       else if (packet.kind == 'N' || packet.kind == 'D')
@@ -385,8 +394,14 @@ class Monitor {
       throw base::Error(base::Code::kInvalid,
                         frozen ? "the container is paused already" : "the container is not paused");
     frozen ? container_->pause() : container_->resume();
+    is_held_ = false;
     state_.status = frozen ? Status::kPaused : Status::kRunning;
     write_state(false);
+  }
+
+  void hold(Client& client) {
+    freeze(true);
+    client.holds = is_held_ = true;
   }
 
   void take_update() {
@@ -511,6 +526,7 @@ class Monitor {
   Config config_;
   State state_;
   Clients clients_;
+  bool is_held_ = false;  // paused by a client that may go without a word
   std::optional<LogWriter> log_;
   std::optional<network::Connection> network_;
   std::optional<Ids> ids_;

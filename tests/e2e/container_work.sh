@@ -213,6 +213,31 @@ if [ "$(id -u)" = 0 ]; then
   ok torte stop -t 0 ticker
   quiet rm ticker
 
+  step "who pauses it for a while and is killed, as commit may be, leaves it running"
+  quiet run -d --network none --name held base sleep 1000
+  state() { torte inspect -f '{{.State.Status}}' held; }
+  cat >"$work/hold.py" <<'PY'
+import signal, socket
+monitor = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+monitor.connect("control")
+monitor.send(b"h")
+print(monitor.recv(100).decode(), flush=True)
+signal.pause()
+PY
+  (cd "$store/containers/$(torte inspect -f '{{.Id}}' held)" && exec python3 "$work/hold.py") >"$work/answer" &
+  holder=$!
+  answered() { [ -s "$work/answer" ]; }
+  wait_for 10 answered
+  equal "$(cat "$work/answer") $(state)" "r paused"
+  kill -KILL "$holder"
+  wait "$holder" 2>/dev/null || true
+  goes_on() { [ "$(state)" = running ]; }
+  wait_for 10 goes_on
+  ok torte exec held true
+  ok torte commit held kept
+  equal "$(state)" running
+  quiet rm -f held
+
   step "stats are the kernel's, update takes hold, a container out of memory says so"
   quiet run -d --network none --name fed -m 64m base sleep 1000
   ok torte stats --no-stream fed
