@@ -19,6 +19,10 @@ std::span<const Flag> global_flags() {
        .value = "DIR",
        .help = "where state lives that ends with the machine",
        .environment = "TORTE_RUN_ROOT"},
+      {.name = "config",
+       .value = "FILE",
+       .help = "defaults for flags, before those of the configuration files",
+       .environment = "TORTE_CONFIG"},
       {.name = "log-level",
        .value = "LEVEL",
        .help = "how much torte says about itself",
@@ -72,7 +76,7 @@ const Flag& Arguments::declared(std::string_view name) const {
   return *flag;
 }
 
-void Arguments::add(const Flag& flag, std::string value) {
+void Arguments::add(const Flag& flag, std::string value, const std::string& origin) {
   if (!flag.choices.empty() &&
       std::find(flag.choices.begin(), flag.choices.end(), value) == flag.choices.end()) {
     std::vector<std::string> choices(flag.choices.begin(), flag.choices.end());
@@ -84,6 +88,7 @@ void Arguments::add(const Flag& flag, std::string value) {
     throw error;
   }
   given_.emplace_back(flag.name, std::move(value));
+  if (!origin.empty()) origins_[std::string(flag.name)] = origin;
 }
 
 void Arguments::read_environment(const char* (*lookup)(const char*)) {
@@ -91,8 +96,13 @@ void Arguments::read_environment(const char* (*lookup)(const char*)) {
     for (const Flag& flag : flags) {
       if (flag.environment.empty() || has(flag.name)) continue;
       const char* value = lookup(std::string(flag.environment).c_str());
-      if (value != nullptr && *value != '\0') add(flag, value);
+      if (value != nullptr && *value != '\0') add(flag, value, str("$", flag.environment));
     }
+}
+
+std::string Arguments::origin(std::string_view name) const {
+  auto found = origins_.find(std::string(declared(name).name));
+  return found == origins_.end() ? "" : found->second;
 }
 
 bool Arguments::has(std::string_view name) const { return find(name).has_value(); }
@@ -123,10 +133,13 @@ std::vector<std::string> Arguments::all(std::string_view name) const {
 
 namespace {
 
-[[noreturn]] void bad_value(std::string_view flag, const std::string& value,
-                            std::string_view wanted) {
-  throw UsageError(str("--", flag, ": \"", base::printable(value), "\" is not ", wanted),
+[[noreturn]] void bad_value(const Arguments& arguments, std::string_view flag,
+                            const std::string& value, std::string_view wanted) {
+  UsageError error(str("--", flag, ": \"", base::printable(value), "\" is not ", wanted),
                    "flag-value");
+  const std::string origin = arguments.origin(flag);
+  if (!origin.empty()) error.add_fact("set by " + base::printable(origin));
+  throw error;
 }
 
 }  // namespace
@@ -135,7 +148,7 @@ std::optional<uint64_t> Arguments::number(std::string_view name) const {
   std::optional<std::string> text = find(name);
   if (!text) return std::nullopt;
   std::optional<uint64_t> value = base::parse_decimal(*text);
-  if (!value) bad_value(name, *text, "a number");
+  if (!value) bad_value(*this, name, *text, "a number");
   return value;
 }
 
@@ -143,7 +156,7 @@ std::optional<uint64_t> Arguments::size_bytes(std::string_view name) const {
   std::optional<std::string> text = find(name);
   if (!text) return std::nullopt;
   std::optional<uint64_t> value = base::parse_size(*text);
-  if (!value) bad_value(name, *text, "a size such as 512m or 1.5g");
+  if (!value) bad_value(*this, name, *text, "a size such as 512m or 1.5g");
   return value;
 }
 
@@ -151,7 +164,7 @@ std::optional<std::chrono::milliseconds> Arguments::duration(std::string_view na
   std::optional<std::string> text = find(name);
   if (!text) return std::nullopt;
   std::optional<std::chrono::milliseconds> value = parse_duration(*text);
-  if (!value) bad_value(name, *text, "a duration such as 90s or 1h30m");
+  if (!value) bad_value(*this, name, *text, "a duration such as 90s or 1h30m");
   return value;
 }
 

@@ -115,7 +115,11 @@ class Arguments {
 
   const Command& command() const { return *command_; }
 
-  void add(const Flag& flag, std::string value);
+  /// Where the value comes from, "" for the command line: "$TORTE_ROOT", "/etc/torte/config.toml:3".
+  std::string origin(std::string_view name) const;
+
+  /// Throws UsageError for a value that is not among the flag's choices.
+  void add(const Flag& flag, std::string value, const std::string& origin = {});
   void add_word(std::string word) { words_.push_back(std::move(word)); }
   /// The declared flag of this name or alias: the command's own first, then the global ones.
   const Flag* find_flag(std::string_view name) const;
@@ -130,10 +134,11 @@ class Arguments {
   const Command* command_;
   std::span<const Flag> globals_;
   std::vector<std::pair<std::string, std::string>> given_;  ///< flag name, value
+  std::map<std::string, std::string> origins_;  ///< by flag name, unless it is the command line
   std::vector<std::string> words_;
 };
 
-/// --root, --run-root, --log-level, --quiet, --color, --help, --version: before or after
+/// --root, --run-root, --config, --log-level, --quiet, --color, --help, --version: before or after
 /// the command.
 std::span<const Flag> global_flags();
 

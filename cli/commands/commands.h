@@ -33,6 +33,7 @@ const std::vector<const Command*>& cache_commands();
 const std::vector<const Command*>& debug_commands();
 /// generate oci-bundle, generate systemd.
 const std::vector<const Command*>& generate_commands();
+const Command& config_show_command();
 const Command& help_command();
 const Command& df_command();
 const Command& diff_command();

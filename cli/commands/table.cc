@@ -33,6 +33,7 @@ const CommandTable& command_table() {
         &df_command(),
         &fsck_command(),
         &info_command(),
+        &config_show_command(),
         &system_check_command(),
         &unshare_command(),
         &help_command(),
