@@ -1,6 +1,7 @@
 // torte build: a recipe becomes an image.
 #include "cli/build.h"
 #include "cli/commands/commands.h"
+#include "cli/packing.h"
 #include "cli/registries.h"
 #include "cli/run_options.h"
 
@@ -8,12 +9,14 @@ namespace cli {
 
 namespace {
 
+Flag in_group(Flag flag, std::string_view group) {
+  flag.group = group;
+  return flag;
+}
+
 std::vector<Flag> with_sandbox_flags(std::vector<Flag> flags) {
   for (const std::vector<Flag>& more : {limit_flags(), sandbox_flags()})
-    for (Flag flag : more) {
-      flag.group = "RUN steps";
-      flags.push_back(flag);
-    }
+    for (const Flag& flag : more) flags.push_back(in_group(flag, "RUN steps"));
   return flags;
 }
 
@@ -75,6 +78,7 @@ const Command& build_command() {
            {.name = "squash", .value = "WHAT", .help = "merge layers into one: new (those of this build) or all", .implied = "new", .group = "output", .choices = {"new", "all"}},
            {.name = "format", .value = "FORMAT", .help = "types of manifest and configuration: oci or docker (default: oci)", .group = "output", .choices = {"oci", "docker"}},
            {.name = "compression", .value = "HOW", .help = "how new layers are packed when they leave: gzip, zstd or none", .group = "output", .choices = {"gzip", "zstd", "none"}},
+           in_group(compression_level_flag(), "output"),
            {.name = "force-compression", .help = "pack the base image's layers again too", .group = "output"},
            {.name = "annotation", .value = "[SCOPE:]KEY=VALUE", .help = "annotation of the manifest; scopes: manifest, index, manifest-descriptor, index-descriptor, each with [PLATFORM]", .group = "output", .repeatable = true},
            {.name = "env", .value = "NAME[=VALUE]", .help = "variable of the result, not of its steps", .group = "output", .repeatable = true},
