@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "cli/build_mounts.h"
 #include "cli/network_options.h"
 #include "cli/run_options.h"
 #include "builder/dockerfile/mount.h"
@@ -129,6 +130,7 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   options.unset_env = arguments.all("unsetenv");
   options.unset_labels = arguments.all("unsetlabel");
   options.network = arguments.get("network", "default");
+  options.mounts = parse_build_mounts(arguments);
   for (const std::string& entitlement : arguments.all("allow")) {
     if (entitlement == "network.host") options.allow_host_network = true;
     else if (entitlement == "security.insecure") options.allow_insecure = true;

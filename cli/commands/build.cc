@@ -1,5 +1,6 @@
 // torte build: a recipe becomes an image.
 #include "cli/build.h"
+#include "cli/build_mounts.h"
 #include "cli/commands/commands.h"
 #include "cli/packing.h"
 #include "cli/registries.h"
@@ -15,7 +16,7 @@ Flag in_group(Flag flag, std::string_view group) {
 }
 
 std::vector<Flag> with_sandbox_flags(std::vector<Flag> flags) {
-  for (const std::vector<Flag>& more : {limit_flags(), sandbox_flags()})
+  for (const std::vector<Flag>& more : {limit_flags(), sandbox_flags(), build_mount_flags()})
     for (const Flag& flag : more) flags.push_back(in_group(flag, "RUN steps"));
   return flags;
 }

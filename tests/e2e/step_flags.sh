@@ -32,6 +32,52 @@ prints "0000000000000000" "NoNewPrivs:	1"
 ok build -t rights
 says "1 of 2 cached"
 
+step "--volume and --mount: directories and files of this machine in every step, read-only and in the key"
+mkdir -p "$work/host/sub"
+echo one >"$work/host/sub/file"
+echo conf >"$work/conf"
+printf 'FROM base\nRUN cat /h/sub/file /etc/conf >/seen && ! touch /h/new 2>/dev/null && ! echo x 2>/dev/null >/etc/conf\nRUN test -e /h/sub && : >/second\n' >"$work/context/Recipe"
+ok build -v "$work/host:/h" -v "$work/conf:/etc/conf:ro" -t volumes
+ok torte run --rm --network none volumes cat /seen
+equal "$(tr '\n' ' ' <"$work/out")" "one conf "
+ok build --volume "$work/host:/h" --mount "type=bind,source=$work/conf,target=/etc/conf"
+says "3 of 3 cached"
+echo two >"$work/host/sub/file"
+ok build -v "$work/host:/h" -v "$work/conf:/etc/conf" -t volumes --explain
+says "1 of 3 cached" "volume /h"
+says_not "volume /etc/conf"
+ok torte run --rm --network none volumes cat /seen
+prints_line two
+
+step "--volume nohash: what the directory holds is not asked; rw: a step writes to this machine"
+ok build -v "$work/host:/h:nohash" -v "$work/conf:/etc/conf"
+touch "$work/host/more"
+ok build -v "$work/host:/h:nohash" -v "$work/conf:/etc/conf"
+says "3 of 3 cached"
+printf 'FROM base\nRUN echo written >/h/by-step; touch /t/x /c/x; ls /c >>/h/cache\n' >"$work/context/Recipe"
+mounts=(--mount "type=bind,source=$work/host,target=/h,rw" --mount type=tmpfs,target=/t --mount type=cache,target=/c,id=flagged)
+ok build "${mounts[@]}" -t written
+equal "$(cat "$work/host/by-step" "$work/host/cache" | tr '\n' ' ')" "written x "
+ok torte run --rm --network none written sh -c 'test ! -e /h && test ! -e /t && test ! -e /c'
+ok torte cache ls
+prints flagged
+status 1 build -v "$work/nothing:/h"
+says "--volume" "does not exist"
+status 2 build -v named:/h
+says "--volume named:/h" "no volumes"
+status 2 build -v "$work/host:/h:O"
+says "unknown option O (known: ro, rw, nohash)"
+status 2 build -v "$work/host:h"
+says "must be absolute"
+status 2 build -v "$work/host:/"
+says "cannot be at /"
+status 2 build --mount "type=bnd,source=$work/host,target=/h"
+says "--mount type=bnd" "did you mean bind?"
+status 2 build --mount type=secret,id=x
+says "RUN --mount in the recipe"
+status 2 build --mount "from=base,target=/h"
+says "from= is for RUN --mount"
+
 step "--dns: the step's name servers; no part of a key"
 printf 'FROM base\nRUN cat /etc/resolv.conf >/resolv\n' >"$work/context/Recipe"
 ok torte build --network host -t dns --dns 192.0.2.53 --dns-search example.org "$work/context"
