@@ -129,7 +129,7 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   }
   options.unset_env = arguments.all("unsetenv");
   options.unset_labels = arguments.all("unsetlabel");
-  options.network = arguments.get("network", "default");
+  options.network = step_network(arguments);
   options.mounts = parse_build_mounts(arguments);
   for (const std::string& entitlement : arguments.all("allow")) {
     if (entitlement == "network.host") options.allow_host_network = true;

@@ -106,7 +106,7 @@ struct RunStep {
   std::vector<std::string> unkeyed_env;  ///< proxies: given to the process, never part of the key
   std::string cwd;
   std::string user;
-  std::string network;   ///< "none", "host" or "default"
+  std::string network;   ///< "none", "host", "default", or another word of network::parse_mode()
   bool insecure = false;
   std::vector<Mount> mounts;
   std::vector<dockerfile::Device> devices;

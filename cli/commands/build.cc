@@ -46,7 +46,7 @@ const Command& build_command() {
            {.name = "context-mode", .value = "MODE", .help = "modes of the context's files: exact (as they are, default) or git (0755 or 0644, whatever the umask was)", .choices = {"exact", "git"}},
            {.name = "label", .value = "KEY=VALUE", .help = "label of the result", .repeatable = true},
            {.name = "platform", .value = "OS/ARCH[,..]", .help = "platform of the result (default: this machine's); several are built one after the other", .repeatable = true, .common = true},
-           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
+           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none, host, private:NAME (a network with a name), pasta[:ARG,..], slirp4netns[:ARG,..] or ns:PATH", .aliases = {"net"}},
            {.name = "allow", .value = "WHAT", .help = "network.host, security.insecure or device[=PATH] for steps that ask for it; local.delete for outputs", .repeatable = true},
            {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts in RUN steps", .repeatable = true},
            {.name = "dns", .value = "ADDRESS", .help = "name server of RUN steps instead of the host's", .repeatable = true},
