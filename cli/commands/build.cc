@@ -4,7 +4,7 @@
 #include "cli/commands/commands.h"
 #include "cli/packing.h"
 #include "cli/registries.h"
-#include "cli/run_options.h"
+#include "cli/step_sandbox.h"
 
 namespace cli {
 
@@ -15,9 +15,9 @@ Flag in_group(Flag flag, std::string_view group) {
   return flag;
 }
 
-std::vector<Flag> with_sandbox_flags(std::vector<Flag> flags) {
-  for (const std::vector<Flag>& more : {limit_flags(), sandbox_flags(), build_mount_flags()})
-    for (const Flag& flag : more) flags.push_back(in_group(flag, "RUN steps"));
+std::vector<Flag> with_step_flags(std::vector<Flag> flags) {
+  for (const std::vector<Flag>& more : {step_sandbox_flags(), build_mount_flags()})
+    flags.insert(flags.end(), more.begin(), more.end());
   return flags;
 }
 
@@ -35,7 +35,7 @@ const Command& build_command() {
                "git address (https://host/project.git#ref:directory), or - for a recipe or an archive on "
                "standard input.",
       .group = "build and run",
-      .flags = with_registry_flags(with_sandbox_flags(
+      .flags = with_registry_flags(with_step_flags(
            {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile); more of them are appended", .repeatable = true, .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last); given several times, each with its own --tag in the same order", .repeatable = true, .common = true},
@@ -54,13 +54,11 @@ const Command& build_command() {
            {.name = "dns-option", .value = "OPTION", .help = "option of /etc/resolv.conf in RUN steps", .aliases = {"dns-opt"}, .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
            {.name = "runtime", .value = "PROGRAM", .help = "another OCI runtime starts RUN steps: crun, runc, or a path (default: torte itself)", .group = "RUN steps"},
-           {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
            {.name = "heredoc-errexit", .help = "RUN <<END stops at the first command that fails, as if it began with set -e"},
            {.name = "strict-syntax", .help = "refuse recipes whose # syntax= names another language than docker/dockerfile"},
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
            {.name = "ssh", .value = "default|ID[=SOCKET|KEY,..]", .help = "SSH agent or keys for RUN --mount=type=ssh and git", .repeatable = true},
            {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing, newer or never", .implied = "always", .choices = {"always", "missing", "newer", "never", "true", "false"}},
-           {.name = "group-add", .value = "GROUP", .help = "further group of the user of RUN steps", .group = "RUN steps", .repeatable = true},
            {.name = "timeout", .value = "DURATION", .help = "stop the build when it takes longer", .group = "RUN steps"},
            {.name = "step-timeout", .value = "DURATION", .help = "stop a RUN step when it takes longer, and fail", .group = "RUN steps"},
            {.name = "jobs", .letter = 'j', .value = "N", .help = "steps that may run at once (default: 4 a core, at least 8)"},

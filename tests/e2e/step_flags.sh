@@ -24,6 +24,35 @@ if [ "$(id -u)" = 0 ]; then
   says "needs more memory than --memory allows"
 fi
 
+step "--resource: the same limits by their names"
+printf 'FROM base\nRUN ulimit -n >/n; df /dev/shm | tail -n 1 | sed "s/  */ /g" | cut -d " " -f 2 >>/n\n' >"$work/context/Recipe"
+ok build -t resources --resource ulimit=nofile=70:70 --resource shm-size=3m
+ok torte run --rm --network none resources cat /n
+equal "$(tr '\n' ' ' <"$work/out")" "70 3072 "
+printf 'FROM base\nRUN for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; wait\n' >"$work/context/Recipe"
+if build --resource pids-limit=5 >"$work/out" 2>"$work/err"; then fail "nine processes ran where five may"; fi
+status 2 build --resource memroy=1g
+says "did you mean memory?"
+status 2 build --resource memory=1g --memory 2g
+says "memory is given already"
+status 2 build --resource memory
+says "--resource needs NAME=VALUE"
+
+step "--isolation, --userns: what is so may be said, the rest is refused by name"
+printf 'FROM base\nRUN true\n' >"$work/context/Recipe"
+ok build --isolation oci --userns host
+status 1 build --isolation chroot
+says "--isolation chroot: torte runs no step without namespaces" "[sandbox-unsupported]"
+status 2 build --isolation hyperv
+says "unknown kind hyperv"
+status 1 build --userns auto
+says "--userns auto: steps have the users and groups that torte has"
+status 2 build --userns hots
+says "--userns: unknown mode hots; there are host"
+others=0; [ "$(id -u)" != 0 ] || others=1
+status $others build --isolation rootless
+status $others build --userns private
+
 step "--cap-drop, --security-opt: in the key too, since they change what a step can do"
 printf 'FROM base\nRUN grep -E "CapBnd|NoNewPrivs" /proc/self/status >/status\n' >"$work/context/Recipe"
 ok build -t rights --cap-drop ALL --security-opt no-new-privileges
