@@ -9,8 +9,9 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "cli/build_mounts.h"
 #include "cli/network_options.h"
-#include "cli/run_options.h"
+#include "cli/step_sandbox.h"
 #include "builder/dockerfile/mount.h"
 #include "store/oci/reference.h"
 
@@ -128,7 +129,8 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   }
   options.unset_env = arguments.all("unsetenv");
   options.unset_labels = arguments.all("unsetlabel");
-  options.network = arguments.get("network", "default");
+  options.network = step_network(arguments);
+  options.mounts = parse_build_mounts(arguments);
   for (const std::string& entitlement : arguments.all("allow")) {
     if (entitlement == "network.host") options.allow_host_network = true;
     else if (entitlement == "security.insecure") options.allow_insecure = true;
@@ -143,34 +145,9 @@ plan::Options plan_options(const Context& context, const Arguments& arguments) {
   return options;
 }
 
-namespace {
-
-solve::Sandbox sandbox_of(const Arguments& arguments) {
-  solve::Sandbox sandbox;
-  container::Config config;
-  config.capabilities = sandbox.capabilities;
-  config.no_new_privileges = sandbox.no_new_privileges;
-  apply_sandbox_flags(arguments, config);
-  apply_limits(arguments, sandbox.limits);
-  sandbox.capabilities = config.capabilities;
-  sandbox.no_new_privileges = config.no_new_privileges;
-  if (!config.seccomp.empty())
-    sandbox.seccomp = config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kProfile;
-  if (sandbox.seccomp == launch::Seccomp::kProfile) sandbox.seccomp_profile = config.seccomp;
-  for (const container::DeviceConfig& device : config.devices) sandbox.devices.push_back({device.source, device.target});
-  sandbox.groups = arguments.all("group-add");
-  sandbox.timeout = arguments.duration("step-timeout");
-  sandbox.mask = std::move(config.mask);
-  sandbox.unmask = std::move(config.unmask);
-  sandbox.ulimits = std::move(config.ulimits);
-  return sandbox;
-}
-
-}  // namespace
-
-solve::Options solve_options(const Context& context, const Arguments& arguments,
+solve::Options solve_options(const Context& context, const Arguments& given,
                              const RecipeFile& recipe, std::stop_token stop) {
-  (void)context;
+  const Arguments arguments = with_resources(given);
   solve::Options options;
   options.context = recipe.context;
   options.context_is_temporary = recipe.is_temporary;
@@ -196,7 +173,7 @@ solve::Options solve_options(const Context& context, const Arguments& arguments,
   options.dns = arguments.all("dns");
   options.dns_search = arguments.all("dns-search");
   options.dns_options = arguments.all("dns-option");
-  options.sandbox = sandbox_of(arguments);
+  options.sandbox = parse_step_sandbox(arguments);
   if (auto bytes = arguments.size_bytes("shm-size")) options.shm_bytes = *bytes;
   options.stop = std::move(stop);
   return options;

@@ -26,13 +26,6 @@ namespace cli {
 
 namespace {
 
-Packing parse_packing(const std::string& text) {
-  if (text == "gzip") return Packing::kGzip;
-  if (text == "zstd") return Packing::kZstd;
-  if (text == "none" || text == "uncompressed") return Packing::kNone;
-  throw UsageError("compression is gzip, zstd or none, not " + base::printable(text));
-}
-
 AnnotationSpec parse_annotation(const std::string& text) {
   auto [left, value] = split_pair(text, "annotation");
   AnnotationSpec spec{"manifest", {}, left, value};
@@ -88,7 +81,8 @@ OutputSpec parse_output(const std::string& text, ImageForm& form) {
     else if (key == "mode" && (value == "copy" || value == "delete")) spec.delete_others = value == "delete";
     else if (key == "push-by-digest" && spec.type == OutputSpec::Type::kRegistry) spec.by_digest = parse_switch(key, value);
     else if (key == "platform-split") spec.platform_split = parse_switch(key, value);
-    else if (key == "compression") form.packing = parse_packing(value);
+    else if (key == "compression") form.packing.how = parse_packing(value);
+    else if (key == "compression-level") form.packing.level = parse_packing_level(value);
     else if (key == "force-compression") form.force = parse_switch(key, value);
     else if (key == "oci-mediatypes") form.docker = !parse_switch(key, value);
     else if (key == "tar" && spec.type == OutputSpec::Type::kOci) {
@@ -99,7 +93,7 @@ OutputSpec parse_output(const std::string& text, ImageForm& form) {
     else if (key == "mode") throw UsageError("--output: mode is copy or delete, not " + base::printable(value));
     else if (key != "rewrite-timestamp")  // read where the epoch is
       throw unknown_word("--output: unknown key", key,
-                         {"type", "dest", "name", "mode", "push-by-digest", "platform-split", "compression", "force-compression",
+                         {"type", "dest", "name", "mode", "push-by-digest", "platform-split", "compression", "compression-level", "force-compression",
                           "oci-mediatypes", "tar", "annotation.KEY", "rewrite-timestamp"});
   }
   bool needs_dest = spec.takes_place();
@@ -123,7 +117,7 @@ oci::Annotations ImageForm::annotations_of(std::string_view scope, const oci::Pl
 ImageForm parse_image_form(const Arguments& arguments) {
   ImageForm form;
   form.docker = arguments.get("format") == "docker";
-  if (auto text = arguments.find("compression")) form.packing = parse_packing(*text);
+  form.packing = packing_of(arguments);
   form.force = arguments.is_on("force-compression");
   for (const std::string& text : arguments.all("annotation")) form.annotations.push_back(parse_annotation(text));
   // Those of a base image are never taken over, so these are the only ones there are.
@@ -150,6 +144,7 @@ std::vector<BuildTarget> parse_targets(const Arguments& arguments) {
 std::vector<OutputSpec> parse_outputs(const Arguments& arguments, ImageForm& form) {
   std::vector<OutputSpec> outputs;
   for (const std::string& text : arguments.all("output")) outputs.push_back(parse_output(text, form));
+  form.packing = with_level(form.packing);
   // As with the established tools, a push alone leaves the image here too.
   if (arguments.is_on("push")) {
     if (outputs.empty()) outputs.push_back({.type = OutputSpec::Type::kStore});
@@ -198,7 +193,7 @@ class OutputWriter {
   }
 
   // The image with its manifest as it was asked for.
-  OutgoingImage prepare(const BuiltImage& image, Packing packing) const {
+  OutgoingImage prepare(const BuiltImage& image, const Packing& packing) const {
     TransferOptions options = options_.transfer;
     if (!options_.form.force) options.keep_packed = image.base_layers;
     OutgoingImage out = prepare_image(store_, record_of(image), packing, options);
@@ -312,7 +307,7 @@ class OutputWriter {
     bool docker_archive = spec_.type == OutputSpec::Type::kDocker;
     oci::Index index{.media_type = std::string(options_.form.docker ? oci::media_type::kDockerList : oci::media_type::kIndex)};
     for (const BuiltImage& image : images_) {
-      OutgoingImage out = prepare(image, docker_archive ? Packing::kNone : options_.form.packing);
+      OutgoingImage out = prepare(image, docker_archive ? Packing(Packing::kNone) : options_.form.packing);
       oci::Annotations beside = options_.form.annotations_of("manifest-descriptor", &image.platform);
       if (images_.size() == 1) {
         for (const auto& [key, value] : options_.form.annotations_of("index-descriptor", nullptr)) beside[key] = value;

@@ -44,7 +44,7 @@ struct AnnotationSpec {
 /// How the image itself is written down.
 struct ImageForm {
   bool docker = false;            ///< --format docker: manifest and configuration types
-  Packing packing = Packing::kAsIs;
+  Packing packing;
   bool force = false;             ///< --force-compression: base layers too
   std::vector<AnnotationSpec> annotations;
 

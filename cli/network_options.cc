@@ -58,6 +58,20 @@ network::Request network_request(const Arguments& arguments, const std::set<std:
   return request;
 }
 
+std::string step_network(const Arguments& arguments) {
+  constexpr std::string_view kNamed = "private:";
+  std::string text = arguments.get("network", "default");
+  if (text.starts_with(kNamed)) text = text.substr(kNamed.size());
+  try {
+    const network::Request request = network::parse_mode(text);
+    return request.mode == network::Mode::kPrivate ? "default" : text;
+  } catch (base::Error& e) {
+    UsageError error("--network: " + e.message());
+    for (const std::string& help : e.helps()) error.add_help(help);
+    throw error;
+  }
+}
+
 std::filesystem::path network_state(const Context& context) { return context.run_root / "net"; }
 
 void warn_of_network(const Context& context, const std::string& warning) {

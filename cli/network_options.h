@@ -19,6 +19,10 @@ std::vector<Flag> network_flags();
 /// done without. Throws UsageError or what network::parse_* throw.
 network::Request network_request(const Arguments& arguments, const std::set<std::string>& exposed);
 
+/// The network that --network of build gives to RUN steps, as plan::RunStep::network has it: "private:NAME" is the
+/// network NAME. Throws UsageError.
+std::string step_network(const Arguments& arguments);
+
 /// NAME:ADDRESS of --add-host, for run and build. Throws UsageError.
 std::pair<std::string, std::string> parse_add_host(const std::string& text);
 

@@ -25,7 +25,8 @@ namespace {
 using container::Config;
 using container::MountConfig;
 
-/// Where a path of the command line is on the host; it must be there.
+}  // namespace
+
 std::string host_path(const std::string& source, const char* flag) {
   std::filesystem::path path = source;
   if (path.is_relative()) path = std::filesystem::current_path() / path;
@@ -42,6 +43,8 @@ std::string container_path(const std::string& target, const char* flag) {
   if (!target.starts_with('/')) fail(flag, target, "the path in the container must be absolute");
   return sys::RootedPath(target).str();
 }
+
+namespace {
 
 bool is_path(const std::string& source) {
   return source.find('/') != std::string::npos || source == "." || source == "..";

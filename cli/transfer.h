@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/events.h"
 #include "base/sys/fd.h"
+#include "cli/packing.h"
 #include "store/archive/image_layout.h"
 #include "store/archive/image_writer.h"
 #include "store/layer/compression.h"
@@ -83,10 +84,6 @@ oci::Descriptor describe(const store::LayerBlob& blob);
 /// Reads that much of the beginning, or to the end.
 void skip(base::Source& source, uint64_t bytes);
 
-/// How layers leave. kAsIs keeps an image's manifest and blobs where they are known, so that its
-/// digest does not change; what was never packed becomes gzip.
-enum class Packing { kAsIs, kGzip, kZstd, kNone };
-
 /// Follows a blob while it is made.
 class PackWatcher {
  public:
@@ -102,10 +99,10 @@ class PackWatcher {
 /// The blob of a layer that leaves in this packing: one that lies in the store; one that is only
 /// remembered, so that a registry can be asked for it; one made now, watched by `watcher` unless it is
 /// null or another process made the blob meanwhile. Packing::kNone has none of these.
-std::optional<oci::Descriptor> find_packed(store::Store& store, const oci::DiffId& id, Packing packing);
+std::optional<oci::Descriptor> find_packed(store::Store& store, const oci::DiffId& id, const Packing& packing);
 std::vector<oci::Descriptor> remembered_packs(store::Store& store, const oci::DiffId& id,
-                                              Packing packing);
-oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, Packing packing,
+                                              const Packing& packing);
+oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, const Packing& packing,
                            const TransferOptions& options, PackWatcher* watcher = nullptr);
 
 /// The manifest an image came with or left with before, if all its layers are still there as they
@@ -133,7 +130,7 @@ struct OutgoingImage {
 /// Makes the manifest, packing layers that no blob exists for; those stay in the store, so that the
 /// work is done once. Uncompressed layers are not stored. Throws Corrupt when a tree no longer gives
 /// its diff id.
-OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image, Packing packing,
+OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image, const Packing& packing,
                             const TransferOptions& options);
 /// Writes the bytes of a blob of a prepared image: configuration or layer.
 void write_blob(store::Store& store, const OutgoingImage& image, const oci::Descriptor& blob,

@@ -28,12 +28,22 @@ layer::Compression compression_of(oci::LayerEncoding encoding) {
   return layer::Compression::kNone;
 }
 
-/// A stored blob of the layer, of `wanted` encoding or of any.
+oci::LayerEncoding encoding_for(const Packing& packing) {
+  return packing == Packing::kZstd ? oci::LayerEncoding::kZstd : oci::LayerEncoding::kGzip;
+}
+
+/// Whether the blob is what was asked for. Any encoding is where nothing was, any level where none was.
+bool serves(const store::LayerBlob& blob, const Packing& packing) {
+  if (packing == Packing::kAsIs) return true;
+  if (encoding_of(blob.media_type) != encoding_for(packing)) return false;
+  return !packing.level || blob.compression == packing.settings();
+}
+
+/// A stored blob of the layer that serves.
 const store::LayerBlob* find_stored(store::Store& store, const store::LayerRecord& layer,
-                                    std::optional<oci::LayerEncoding> wanted) {
+                                    const Packing& packing) {
   for (const store::LayerBlob& blob : layer.blobs)
-    if ((!wanted || encoding_of(blob.media_type) == *wanted) && store.find_blob(blob.digest))
-      return &blob;
+    if (serves(blob, packing) && store.find_blob(blob.digest)) return &blob;
   return nullptr;
 }
 
@@ -44,16 +54,6 @@ store::LayerRecord get_layer(store::Store& store, const oci::DiffId& id) {
                       "layer-missing")
         .add_help("torte fsck --repair tells what must be fetched or built again");
   return *std::move(layer);
-}
-
-oci::LayerEncoding encoding_for(Packing packing) {
-  return packing == Packing::kZstd ? oci::LayerEncoding::kZstd : oci::LayerEncoding::kGzip;
-}
-
-/// Any encoding does where nothing special was asked for.
-std::optional<oci::LayerEncoding> accepted(Packing packing) {
-  if (packing == Packing::kAsIs) return std::nullopt;
-  return encoding_for(packing);
 }
 
 /// Tells a watcher what reached the blob.
@@ -72,7 +72,12 @@ class WatchedSink : public base::Sink {
   PackWatcher& watcher_;
 };
 
-oci::Descriptor provide_layer(store::Store& store, const oci::DiffId& id, Packing packing,
+std::unique_ptr<layer::CompressSink> make_packer(const Packing& packing, base::Sink& out) {
+  if (packing != Packing::kZstd) return layer::gzip_sink(out, 0, packing.level);
+  return packing.level ? layer::zstd_sink(out, *packing.level) : layer::zstd_sink(out);
+}
+
+oci::Descriptor provide_layer(store::Store& store, const oci::DiffId& id, const Packing& packing,
                               const TransferOptions& options) {
   if (packing == Packing::kNone)
     return {std::string(oci::media_type::kLayer), id.digest(), get_layer(store, id).tar_size_bytes};
@@ -95,7 +100,7 @@ void unpack_blob(store::Store& store, const oci::Descriptor& blob, const oci::Di
 
 /// A layer whose tree stands under another id leaves as it came, or unpacked.
 oci::Descriptor provide_original(store::Store& store, const oci::Descriptor& original,
-                                 const oci::DiffId& diff_id, Packing packing,
+                                 const oci::DiffId& diff_id, const Packing& packing,
                                  const TransferOptions& options) {
   if (packing != Packing::kNone) return original;
   base::CountingSink size;
@@ -106,43 +111,42 @@ oci::Descriptor provide_original(store::Store& store, const oci::Descriptor& ori
 }  // namespace
 
 std::optional<oci::Descriptor> find_packed(store::Store& store, const oci::DiffId& id,
-                                           Packing packing) {
+                                           const Packing& packing) {
   store::LayerRecord layer = get_layer(store, id);
-  const store::LayerBlob* blob = find_stored(store, layer, accepted(packing));
+  const store::LayerBlob* blob = find_stored(store, layer, packing);
   if (blob == nullptr) return std::nullopt;
   return describe(*blob);
 }
 
 std::vector<oci::Descriptor> remembered_packs(store::Store& store, const oci::DiffId& id,
-                                              Packing packing) {
+                                              const Packing& packing) {
   std::vector<oci::Descriptor> blobs;
-  auto wanted = accepted(packing);
   for (const store::LayerBlob& blob : get_layer(store, id).blobs)
-    if (!wanted || encoding_of(blob.media_type) == *wanted) blobs.push_back(describe(blob));
+    if (serves(blob, packing)) blobs.push_back(describe(blob));
   return blobs;
 }
 
-oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, Packing packing,
+oci::Descriptor pack_layer(store::Store& store, const oci::DiffId& id, const Packing& asked,
                            const TransferOptions& options, PackWatcher* watcher) {
-  oci::LayerEncoding encoding = encoding_for(packing);
+  const Packing packing = asked == Packing::kAsIs ? Packing(Packing::kGzip) : asked;
   // One process packs, the others wait and find its blob.
   store::Claim claim = store.claim("pack:" + std::string(id.hex()));
   store::LayerRecord layer = get_layer(store, id);
-  if (const store::LayerBlob* done = find_stored(store, layer, encoding)) return describe(*done);
+  if (const store::LayerBlob* done = find_stored(store, layer, packing)) return describe(*done);
   auto writer = store.write_blob();
   std::optional<WatchedSink> watched;
   if (watcher != nullptr) watched.emplace(*writer, *watcher);
   base::Sink& out = watched ? static_cast<base::Sink&>(*watched) : *writer;
-  auto packer = encoding == oci::LayerEncoding::kZstd ? layer::zstd_sink(out) : layer::gzip_sink(out);
+  auto packer = make_packer(packing, out);
   // Only torte's own bytes from torte's own tree can be made again.
-  bool from_tree = find_stored(store, layer, {}) == nullptr;
+  bool from_tree = find_stored(store, layer, Packing::kAsIs) == nullptr;
   write_layer_tar(store, layer, *packer, options);
   packer->finish();
   store::StagedBlob staged = writer->finish();
   store::LayerBlob blob{.digest = staged.digest(),
-                        .media_type = std::string(oci::layer_media_type(encoding)),
+                        .media_type = std::string(oci::layer_media_type(encoding_for(packing))),
                         .size_bytes = staged.size_bytes(),
-                        .compression = encoding == oci::LayerEncoding::kZstd ? "zstd-3" : "gzip-isal-2",
+                        .compression = packing.settings(),
                         .remakeable = from_tree};
   if (watcher != nullptr) watcher->ended(describe(blob));
   store::Batch batch = store.batch();
@@ -208,7 +212,7 @@ oci::Manifest begin_manifest(const oci::ImageConfig& config) {
 void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base::Sink& out,
                      const TransferOptions& options) {
   base::with_context("layer " + layer.diff_id.str(), [&] {
-    if (const store::LayerBlob* blob = find_stored(store, layer, {}))
+    if (const store::LayerBlob* blob = find_stored(store, layer, Packing::kAsIs))
       return unpack_blob(store, describe(*blob), layer.diff_id, out, options);
     oci::Verifier verifier(layer.diff_id.digest(), {}, "layer");
     base::TeeSink checked(verifier, out);
@@ -219,7 +223,7 @@ void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base:
   });
 }
 
-OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image, Packing packing,
+OutgoingImage prepare_image(store::Store& store, const store::ImageRecord& image, const Packing& packing,
                             const TransferOptions& options) {
   store::Lease lease = store.lease();
   std::string config_text = store.read_blob(image.id, oci::kMaxConfigBytes);

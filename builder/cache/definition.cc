@@ -30,7 +30,7 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 
 // Lists such as env and file lines are told apart by what precedes '=' or the first tab.
 std::string identity(const std::string& field, const std::string& value) {
-  if (field != "env" && field != "file") return field;
+  if (field != "env" && field != "file" && field != "volume") return field;
   return field + " " + value.substr(0, value.find_first_of(field == "env" ? "=" : "\t"));
 }
 

@@ -54,7 +54,13 @@ struct FromNothing {};
 struct FromNamed {
   std::string name;
 };
-using FileSource = std::variant<FromContext, FromStage, FromImage, FromNothing, FromNamed>;
+/// Files of this machine as they lie there: a mount of the command line.
+struct FromHost {
+  std::string directory;
+  std::string flag;    ///< as given, for messages
+  bool hashed = true;  ///< read-only: what the mount shows is part of keys
+};
+using FileSource = std::variant<FromContext, FromStage, FromImage, FromNothing, FromNamed, FromHost>;
 
 /// Something to be fetched before the steps run: an ADD of a URL or of a git repository. The caller
 /// provides it as the tree `name`: a directory with the file alone in it, or with the repository's
@@ -100,7 +106,7 @@ struct RunStep {
   std::vector<std::string> unkeyed_env;  ///< proxies: given to the process, never part of the key
   std::string cwd;
   std::string user;
-  std::string network;   ///< "none", "host" or "default"
+  std::string network;   ///< "none", "host", "default", or another word of network::parse_mode()
   bool insecure = false;
   std::vector<Mount> mounts;
   std::vector<dockerfile::Device> devices;
@@ -210,6 +216,7 @@ struct Options {
   std::vector<std::string> unset_labels;                 ///< --unsetlabel, before `labels`
   std::optional<oci::Platform> platform;       ///< default: this machine's
   std::string network = "default";             ///< of RUN steps that do not say
+  std::vector<Mount> mounts;                   ///< of every RUN, below its own
   bool allow_host_network = false;             ///< --allow network.host, or --network host
   bool allow_insecure = false;
   bool allow_all_devices = false;            ///< --allow device

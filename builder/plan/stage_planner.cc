@@ -270,6 +270,7 @@ void StagePlanner::plan(const dockerfile::Run& run) {
       fail("not-allowed", base::str("RUN --device=", base::printable(device.name), " needs --allow device, or --allow device=",
                                     base::printable(device.name)));
   step.platform = stage_.platform;
+  step.mounts = planner_.options().mounts;
   int agents = 0;
   for (const dockerfile::MountOptions& options : run.mounts) {
     Mount mount = plan_mount(options);

@@ -67,7 +67,21 @@ void define_bind(const plan::Mount& mount, const SourceTree& source,
   define_files(as_copy, *source.files, {selection}, source.keep_owner, definition);
 }
 
+// As it lies there, with its owners and what is mounted below it: what a step may write, it writes there.
+PreparedMount MountPreparer::prepare_host(const plan::Mount& mount, const plan::FromHost& from) {
+  PreparedMount prepared;
+  prepared.mount.kind = launch::Mount::Kind::kBind;
+  prepared.mount.target = sys::RootedPath(mount.target);
+  prepared.mount.read_only = mount.read_only;
+  prepared.mount.recursive = true;
+  prepared.mount.source = base::with_context(from.flag, [&] {
+    return open_path((std::filesystem::path(from.directory) / mount.source.substr(1)).lexically_normal());
+  });
+  return prepared;
+}
+
 PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
+  if (const auto* host = std::get_if<plan::FromHost>(&mount.from)) return prepare_host(mount, *host);
   PreparedMount prepared;
   prepared.mount.kind = launch::Mount::Kind::kBind;
   prepared.mount.target = sys::RootedPath(mount.target);
@@ -246,7 +260,7 @@ void MountPreparer::prepare(const std::vector<plan::Mount>& mounts, RunEnvironme
     try {
       prepare_one(mount, environment);
     } catch (base::Error& e) {
-      if (!e.place()) e.set_place({mount.where, nullptr, "", ""});
+      if (!e.place() && !mount.where.file.empty()) e.set_place({mount.where, nullptr, "", ""});
       throw;
     }
   }

@@ -65,12 +65,9 @@ namespace {
 
 network::Connection connect_step(const plan::RunStep& step, const overlay::Active& active,
                                  const Options& options) {
-  network::Request request;
-  request.mode = step.network == "host"   ? network::Mode::kHost
-                 : step.network == "none" ? network::Mode::kNone
-                                          : network::Mode::kPrivate;
+  network::Request request = network::parse_mode(step.network);
   // A step that names no network must also run where none can be made: offline, in small sandboxes.
-  request.may_fall_back = true;
+  request.may_fall_back = step.network == "default";
   request.id = base::sha256_hex(base::as_bytes(active.staging().path().string())).substr(0, 12);
   request.hostname = options.hostname;
   request.extra_hosts = options.extra_hosts;
@@ -117,6 +114,17 @@ launch::Mount copy_mount(const PreparedMount& prepared) {
   copy.gid = mount.gid;
   copy.size_bytes = mount.size_bytes;
   return copy;
+}
+
+// On a network of containers the file changes when they come and go, so it is bound.
+launch::Mount hosts_mount(const std::filesystem::path& file) {
+  launch::Mount mount;
+  mount.target = sys::RootedPath("/etc/hosts");
+  mount.source = sys::UniqueFd(::open(file.c_str(), O_PATH | O_CLOEXEC));
+  if (!mount.source) base::throw_errno("open " + file.string());
+  mount.read_only = true;
+  mount.executable = false;
+  return mount;
 }
 
 launch::Mount device_mount(const HostDevice& device) {
@@ -174,7 +182,8 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
                  : net.mode() == network::Mode::kNone ? launch::Network::kNone
                                                       : launch::Network::kJoin;
   spec.network_namespace = net.namespace_fd();
-  spec.hosts = net.hosts();
+  if (net.hosts_file().empty()) spec.hosts = net.hosts();
+  else spec.mounts.push_back(hosts_mount(net.hosts_file()));
   spec.resolv_conf = net.resolv_conf();
   spec.shm_bytes = env.options.shm_bytes;
   for (const HostDevice& device : sandbox.devices) spec.mounts.push_back(device_mount(device));

@@ -34,11 +34,13 @@ Sources::Sources(const plan::Plan&, const Options& options, store::Store& store)
 
 Sources::~Sources() = default;
 
-Sources::Context& Sources::open_context(const std::string& name) {
-  if (auto found = contexts_.find(name); found != contexts_.end()) return *found->second;
+LocalTree Sources::tree_of(const std::string& context) const {
+  if (!context.empty()) return options_.named_contexts.at(context);
+  return {options_.context, options_.context_name, true, options_.context_is_temporary};
+}
+
+std::unique_ptr<Sources::Context> Sources::make_context(const std::string& name, const LocalTree& tree) {
   auto made = std::make_unique<Context>();
-  LocalTree tree{options_.context, options_.context_name, true, options_.context_is_temporary};
-  if (!name.empty()) tree = options_.named_contexts.at(name);
   std::filesystem::path directory = tree.directory;
   made->shown = tree.shown;
   made->is_temporary = tree.is_temporary;
@@ -63,16 +65,24 @@ Sources::Context& Sources::open_context(const std::string& name) {
   made->files = std::make_unique<context::FileTree>(sys::Root::open(directory), made->ignore.get(),
                                                     made->index.get());
   if (name.empty() && options_.git_modes) made->files->use_git_modes();
-  return *(contexts_[name] = std::move(made));
+  return made;
 }
 
-SourceTree Sources::context(const std::string& name) {
+SourceTree Sources::open(const std::string& name, const LocalTree& tree) {
   Context* context = nullptr;
   {
     std::lock_guard lock(mutex_);
-    context = &open_context(name);
+    std::unique_ptr<Context>& known = contexts_[name];
+    if (!known) known = make_context(name, tree);
+    context = known.get();
   }
   return {context->files.get(), false, context->shown, nullptr, std::unique_lock(context->use), {}};
+}
+
+SourceTree Sources::context(const std::string& name) { return open(name, tree_of(name)); }
+
+SourceTree Sources::host(const plan::FromHost& from) {
+  return open("host:" + from.directory, {.directory = from.directory, .shown = from.flag, .has_ignore_file = false});
 }
 
 SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string shown) {
@@ -86,7 +96,7 @@ SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string show
 void Sources::save_indexes() {
   std::lock_guard lock(mutex_);
   for (auto& [name, context] : contexts_)
-    if (!context->is_temporary && context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
+    if (context && !context->is_temporary && context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
 }
 
 }  // namespace solve

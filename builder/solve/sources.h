@@ -35,6 +35,8 @@ class Sources {
 
   /// A local directory: the main context (empty name) or a named one. Opened once.
   SourceTree context(const std::string& name);
+  /// A directory of this machine, all of it. Opened once.
+  SourceTree host(const plan::FromHost& from);
   /// The merged files of a stack of layers.
   SourceTree layers(const std::vector<LayerPtr>& layers, std::string shown);
 
@@ -43,12 +45,14 @@ class Sources {
 
  private:
   struct Context;
-  Context& open_context(const std::string& name);
+  LocalTree tree_of(const std::string& context) const;
+  SourceTree open(const std::string& name, const LocalTree& tree);
+  std::unique_ptr<Context> make_context(const std::string& name, const LocalTree& tree);
 
   const Options& options_;
   store::Store& store_;
   std::mutex mutex_;  // of contexts_
-  std::map<std::string, std::unique_ptr<Context>> contexts_;
+  std::map<std::string, std::unique_ptr<Context>> contexts_;  // "" the main one, "host:..." of this machine
 };
 
 }  // namespace solve

@@ -118,6 +118,7 @@ SourceTree StepInputs::open(const plan::FileSource& from) const {
   if (const auto* image = std::get_if<plan::FromImage>(&from))
     return sources_.layers(*layers_of(from), "image " + plan_.images[image->image].reference);
   if (const auto* named = std::get_if<plan::FromNamed>(&from)) return sources_.context(named->name);
+  if (const auto* host = std::get_if<plan::FromHost>(&from)) return sources_.host(*host);
   return sources_.context("");
 }
 
@@ -159,11 +160,29 @@ void StepInputs::define(const plan::RunStep& step, cache::Definition& definition
   define_run(step, options_, definition);
   for (const plan::Mount& mount : step.mounts) {
     if (mount.type != plan::Mount::Type::kBind) continue;
-    if (std::optional<std::string> key = key_of(mount.from))
+    if (const auto* host = std::get_if<plan::FromHost>(&mount.from))
+      define_host(mount, *host, definition);
+    else if (std::optional<std::string> key = key_of(mount.from))
       definition.add("mount.from", *key);
     else
       define_bind(mount, open(mount.from), definition);
   }
+}
+
+// One digest: every RUN names it, and a directory of a machine may be large. What a step may write to
+// is not the same for the next one.
+void StepInputs::define_host(const plan::Mount& mount, const plan::FromHost& from,
+                             cache::Definition& definition) const {
+  if (!mount.read_only || !from.hashed) return;
+  std::lock_guard lock(host_mutex_);
+  const std::string path = from.directory + mount.source;
+  auto known = host_contents_.find(path);
+  if (known == host_contents_.end()) {
+    cache::Definition content("content");
+    base::with_context(from.flag, [&] { define_bind(mount, open(mount.from), content); });
+    known = host_contents_.emplace(path, content.key()).first;
+  }
+  definition.add("volume", mount.target + "\t" + known->second);
 }
 
 void StepInputs::define(const plan::WorkdirStep& step, cache::Definition& definition) const {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -67,6 +69,7 @@ class StepInputs {
   void define(const plan::CopyStep& step, cache::Definition& definition) const;
   void define_part(const plan::CopyStep& step, cache::Definition& definition) const;
   void define(const plan::RunStep& step, cache::Definition& definition) const;
+  void define_host(const plan::Mount& mount, const plan::FromHost& from, cache::Definition& definition) const;
   void define(const plan::WorkdirStep& step, cache::Definition& definition) const;
   std::optional<std::vector<LayerPtr>> layers_of(const plan::FileSource& from) const;
   bool same_files(const plan::Step& step, size_t nth, const plan::FileSource& from,
@@ -78,6 +81,8 @@ class StepInputs {
   store::Store& store_;
   Sources& sources_;
   BuiltStage built_stage_;
+  mutable std::mutex host_mutex_;
+  mutable std::map<std::string, std::string> host_contents_;  // digest by path: the same for all steps
 };
 
 /// A linked COPY does not read what is below it.

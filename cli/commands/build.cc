@@ -1,19 +1,23 @@
 // torte build: a recipe becomes an image.
 #include "cli/build.h"
+#include "cli/build_mounts.h"
 #include "cli/commands/commands.h"
+#include "cli/packing.h"
 #include "cli/registries.h"
-#include "cli/run_options.h"
+#include "cli/step_sandbox.h"
 
 namespace cli {
 
 namespace {
 
-std::vector<Flag> with_sandbox_flags(std::vector<Flag> flags) {
-  for (const std::vector<Flag>& more : {limit_flags(), sandbox_flags()})
-    for (Flag flag : more) {
-      flag.group = "RUN steps";
-      flags.push_back(flag);
-    }
+Flag in_group(Flag flag, std::string_view group) {
+  flag.group = group;
+  return flag;
+}
+
+std::vector<Flag> with_step_flags(std::vector<Flag> flags) {
+  for (const std::vector<Flag>& more : {step_sandbox_flags(), build_mount_flags()})
+    flags.insert(flags.end(), more.begin(), more.end());
   return flags;
 }
 
@@ -31,7 +35,7 @@ const Command& build_command() {
                "git address (https://host/project.git#ref:directory), or - for a recipe or an archive on "
                "standard input.",
       .group = "build and run",
-      .flags = with_registry_flags(with_sandbox_flags(
+      .flags = with_registry_flags(with_step_flags(
            {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile); more of them are appended", .repeatable = true, .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last); given several times, each with its own --tag in the same order", .repeatable = true, .common = true},
@@ -42,7 +46,7 @@ const Command& build_command() {
            {.name = "context-mode", .value = "MODE", .help = "modes of the context's files: exact (as they are, default) or git (0755 or 0644, whatever the umask was)", .choices = {"exact", "git"}},
            {.name = "label", .value = "KEY=VALUE", .help = "label of the result", .repeatable = true},
            {.name = "platform", .value = "OS/ARCH[,..]", .help = "platform of the result (default: this machine's); several are built one after the other", .repeatable = true, .common = true},
-           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none or host", .aliases = {"net"}, .choices = {"default", "none", "host"}},
+           {.name = "network", .value = "MODE", .help = "network of RUN steps that do not say: default (a private one), none, host, private:NAME (a network with a name), pasta[:ARG,..], slirp4netns[:ARG,..] or ns:PATH", .aliases = {"net"}},
            {.name = "allow", .value = "WHAT", .help = "network.host, security.insecure or device[=PATH] for steps that ask for it; local.delete for outputs", .repeatable = true},
            {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts in RUN steps", .repeatable = true},
            {.name = "dns", .value = "ADDRESS", .help = "name server of RUN steps instead of the host's", .repeatable = true},
@@ -50,13 +54,11 @@ const Command& build_command() {
            {.name = "dns-option", .value = "OPTION", .help = "option of /etc/resolv.conf in RUN steps", .aliases = {"dns-opt"}, .repeatable = true},
            {.name = "hostname", .value = "NAME", .help = "host name in RUN steps (default: build)"},
            {.name = "runtime", .value = "PROGRAM", .help = "another OCI runtime starts RUN steps: crun, runc, or a path (default: torte itself)", .group = "RUN steps"},
-           {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm in RUN steps (default: 64m)"},
            {.name = "heredoc-errexit", .help = "RUN <<END stops at the first command that fails, as if it began with set -e"},
            {.name = "strict-syntax", .help = "refuse recipes whose # syntax= names another language than docker/dockerfile"},
            {.name = "secret", .value = "id=ID[,src=FILE|env=VAR]", .help = "bytes for RUN --mount=type=secret", .repeatable = true},
            {.name = "ssh", .value = "default|ID[=SOCKET|KEY,..]", .help = "SSH agent or keys for RUN --mount=type=ssh and git", .repeatable = true},
            {.name = "pull", .value = "WHEN", .help = "fetch base images: always, missing, newer or never", .implied = "always", .choices = {"always", "missing", "newer", "never", "true", "false"}},
-           {.name = "group-add", .value = "GROUP", .help = "further group of the user of RUN steps", .group = "RUN steps", .repeatable = true},
            {.name = "timeout", .value = "DURATION", .help = "stop the build when it takes longer", .group = "RUN steps"},
            {.name = "step-timeout", .value = "DURATION", .help = "stop a RUN step when it takes longer, and fail", .group = "RUN steps"},
            {.name = "jobs", .letter = 'j', .value = "N", .help = "steps that may run at once (default: 4 a core, at least 8)"},
@@ -75,6 +77,7 @@ const Command& build_command() {
            {.name = "squash", .value = "WHAT", .help = "merge layers into one: new (those of this build) or all", .implied = "new", .group = "output", .choices = {"new", "all"}},
            {.name = "format", .value = "FORMAT", .help = "types of manifest and configuration: oci or docker (default: oci)", .group = "output", .choices = {"oci", "docker"}},
            {.name = "compression", .value = "HOW", .help = "how new layers are packed when they leave: gzip, zstd or none", .group = "output", .choices = {"gzip", "zstd", "none"}},
+           in_group(compression_level_flag(), "output"),
            {.name = "force-compression", .help = "pack the base image's layers again too", .group = "output"},
            {.name = "annotation", .value = "[SCOPE:]KEY=VALUE", .help = "annotation of the manifest; scopes: manifest, index, manifest-descriptor, index-descriptor, each with [PLATFORM]", .group = "output", .repeatable = true},
            {.name = "env", .value = "NAME[=VALUE]", .help = "variable of the result, not of its steps", .group = "output", .repeatable = true},

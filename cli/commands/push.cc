@@ -15,13 +15,6 @@ namespace cli {
 
 namespace {
 
-Packing packing_of(const Arguments& arguments) {
-  std::string text = arguments.get("compression");
-  if (text == "gzip") return Packing::kGzip;
-  if (text == "zstd") return Packing::kZstd;
-  return Packing::kAsIs;
-}
-
 std::string without_transport(const std::string& text) {
   constexpr std::string_view kTransport = "docker://";
   return text.starts_with(kTransport) ? text.substr(kTransport.size()) : text;
@@ -72,6 +65,7 @@ int run_push(Context& context, const Arguments& arguments) {
   if (arguments.is_on("all-tags") && arguments.has("digestfile"))
     throw UsageError("--digestfile takes one digest, --all-tags pushes several");
   destination_of(arguments);  // what is wrong with it is said before anything is opened
+  const Packing packing = packing_of(arguments);
   auto events = context.make_progress(arguments.get("progress"));
   TransferOptions options;
   options.stop = interrupt.token();
@@ -80,7 +74,7 @@ int run_push(Context& context, const Arguments& arguments) {
   auto store = open_store(context);
   for (const auto& [image, destination] : parcels_of(*store, arguments)) {
     oci::Digest digest =
-        push_image(*store, registries, image, destination, packing_of(arguments), options);
+        push_image(*store, registries, image, destination, packing, options);
     if (auto file = arguments.find("digestfile"))
       sys::write_file_durably(*file, digest.str(), 0644);
     context.out(context.quiet
@@ -109,6 +103,7 @@ const Command& push_command() {
             .help = "pack all layers this way: gzip or zstd (default: as they are, new ones gzip)",
             .choices = {"gzip", "zstd"},
             .common = true},
+           compression_level_flag(),
            {.name = "all-tags", .letter = 'a', .help = "every tag of NAME that is in the store"},
            {.name = "digestfile",
             .value = "FILE",

@@ -18,16 +18,11 @@ namespace cli {
 namespace {
 
 Packing packing_of(const Arguments& arguments, const std::string& format) {
-  std::string text = arguments.get("compression");
-  if (format == "docker-archive") {
-    if (!text.empty() && text != "none")
-      throw UsageError("docker archives hold uncompressed layers: leave --compression out");
-    return Packing::kNone;
-  }
-  if (text == "gzip") return Packing::kGzip;
-  if (text == "zstd") return Packing::kZstd;
-  if (text == "none") return Packing::kNone;
-  return Packing::kAsIs;
+  Packing packing = packing_of(arguments);
+  if (format != "docker-archive") return packing;
+  if (packing == Packing::kGzip || packing == Packing::kZstd)
+    throw UsageError("docker archives hold uncompressed layers: leave --compression and --compression-level out");
+  return Packing::kNone;
 }
 
 /// One image to write and the names that asked for it.
@@ -57,7 +52,7 @@ std::vector<Chosen> choose(store::Store& store, const Arguments& arguments) {
   return chosen;
 }
 
-void write_images(store::Store& store, const std::vector<Chosen>& chosen, Packing packing,
+void write_images(store::Store& store, const std::vector<Chosen>& chosen, const Packing& packing,
                   archive::ImageWriter& writer, const TransferOptions& options) {
   for (const Chosen& choice : chosen) {
     OutgoingImage image = prepare_image(store, choice.record, packing, options);
@@ -110,6 +105,7 @@ const Command& save_command() {
                  .choices = {"docker-archive", "oci-archive", "oci-dir"}, .common = true},
                 {.name = "compression", .value = "HOW", .help = "pack layers again: gzip, zstd or none (default: as they are)",
                  .choices = {"gzip", "zstd", "none"}},
+                compression_level_flag(),
                 {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"}},
       .examples = {{"torte save -o app.tar app", "write app:latest for docker load"},
                    {"torte save --format oci-dir -o layout app:1 app:2", "two images in one layout"}},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
@@ -36,14 +37,16 @@ class CompressSink : public base::Sink {
   virtual void finish() = 0;
 };
 
-/// gzip with fixed settings: one member of pieces of 1 MiB, each compressed on its own (ISA-L
-/// level 2, primed with the 32 KiB before it), on `threads` threads (0: as many as there are
-/// processors, at most 8). The bytes depend only on the input, never on `threads` or on how the
-/// input was cut into write() calls. `out` is borrowed and used only from the caller's thread.
-/// Different processors may still give different bytes: identity is the diff id.
-std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads = 0);
+/// gzip with fixed settings: one member of pieces of 1 MiB, each compressed on its own (primed with
+/// the 32 KiB before it), on `threads` threads (0: as many as there are processors, at most 8). ISA-L
+/// at its level 2 is fast; a `level` of 0 to 9 is zlib's. The bytes depend only on the input and the
+/// level, never on `threads` or on how the input was cut into write() calls. `out` is borrowed and
+/// used only from the caller's thread. Different processors may still give different bytes: identity
+/// is the diff id.
+std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads = 0,
+                                        std::optional<int> level = {});
 
-/// zstd, one frame with a checksum; equally independent of how the input was cut.
+/// zstd of level 1 to 22, one frame with a checksum; equally independent of how the input was cut.
 std::unique_ptr<CompressSink> zstd_sink(base::Sink& out, int level = 3);
 
 /// Reads `source` on a thread of its own, up to 8 MiB ahead, so that producing (download, inflate)

@@ -44,7 +44,29 @@ struct Piece {
   std::exception_ptr error;
 };
 
-void deflate_piece(Piece& piece) {
+// zlib's bound leaves out the empty block of a flush.
+constexpr size_t kFlush = 16;
+
+void deflate_by_zlib(Piece& piece, int level) {
+  auto end = [](z_stream* stream) { deflateEnd(stream); };
+  z_stream memory = {};
+  constexpr int kRawWindow = -15, kMemory = 8;
+  CHECK(deflateInit2(&memory, level, Z_DEFLATED, kRawWindow, kMemory, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::unique_ptr<z_stream, decltype(end)> stream(&memory, end);
+  if (piece.history > 0)
+    CHECK(deflateSetDictionary(stream.get(), piece.input.data(), static_cast<uInt>(piece.history)) == Z_OK);
+  size_t size = piece.input.size() - piece.history;
+  piece.output.resize(deflateBound(stream.get(), size) + kFlush);
+  stream->next_in = piece.input.data() + piece.history;
+  stream->avail_in = static_cast<uInt>(size);
+  stream->next_out = piece.output.data();
+  stream->avail_out = static_cast<uInt>(piece.output.size());
+  int status = deflate(stream.get(), piece.last ? Z_FINISH : Z_SYNC_FLUSH);
+  CHECK(status == (piece.last ? Z_STREAM_END : Z_OK) && stream->avail_in == 0 && stream->avail_out > 0);
+  piece.output.resize(piece.output.size() - stream->avail_out);
+}
+
+void deflate_by_isal(Piece& piece) {
   std::vector<uint8_t> level_buffer(ISAL_DEF_LVL2_DEFAULT);
   auto stream = std::make_unique<isal_zstream>();
   isal_deflate_init(stream.get());
@@ -67,13 +89,18 @@ void deflate_piece(Piece& piece) {
   stream->avail_out = static_cast<uint32_t>(piece.output.size());
   int status = isal_deflate(stream.get());
   CHECK(status == COMP_OK && stream->avail_in == 0 && stream->avail_out > 0);
-  piece.crc = crc32_gzip_refl(0, piece.input.data() + piece.history, size);
   piece.output.resize(piece.output.size() - stream->avail_out);
+}
+
+void deflate_piece(Piece& piece, std::optional<int> level) {
+  if (level) deflate_by_zlib(piece, *level);
+  else deflate_by_isal(piece);
+  piece.crc = crc32_gzip_refl(0, piece.input.data() + piece.history, piece.input.size() - piece.history);
 }
 
 class GzipSink : public CompressSink {
  public:
-  GzipSink(base::Sink& out, unsigned threads) : out_(out) {
+  GzipSink(base::Sink& out, unsigned threads, std::optional<int> level) : out_(out), level_(level) {
     if (threads == 0) threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
     window_ = threads == 1 ? 0 : threads * 2;
     for (unsigned i = 0; threads > 1 && i < threads; ++i)
@@ -121,7 +148,7 @@ class GzipSink : public CompressSink {
 
   void submit(std::unique_ptr<Piece> piece) {
     if (workers_.empty()) {
-      deflate_piece(*piece);
+      deflate_piece(*piece, level_);
       piece->done = true;
     }
     {
@@ -163,7 +190,7 @@ class GzipSink : public CompressSink {
       Piece& piece = *queue_[started_++];
       lock.unlock();
       try {
-        deflate_piece(piece);
+        deflate_piece(piece, level_);
       } catch (...) {
         piece.error = std::current_exception();
       }
@@ -174,6 +201,7 @@ class GzipSink : public CompressSink {
   }
 
   base::Sink& out_;
+  const std::optional<int> level_;
   std::vector<uint8_t> pending_;
   std::unique_ptr<Piece> next_;
   uint32_t crc_ = 0;
@@ -189,8 +217,8 @@ class GzipSink : public CompressSink {
 
 }  // namespace
 
-std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads) {
-  return std::make_unique<GzipSink>(out, threads);
+std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads, std::optional<int> level) {
+  return std::make_unique<GzipSink>(out, threads, level);
 }
 
 }  // namespace layer

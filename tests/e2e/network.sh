@@ -314,6 +314,29 @@ RECIPE
 ok torte build --progress plain --allow network.host "$work/context"
 says "outside 203.0.113.1" " lo end" "loopback 127.0.0.1"
 
+step "build --network: a network with a name, the namespace at a path; they are in the key"
+recipe <<'RECIPE'
+FROM base
+RUN (nc -w 2 db 80 || echo no db) >/answer; ls /sys/class/net >/links
+RUN --network=none ls /sys/class/net >/none
+RECIPE
+asked() { torte build --progress plain -t asked "$@" "$work/context"; }
+ok asked --network private:back
+ok in_container asked cat /answer
+prints_line db
+ok asked --network back
+says "3 of 3 cached"
+ok asked --network ns:/run/netns/kept --explain
+says "network: back -> ns:/run/netns/kept" "1 of 3 cached"
+ok in_container asked cat /answer /links
+prints_line "no db"
+prints_line lo
+status 1 asked --network private:nowhere
+says "nowhere" "network create"
+status 1 asked --network "ns:$work/who.py" --no-cache
+says "not a network namespace"
+status 2 asked --network container:db
+says "--network" "ns:/proc/PID/ns/net"
 
 step "many at once: no address twice, nothing left"
 finish one two four db

@@ -63,6 +63,12 @@ RUN --network=none ls /sys/class/net | tr '\n' ' '; echo end
 RECIPE
 ok torte build --progress plain "$work/context"
 says "outside 203.0.113.1" " lo end"
+for mode in pasta slirp4netns; do
+  ok torte build --progress plain --network $mode "$work/context"
+  says "outside 203.0.113.1" "2 of 3 cached"
+done
+status 1 torte build --network private:named "$work/context"
+says "networks of ordinary users are not built yet"
 
 step "with ids of its own a container has a network too"
 ok run --network private --userns keep-id base sh -c 'id -u; sleep 1 | nc 198.51.100.7 99'

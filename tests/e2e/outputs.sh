@@ -80,6 +80,39 @@ assert m['layers'][-1]['mediaType'] == 'application/vnd.docker.image.rootfs.diff
 ok torte save --format oci-dir -o "$work/again" app:docker
 check "$work/again" "assert m['mediaType'].startswith('application/vnd.docker.')"
 
+step "--compression-level: a level is what was asked for, not what was packed before"
+seq 200000 >"$work/context/numbers"
+printf 'FROM scratch\nCOPY numbers /\n' >"$work/context/Numbers"
+packed() {  # packed DIR: how large the layer in it is; what comes out of it is right
+  local blob
+  blob=$(python3 "$work/layout.py" "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["images"][0]["manifest"]["layers"][-1]["digest"])')
+  blob=$1/blobs/${blob/://}
+  (store=$1-store; torte load -q -i "$1" && torte build -q -f "$work/context/Back" --pull=never -o "$1-files" "$work/context") >/dev/null 2>&1 &&
+    cmp -s "$1-files/numbers" "$work/context/numbers" || { echo "the layer of $1 does not give the file back"; return; }
+  stat -c %s "$blob"
+}
+printf 'FROM numbers\n' >"$work/context/Back"
+ok build -f "$work/context/Numbers" -t numbers --compression gzip -o type=oci-dir,dest="$work/level-" --load
+ok build -f "$work/context/Numbers" -t numbers --compression-level 1 -o type=oci-dir,dest="$work/level-1"
+ok build -f "$work/context/Numbers" -t numbers -o type=oci-dir,dest="$work/level-9",compression=gzip,compression-level=9
+ok torte save numbers --format oci-dir -o "$work/level-9-saved" --compression gzip --compression-level 9
+ok torte save numbers --format oci-dir -o "$work/level-19" --compression zstd --compression-level 19
+ok torte save numbers --format oci-dir -o "$work/level-z1" --compression zstd --compression-level 1
+for pair in "1 9" "z1 19"; do
+  weak=$(packed "$work/level-${pair% *}") strong=$(packed "$work/level-${pair#* }")
+  [ "$weak" -gt "$strong" ] || fail "levels $pair: $weak, $strong"
+done
+cmp -s "$work/level-9/index.json" "$work/level-9-saved/index.json" || fail "the same level gave another image"
+status 2 build --compression-level 10
+says "gzip has levels 0 to 9"
+status 2 build -o type=oci-dir,dest="$work/no",compression=zstd,compression-level=23
+says "zstd has levels 1 to 22"
+status 2 torte push numbers --compression-level high
+says "compression-level is a small number"
+status 2 torte save numbers --format oci-dir -o "$work/no" --compression none --compression-level 3
+says "compression none does not pack"
+rm "$work/context/numbers" "$work/context/Numbers" "$work/context/Back"
+
 step "--squash: one layer of this build, or one in all; the same files"
 ok torte save --format oci-dir -o "$work/base-layout" base
 base_layers=$(python3 "$work/layout.py" "$work/base-layout" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["images"][0]["config"]["rootfs"]["diff_ids"]))')

@@ -307,7 +307,7 @@ ok skopeo_ copy --src-tls-verify=false "docker://$plain/team/made:1" "dir:$work/
 ok torte copy "dir:$work/skopeo-dir" "docker://$plain/skopeo-dir:1"
 ok torte copy "docker://$plain/team/made:1" "dir:$work/our-dir"
 ok skopeo_ copy --dest-tls-verify=false "dir:$work/our-dir" "docker://$plain/our-dir:1"
-ok torte push --compression zstd "$plain/team/made:1" "$plain/zstd/ours:1"
+ok torte push --compression zstd --compression-level 19 "$plain/team/made:1" "$plain/zstd/ours:1"
 ok torte rmi -f "$plain/docker/made:1" "$plain/team/made:1"
 ok torte prune -a -f
 ok torte pull "$plain/zstd/ours:1"

@@ -24,6 +24,35 @@ if [ "$(id -u)" = 0 ]; then
   says "needs more memory than --memory allows"
 fi
 
+step "--resource: the same limits by their names"
+printf 'FROM base\nRUN ulimit -n >/n; df /dev/shm | tail -n 1 | sed "s/  */ /g" | cut -d " " -f 2 >>/n\n' >"$work/context/Recipe"
+ok build -t resources --resource ulimit=nofile=70:70 --resource shm-size=3m
+ok torte run --rm --network none resources cat /n
+equal "$(tr '\n' ' ' <"$work/out")" "70 3072 "
+printf 'FROM base\nRUN for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; wait\n' >"$work/context/Recipe"
+if build --resource pids-limit=5 >"$work/out" 2>"$work/err"; then fail "nine processes ran where five may"; fi
+status 2 build --resource memroy=1g
+says "did you mean memory?"
+status 2 build --resource memory=1g --memory 2g
+says "memory is given already"
+status 2 build --resource memory
+says "--resource needs NAME=VALUE"
+
+step "--isolation, --userns: what is so may be said, the rest is refused by name"
+printf 'FROM base\nRUN true\n' >"$work/context/Recipe"
+ok build --isolation oci --userns host
+status 1 build --isolation chroot
+says "--isolation chroot: torte runs no step without namespaces" "[sandbox-unsupported]"
+status 2 build --isolation hyperv
+says "unknown kind hyperv"
+status 1 build --userns auto
+says "--userns auto: steps have the users and groups that torte has"
+status 2 build --userns hots
+says "--userns: unknown mode hots; there are host"
+others=0; [ "$(id -u)" != 0 ] || others=1
+status $others build --isolation rootless
+status $others build --userns private
+
 step "--cap-drop, --security-opt: in the key too, since they change what a step can do"
 printf 'FROM base\nRUN grep -E "CapBnd|NoNewPrivs" /proc/self/status >/status\n' >"$work/context/Recipe"
 ok build -t rights --cap-drop ALL --security-opt no-new-privileges
@@ -31,6 +60,52 @@ ok torte run --rm --network none rights cat /status
 prints "0000000000000000" "NoNewPrivs:	1"
 ok build -t rights
 says "1 of 2 cached"
+
+step "--volume and --mount: directories and files of this machine in every step, read-only and in the key"
+mkdir -p "$work/host/sub"
+echo one >"$work/host/sub/file"
+echo conf >"$work/conf"
+printf 'FROM base\nRUN cat /h/sub/file /etc/conf >/seen && ! touch /h/new 2>/dev/null && ! echo x 2>/dev/null >/etc/conf\nRUN test -e /h/sub && : >/second\n' >"$work/context/Recipe"
+ok build -v "$work/host:/h" -v "$work/conf:/etc/conf:ro" -t volumes
+ok torte run --rm --network none volumes cat /seen
+equal "$(tr '\n' ' ' <"$work/out")" "one conf "
+ok build --volume "$work/host:/h" --mount "type=bind,source=$work/conf,target=/etc/conf"
+says "3 of 3 cached"
+echo two >"$work/host/sub/file"
+ok build -v "$work/host:/h" -v "$work/conf:/etc/conf" -t volumes --explain
+says "1 of 3 cached" "volume /h"
+says_not "volume /etc/conf"
+ok torte run --rm --network none volumes cat /seen
+prints_line two
+
+step "--volume nohash: what the directory holds is not asked; rw: a step writes to this machine"
+ok build -v "$work/host:/h:nohash" -v "$work/conf:/etc/conf"
+touch "$work/host/more"
+ok build -v "$work/host:/h:nohash" -v "$work/conf:/etc/conf"
+says "3 of 3 cached"
+printf 'FROM base\nRUN echo written >/h/by-step; touch /t/x /c/x; ls /c >>/h/cache\n' >"$work/context/Recipe"
+mounts=(--mount "type=bind,source=$work/host,target=/h,rw" --mount type=tmpfs,target=/t --mount type=cache,target=/c,id=flagged)
+ok build "${mounts[@]}" -t written
+equal "$(cat "$work/host/by-step" "$work/host/cache" | tr '\n' ' ')" "written x "
+ok torte run --rm --network none written sh -c 'test ! -e /h && test ! -e /t && test ! -e /c'
+ok torte cache ls
+prints flagged
+status 1 build -v "$work/nothing:/h"
+says "--volume" "does not exist"
+status 2 build -v named:/h
+says "--volume named:/h" "no volumes"
+status 2 build -v "$work/host:/h:O"
+says "unknown option O (known: ro, rw, nohash)"
+status 2 build -v "$work/host:h"
+says "must be absolute"
+status 2 build -v "$work/host:/"
+says "cannot be at /"
+status 2 build --mount "type=bnd,source=$work/host,target=/h"
+says "--mount type=bnd" "did you mean bind?"
+status 2 build --mount type=secret,id=x
+says "RUN --mount in the recipe"
+status 2 build --mount "from=base,target=/h"
+says "from= is for RUN --mount"
 
 step "--dns: the step's name servers; no part of a key"
 printf 'FROM base\nRUN cat /etc/resolv.conf >/resolv\n' >"$work/context/Recipe"

@@ -228,9 +228,9 @@ TEST(Compression, OutputIsLimited) {
   }
 }
 
-std::string gzip(const std::string& data, unsigned threads, size_t piece) {
+std::string gzip(const std::string& data, unsigned threads, size_t piece, std::optional<int> level = {}) {
   base::StringSink out;
-  auto sink = layer::gzip_sink(out, threads);
+  auto sink = layer::gzip_sink(out, threads, level);
   for (size_t at = 0; at < data.size(); at += piece)
     sink->write(as_bytes(std::string_view(data).substr(at, piece)));
   sink->finish();
@@ -239,17 +239,28 @@ std::string gzip(const std::string& data, unsigned threads, size_t piece) {
 
 TEST(GzipSink, GivesTheSameBytesAtAnyNumberOfThreadsAndPieces) {
   std::string data = sample(5'500'000);
-  std::string expected = gzip(data, 1, data.size());
-  EXPECT_LT(expected.size(), data.size() / 2);
-  EXPECT_EQ(gzip(data, 2, 4096 + 13), expected);
-  EXPECT_EQ(gzip(data, 5, 1 << 20), expected);
-  EXPECT_EQ(unpack(expected, Compression::kGzip), data);
+  for (std::optional<int> level : {std::optional<int>(), std::optional(1), std::optional(9)}) {
+    std::string expected = gzip(data, 1, data.size(), level);
+    EXPECT_LT(expected.size(), data.size() / 2);
+    EXPECT_EQ(gzip(data, 2, 4096 + 13, level), expected);
+    EXPECT_EQ(gzip(data, 5, 1 << 20, level), expected);
+    EXPECT_EQ(unpack(expected, Compression::kGzip), data);
+  }
+}
+
+TEST(GzipSink, PacksTighterAtHigherLevels) {
+  std::string data = sample(2'500'000);
+  std::vector<size_t> sizes;
+  for (int level : {0, 1, 9}) sizes.push_back(gzip(data, 2, 1 << 19, level).size());
+  EXPECT_GT(sizes[0], data.size());  // 0 only wraps
+  EXPECT_LT(sizes[1], sizes[0]);
+  EXPECT_LT(sizes[2], sizes[1]);
 }
 
 TEST(GzipSink, WritesOneMemberThatZlibReads) {
-  for (size_t size : {0u, 1u, (1u << 20) - 1, 1u << 20, (1u << 20) + 1, 3u << 20}) {
+  for (size_t size : {0u, 1u, (1u << 20) - 1, 1u << 20, (1u << 20) + 1, 3u << 20, (1u << 20) + 9}) {
     std::string data = sample(size);
-    std::string packed = gzip(data, 3, 100'000);
+    std::string packed = gzip(data, 3, 100'000, size % 2 == 0 ? std::nullopt : std::optional(6));
     z_stream stream = {};
     ASSERT_EQ(inflateInit2(&stream, 31), Z_OK);
     std::string out(size + 1, '\0');
@@ -269,7 +280,8 @@ TEST(GzipSink, HoldsDataThatDoesNotCompress) {
   std::mt19937_64 random(3);
   std::string data(3 << 20, '\0');
   for (char& c : data) c = static_cast<char>(random());
-  EXPECT_EQ(unpack(gzip(data, 2, 1 << 19), Compression::kGzip), data);
+  for (std::optional<int> level : {std::optional<int>(), std::optional(0), std::optional(9)})
+    EXPECT_EQ(unpack(gzip(data, 2, 1 << 19, level), Compression::kGzip), data);
 }
 
 TEST(GzipSink, CanBeAbandoned) {
