@@ -207,11 +207,15 @@ bool is_index(const registry::Document& document) {
 
 std::optional<oci::Index> find_index(store::Store& store, const store::ImageRecord& image,
                                      const std::string& name) {
-  auto reference = oci::Reference::try_parse(name);
-  if (!reference) return std::nullopt;
-  std::optional<oci::Digest> digest = reference->digest();
-  for (const store::Name& known : image.names)
-    if (!digest && (known.name == name || known.name == reference->with_default_tag().str())) digest = known.digest;
+  std::optional<oci::Digest> digest;
+  // As the store looks names up.
+  for (const std::string& text : {name, "localhost/" + name}) {
+    auto reference = oci::Reference::try_parse(text);
+    if (!reference || digest) continue;
+    digest = reference->digest();
+    for (const store::Name& known : image.names)
+      if (!digest && known.name == reference->with_default_tag().str()) digest = known.digest;
+  }
   if (!digest || digest == image.manifest || !store.find_blob(*digest)) return std::nullopt;
   std::string bytes = store.read_blob(*digest, oci::kMaxManifestBytes);
   if (oci::document_kind(bytes) != oci::DocumentKind::kIndex) return std::nullopt;

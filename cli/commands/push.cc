@@ -10,6 +10,7 @@
 #include "cli/interrupt.h"
 #include "cli/open_store.h"
 #include "cli/push.h"
+#include "cli/push_index.h"
 
 namespace cli {
 
@@ -35,8 +36,11 @@ oci::Reference destination_of(const Arguments& arguments) {
   return reference.with_default_tag();
 }
 
-/// An image and where it goes.
-using Parcel = std::pair<store::ImageRecord, oci::Reference>;
+/// An image by its name here, and where it goes.
+struct Parcel {
+  std::string name;
+  oci::Reference destination;
+};
 
 /// Every tag that the store has of a repository, under the same tag of the destination.
 std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& arguments) {
@@ -50,42 +54,47 @@ std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& ar
     for (const store::Name& known : image.names)
       if (auto reference = oci::Reference::try_parse(known.name);
           reference && reference->name() == name.name() && !reference->tag().empty())
-        parcels.emplace_back(image, destination.with_tag(reference->tag()));
+        parcels.push_back({known.name, destination.with_tag(reference->tag())});
   if (parcels.empty())
     throw base::Error(base::Code::kNotFound, "no tag of " + name.familiar() + " is in the store",
                       "image-missing");
   std::sort(parcels.begin(), parcels.end(), [](const Parcel& one, const Parcel& other) {
-    return one.second.tag() < other.second.tag();
+    return one.destination.tag() < other.destination.tag();
   });
   return parcels;
 }
 
-std::vector<Parcel> parcels_of(store::Store& store, const Arguments& arguments) {
-  if (arguments.is_on("all-tags")) return parcels_of_all_tags(store, arguments);
-  auto image = find_image(store, arguments.word(0));
-  if (!image) image = store.get_image(arguments.word(0));  // says what is near
-  return {{*std::move(image), destination_of(arguments)}};
+oci::Digest send(store::Store& store, Registries& registries, const Parcel& parcel, const Arguments& arguments,
+                 const TransferOptions& options) {
+  if (arguments.is_on("all")) return push_index(store, registries, parcel.name, parcel.destination, options);
+  auto image = find_image(store, parcel.name);
+  if (!image) image = store.get_image(parcel.name);  // says what is near
+  return push_image(store, registries, *image, parcel.destination, packing_of(arguments), options);
 }
 
 int run_push(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   if (arguments.is_on("all-tags") && arguments.has("digestfile"))
     throw UsageError("--digestfile takes one digest, --all-tags pushes several");
-  destination_of(arguments);  // what is wrong with it is said before anything is opened
+  if (arguments.is_on("all") && arguments.has("compression"))
+    throw UsageError("--all sends images as they are, with the digests that the index lists: leave --compression out");
+  const oci::Reference destination = destination_of(arguments);  // what is wrong with it is said before anything is opened
   auto events = context.make_progress(arguments.get("progress"));
   TransferOptions options;
   options.stop = interrupt.token();
   options.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
   auto store = open_store(context);
-  for (const auto& [image, destination] : parcels_of(*store, arguments)) {
-    oci::Digest digest =
-        push_image(*store, registries, image, destination, packing_of(arguments), options);
+  const bool all_tags = arguments.is_on("all-tags");
+  const std::vector<Parcel> parcels =
+      all_tags ? parcels_of_all_tags(*store, arguments) : std::vector<Parcel>{{arguments.word(0), destination}};
+  for (const Parcel& parcel : parcels) {
+    oci::Digest digest = send(*store, registries, parcel, arguments, options);
     if (auto file = arguments.find("digestfile"))
       sys::write_file_durably(*file, digest.str(), 0644);
     context.out(context.quiet
                     ? digest.str() + "\n"
-                    : base::str("pushed ", destination.familiar(), " ", digest.str(), "\n"));
+                    : base::str("pushed ", parcel.destination.familiar(), " ", digest.str(), "\n"));
   }
   return 0;
 }
@@ -110,6 +119,7 @@ const Command& push_command() {
             .choices = {"gzip", "zstd"},
             .common = true},
            {.name = "all-tags", .letter = 'a', .help = "every tag of NAME that is in the store"},
+           {.name = "all", .help = "the whole index that NAME leads to, or list of torte manifest, with all its images"},
            {.name = "digestfile",
             .value = "FILE",
             .help = "write the manifest's digest to FILE",
@@ -121,7 +131,8 @@ const Command& push_command() {
       .examples = {{"torte push registry.example/app:1", "under the name it has here"},
                    {"torte push app registry.example/team/app:1", "under another"},
                    {"torte push --all-tags app registry.example/team/app",
-                    "app:1, app:2 and whatever else there is"}},
+                    "app:1, app:2 and whatever else there is"},
+                   {"torte push --all app:1 registry.example/team/app:1", "what pull --all-platforms brought"}},
       .positionals = {1, 2},
       .run = run_push,
   };

@@ -87,6 +87,55 @@ status 1 torte copy --all store:kept:1 "docker://$plain/lacking:1"
 says "linux/arm64" "[platform-missing]" "pull --all-platforms"
 ok torte rmi kept:1 kept:1-linux-riscv64
 
+step "pull --all-platforms brings every image and the index; push --all sends them on, with all their digests"
+ok torte pull --all-platforms "$plain/several:attested"
+prints "pulled $plain/several:attested linux/amd64 " "pulled $plain/several:attested linux/arm64 " " linux/riscv64 "
+ok torte prune -f
+for store in "$work/other" "$work/third"; do
+  ok torte push --all --digestfile "$work/digest" "$plain/several:attested" "$plain/pushed:1"
+  equal "$(cat "$work/digest")" "$attested" "digest"
+  equal "$(torte manifest raw "$plain/pushed:1" | digest_of)" "$attested" "digest in the registry"
+  ok torte inspect --raw "docker://$plain/pushed@$arm64"
+  store=$work/third
+  ok torte pull --lazy --all-platforms "$plain/several:attested"
+  equal "$(find "$store/layers" -mindepth 1 | wc -l)" 0 "layers unpacked"
+  ok torte delete "$plain/pushed:1"
+done
+store=$work/other
+status 2 torte push --all --compression zstd "$plain/several:attested" "$plain/pushed:1"
+status 2 torte pull --all-platforms --platform linux/arm64 "$plain/several:1"
+ok torte push --all-tags "$plain/several" "$plain/single"
+ok torte digest "$plain/single:attested-linux-arm64"
+prints_line "$arm64"
+status 1 torte pull --all-platforms "$plain/several:none"
+says "[registry-not-found]"
+ok torte rmi "$plain/several:attested-linux-riscv64"
+status 1 torte push --all "$plain/several:attested" "$plain/pushed:2"
+says "linux/riscv64" "[platform-missing]"
+status 1 torte digest "$plain/pushed:2"
+ok torte rmi "$plain/several:attested" "$plain/several:attested-linux-arm64"
+ok torte prune -af
+equal "$(find "$store/blobs" -type f | wc -l)" 0 "blobs that nothing needs"
+
+step "pull --all-tags brings every tag, each with all its platforms where asked"
+ok torte pull --all-tags --all-platforms "$plain/several"
+equal "$(torte images --format '{{.Name}}' | grep -c "/several:.*linux-arm64$")" "$(torte list-tags "$plain/several" | wc -l)" "tags"
+status 2 torte pull --all-tags "$plain/several:1"
+ok torte rmi -fa
+
+step "push --all takes a list of torte manifest, and one image as it is"
+ok torte manifest create joined:1 "docker://$plain/several:1"
+ok torte push --all joined:1 "$plain/joined:1"
+ok torte manifest raw --platform linux/arm64 "$plain/joined:1"
+cmp "$work/out" "$work/arm64" || fail "another manifest for arm64"
+ok torte pull "$plain/several:1"
+status 1 torte push --all "$plain/several:1" "$plain/lone:1"
+says "[platform-missing]"
+ok torte tag "$plain/several:1" lone:1
+ok torte push --all lone:1 "$plain/lone:1"
+status 2 torte push --all-tags --digestfile "$work/digest" "$plain/several" "$plain/lone"
+ok torte rmi -fa
+
 step "one platform, or the index alone"
 ok torte copy --platform linux/arm64 "docker://$plain/several:1" "oci:$work/one:arm"
 prints_line "$arm64"
