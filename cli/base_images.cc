@@ -1,5 +1,7 @@
 #include "cli/base_images.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/context.h"
@@ -37,6 +39,12 @@ std::optional<store::ImageRecord> find_image(store::Store& store, const std::str
   std::string local = "localhost/" + reference->path().substr(kLibrary.size());
   if (!reference->tag().empty()) local += ":" + reference->tag();
   return store.find_image(local);
+}
+
+oci::Reference name_of_platform(const oci::Reference& name, const oci::Platform& platform) {
+  std::string text = platform.str();
+  std::replace(text.begin(), text.end(), '/', '-');
+  return name.with_tag(name.tag() + "-" + text);
 }
 
 namespace {

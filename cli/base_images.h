@@ -57,6 +57,10 @@ class StoreImages : public plan::BaseImages {
 /// localhost/, where other tools put what was built here. [spec/cli.md G6]
 std::optional<store::ImageRecord> find_image(store::Store& store, const std::string& text);
 
+/// What an image is called beside this machine's where one name stands for several platforms:
+/// "app:1-linux-arm64". The name must have a tag.
+oci::Reference name_of_platform(const oci::Reference& name, const oci::Platform& platform);
+
 /// The configuration of an image in the store.
 oci::ImageConfig read_config(store::Store& store, const store::ImageRecord& image);
 

@@ -13,6 +13,7 @@
 #include "base/sys/userns.h"
 #include "base/text.h"
 #include "builder/dockerfile/mount.h"
+#include "cli/base_images.h"
 #include "cli/build_options.h"
 #include "cli/output_file.h"
 #include "cli/push.h"
@@ -230,10 +231,8 @@ class OutputWriter {
       }
       bool own_name = &image == &main_image();
       for (const oci::Reference& name : names_) {
-        std::string platform = image.platform.str();
-        std::replace(platform.begin(), platform.end(), '/', '-');
-        std::string text = own_name ? name.str() : name.with_tag(name.tag() + "-" + platform).str();
-        store_.tag({text}, *image.id);
+        const oci::Reference own = own_name ? name : name_of_platform(name, image.platform);
+        store_.tag({own.str()}, *image.id);
       }
     }
     return written;

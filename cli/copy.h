@@ -3,42 +3,38 @@
 #include <optional>
 #include <string>
 
-#include "cli/registries.h"
-#include "cli/transfer.h"
-#include "store/oci/platform.h"
+#include "cli/copy_source.h"
+#include "cli/copy_target.h"
 
 namespace cli {
 
 struct Context;
 
-/// A place images are copied from and to, as skopeo writes it: "docker://NAME", "oci:DIR[:NAME]",
-/// "oci-archive:FILE[:NAME]", "docker-archive:FILE[:NAME]", "dir:DIR", "store:NAME".
-struct Place {
-  enum class Transport { kDocker, kOciDirectory, kOciArchive, kDockerArchive, kDirectory, kStore };
-  Transport transport;
-  std::string path;  ///< file or directory; empty for registries and the store
-  std::string name;  ///< of the image; may be empty for files
-
-  /// Throws UsageError for an unknown transport.
-  static Place parse(const std::string& text);
+/// How much of an index is copied.
+enum class Extent {
+  kOne,        ///< the image for one platform
+  kAll,        ///< the index and everything it lists
+  kIndexOnly,  ///< the index alone, for a place that has what it lists, or will not need it
 };
 
 struct CopyOptions {
   TransferOptions transfer;
-  oci::Platform platform;
-  bool all = false;  ///< registry to registry: every platform of an index, byte for byte
-  bool referrers = false;  ///< the same, and what refers to each manifest
+  std::optional<oci::Platform> platform = {};  ///< this machine's when unset; what is in the store otherwise
+  Extent extent = Extent::kOne;
+  bool referrers = false;         ///< registry to registry: also what refers to each manifest
+  bool preserve_digests = false;  ///< refuse whatever would change one
 };
 
 /// Copies an image and returns the digest of its manifest or index there. Blobs are verified on the
-/// way and go through memory only; manifests are not changed, except that a docker archive has none.
+/// way and go through memory only; documents keep their bytes, except that a docker archive may need a
+/// manifest of its own.
 oci::Digest copy_image(const Context& context, Registries& registries, const Place& from,
                        const Place& to, const CopyOptions& options);
 
-/// Copies a manifest with its blobs, or an index with everything it lists, from one repository to
-/// another, byte for byte; under a tag, or "" for its digest alone.
-oci::Digest copy_everything(registry::Repository& from, registry::Repository& to,
-                            const registry::Document& document, const std::string& tag,
-                            bool referrers = false);
+/// Copies a document and whatever it names, as far as `extent` says, and ends with it as the top.
+oci::Digest copy_document(CopySource& from, CopyTarget& to, const registry::Document& document,
+                          Extent extent, bool referrers = false);
+/// The same without making it the top, or finishing.
+void copy_below(CopySource& from, CopyTarget& to, const registry::Document& document);
 
 }  // namespace cli

@@ -110,6 +110,7 @@ void add_image(ManifestList& list, store::Store& store, Registries& registries,
 oci::Digest push_list(const ManifestList& list, store::Store& store, Registries& registries,
                       const oci::Reference& destination, const TransferOptions& options) {
   registry::Repository target = registries.repository(destination);
+  auto copies = copy_target_of(target, "", TargetOptions{options});
   for (const oci::Descriptor& entry : list.index.manifests) {
     const std::string& source = list.sources.at(entry.digest.str());
     if (source.starts_with(kStored)) {
@@ -123,10 +124,8 @@ oci::Digest push_list(const ManifestList& list, store::Store& store, Registries&
       continue;
     }
     oci::Reference from = oci::Reference::parse(source.substr(kRemote.size()));
-    registry::Repository repository = registries.repository(from);
-    registry::Document document = repository.get_document(entry.digest.str());
-    document.media_type = entry.media_type;
-    copy_everything(repository, target, document, {});
+    auto repository = copy_source_of(registries.repository(from), from);
+    copy_below(*repository, *copies, repository->get_document(entry));
   }
   return target.put_document(list.index.bytes(), list.index.media_type, destination.tag());
 }

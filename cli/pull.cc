@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/blob_places.h"
+#include "cli/copy.h"
 #include "cli/known_layers.h"
 #include "cli/packed_import.h"
 #include "store/oci/limits.h"
@@ -23,18 +24,14 @@ std::string get_config(store::Store& store, registry::Repository& repository,
   });
 }
 
-struct Found {
-  registry::Repository repository;
-  registry::ResolvedImage image;
-};
-
-/// A mirror that fails in whatever way is passed over; only the registry's own word is final.
-Found resolve(Registries& registries, const oci::Reference& reference,
-              const oci::Platform& platform, const TransferOptions& options) {
+/// Asks one place after another. A mirror that fails in whatever way is passed over; only the registry's
+/// own word is final.
+template <typename Ask>
+auto ask_sources(Registries& registries, const oci::Reference& reference, const TransferOptions& options, Ask ask) {
   std::vector<registry::Repository> sources = registries.sources(reference);
   for (size_t i = 0;; ++i) {
     try {
-      return {sources[i], sources[i].resolve(reference, platform)};
+      return std::pair(sources[i], ask(sources[i]));
     } catch (const base::Error& e) {
       if (i + 1 == sources.size() || e.code() == base::Code::kCancelled) throw;
       if (options.events != nullptr)
@@ -50,12 +47,14 @@ oci::Digest pull_image(store::Store& store, Registries& registries, const oci::R
                        const oci::Platform& platform, const TransferOptions& options, PullExtent extent) {
   return base::with_context("pull " + reference.familiar(), [&] {
     store::Lease lease = store.lease();
-    auto [repository, found] = resolve(registries, reference, platform, options);
+    auto [repository, found] = ask_sources(registries, reference, options, [&](registry::Repository& source) {
+      return source.resolve(reference, platform);
+    });
     IncomingImage image{.manifest = found.manifest};
     image.config = oci::ImageConfig::parse(get_config(store, repository, found.manifest.config));
     image.top = found.top;
     if (found.index) image.documents.push_back(found.index->bytes);
-    image.open = [&repository](const oci::Descriptor& blob, uint64_t offset) {
+    image.open = [&repository = repository](const oci::Descriptor& blob, uint64_t offset) {
       return repository.open_blob(blob, offset);
     };
     image.fetched = true;
@@ -72,6 +71,26 @@ oci::Digest pull_image(store::Store& store, Registries& registries, const oci::R
                                                            : import_image(store, image, {reference}, options);
     remember_blob_places(store, repository.client().host(), repository.path(), blobs);
     return id;
+  });
+}
+
+std::vector<oci::Digest> pull_all_platforms(store::Store& store, Registries& registries,
+                                            const oci::Reference& reference, const TransferOptions& options,
+                                            bool packed) {
+  return base::with_context("pull " + reference.familiar(), [&] {
+    store::Lease lease = store.lease();
+    auto [repository, document] = ask_sources(registries, reference, options, [&](registry::Repository& source) {
+      return source.get_document(reference.digest() ? reference.digest()->str() : reference.tag());
+    });
+    auto source = copy_source_of(repository, reference);
+    auto target = copy_target_of(store, reference, options, {.packed = packed, .abort = [&] { registries.abort(); }});
+    copy_document(*source, *target, document, Extent::kAll);
+    store::ImageRecord main = store.get_image(reference.str());
+    std::vector<oci::Digest> ids = {main.id};
+    if (auto index = find_index(store, main, reference.str()))
+      for (const oci::Descriptor& entry : index->manifests)
+        if (auto image = store.find_image(entry.digest.str()); image && image->id != main.id) ids.push_back(image->id);
+    return ids;
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/registries.h"
 #include "cli/transfer.h"
@@ -21,5 +22,11 @@ enum class PullExtent {
 /// [spec/performance.md 2.4, spec/security.md 7]
 oci::Digest pull_image(store::Store& store, Registries& registries, const oci::Reference& reference,
                        const oci::Platform& platform, const TransferOptions& options, PullExtent extent);
+
+/// Brings what a name leads to whole: of an index every image, this machine's under the name, and what
+/// else it lists. Returns the ids of the images, this machine's first. `packed`: as PullExtent::kPacked.
+std::vector<oci::Digest> pull_all_platforms(store::Store& store, Registries& registries,
+                                            const oci::Reference& reference, const TransferOptions& options,
+                                            bool packed);
 
 }  // namespace cli

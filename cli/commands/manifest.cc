@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/copy_source.h"
 #include "cli/interrupt.h"
 #include "cli/manifest_list.h"
 #include "cli/open_store.h"
@@ -103,6 +104,22 @@ int run_inspect(Context& context, const Arguments& arguments) {
   return 0;
 }
 
+int run_raw(Context& context, const Arguments& arguments) {
+  Session session(context, arguments);
+  const std::string& text = arguments.word(0);
+  std::optional<Place> place = Place::try_parse(text);
+  if (!place)
+    if (auto list = ManifestList::find(*session.store, text)) {
+      context.out(list->index.bytes());
+      return 0;
+    }
+  auto source = open_copy_source(session.registries, place ? *place : Place::parse("docker://" + text),
+                                 session.store.get(), session.options);
+  auto platform = arguments.find("platform");
+  context.out((platform ? source->get_image(oci::Platform::parse(*platform)) : source->get_top()).bytes);
+  return 0;
+}
+
 int run_push(Context& context, const Arguments& arguments) {
   Session session(context, arguments);
   ManifestList list = ManifestList::get(*session.store, arguments.word(0));
@@ -160,11 +177,20 @@ const std::vector<const Command*>& manifest_commands() {
       .examples = {{"torte manifest remove app:1 sha256:...", "one entry less"}},
       .positionals = {2, 2}, .run = run_remove};
   static const Command kInspect{
-      .name = "manifest inspect", .aliases = {"manifest raw"}, .summary = "show a list, or a manifest in a registry",
-      .usage = "[FLAGS] NAME", .about = "Prints the bytes as they are, or would be sent.", .group = "manifest lists",
+      .name = "manifest inspect", .summary = "show a list, or a manifest in a registry",
+      .usage = "[FLAGS] NAME", .about = "Prints it as it is, or would be sent.", .group = "manifest lists",
       .flags = with_registry_flags({}),
       .examples = {{"torte manifest inspect debian:12", "which platforms there are"}},
       .positionals = {1, 1}, .run = run_inspect};
+  static const Command kRaw{
+      .name = "manifest raw", .summary = "print the exact bytes of a manifest or index", .usage = "[FLAGS] PLACE",
+      .about = "PLACE is one of torte copy, docker://NAME for one, or the name of a list, or of an image in a registry. What is "
+               "printed has the digest that it is known by; nothing is added, no line end either.",
+      .group = "manifest lists",
+      .flags = with_registry_flags({{.name = "platform", .value = "OS/ARCH", .help = "the manifest for this platform, not the index", .common = true}}),
+      .examples = {{"torte manifest raw debian:12 | sha256sum", "the digest, computed by others"},
+                   {"torte manifest raw oci:layout:app", "out of a directory"}},
+      .positionals = {1, 1}, .run = run_raw};
   static const Command kPush{
       .name = "manifest push", .summary = "send a list and its images to a registry", .usage = "[FLAGS] LIST [DESTINATION]",
       .about = "Sends every image of the list that is not there, then the list.", .group = "manifest lists",
@@ -176,7 +202,7 @@ const std::vector<const Command*>& manifest_commands() {
       .name = "manifest rm", .summary = "forget a list", .usage = "LIST...", .about = "Its images stay.",
       .group = "manifest lists", .examples = {{"torte manifest rm app:1", "only the list goes"}},
       .positionals = {1, Positionals::kAny}, .run = run_rm};
-  static const std::vector<const Command*> kCommands = {&kCreate, &kAdd, &kAnnotate, &kRemove, &kInspect, &kPush, &kRm};
+  static const std::vector<const Command*> kCommands = {&kCreate, &kAdd, &kAnnotate, &kRemove, &kInspect, &kRaw, &kPush, &kRm};
   return kCommands;
 }
 

@@ -12,19 +12,7 @@ namespace cli {
 
 namespace {
 
-int run_pull(Context& context, const Arguments& arguments) {
-  Interrupt interrupt;
-  oci::Platform platform = oci::Platform::host();
-  if (auto text = arguments.find("platform")) platform = oci::Platform::parse(*text);
-  auto events = context.make_progress(arguments.get("progress"));
-  TransferOptions options;
-  options.stop = interrupt.token();
-  options.events = events.get();
-  if (auto most = arguments.size_bytes("max-unpacked")) options.limits.unpacked_bytes = *most;
-  Registries registries(context, arguments, interrupt.token(), events.get());
-  PullPolicy policy = parse_pull_policy(arguments.get("policy", "always"));
-
-  auto store = open_store(context);
+std::vector<oci::Reference> wanted_names(Registries& registries, const Arguments& arguments) {
   std::vector<oci::Reference> wanted;
   for (const std::string& word : arguments.words()) {
     oci::Reference reference = oci::Reference::parse(word);
@@ -37,11 +25,40 @@ int run_pull(Context& context, const Arguments& arguments) {
     for (const std::string& tag : registries.repository(reference).list_tags())
       wanted.push_back(reference.with_tag(tag));
   }
-  for (const oci::Reference& reference : wanted) {
-    oci::Digest id = pull_by_policy(*store, registries, reference, platform, policy, options,
-                                    arguments.is_on("lazy") ? PullExtent::kPacked : PullExtent::kWhole);
-    context.out(context.quiet ? id.str() + "\n"
-                              : base::str("pulled ", reference.familiar(), " ", id.short_hex(), "\n"));
+  return wanted;
+}
+
+void report(const Context& context, const oci::Reference& reference, const oci::Digest& id, const std::string& platform) {
+  if (context.quiet) return context.out(id.str() + "\n");
+  context.out(base::str("pulled ", reference.familiar(), " ", platform, platform.empty() ? "" : " ", id.short_hex(), "\n"));
+}
+
+int run_pull(Context& context, const Arguments& arguments) {
+  Interrupt interrupt;
+  const bool all_platforms = arguments.is_on("all-platforms");
+  if (all_platforms && (arguments.has("platform") || arguments.has("policy")))
+    throw UsageError("--all-platforms always asks for all: leave --platform and --policy out");
+  oci::Platform platform = oci::Platform::host();
+  if (auto text = arguments.find("platform")) platform = oci::Platform::parse(*text);
+  auto events = context.make_progress(arguments.get("progress"));
+  TransferOptions options;
+  options.stop = interrupt.token();
+  options.events = events.get();
+  if (auto most = arguments.size_bytes("max-unpacked")) options.limits.unpacked_bytes = *most;
+  Registries registries(context, arguments, interrupt.token(), events.get());
+  PullPolicy policy = parse_pull_policy(arguments.get("policy", "always"));
+  const bool lazy = arguments.is_on("lazy");
+
+  auto store = open_store(context);
+  for (const oci::Reference& reference : wanted_names(registries, arguments)) {
+    if (!all_platforms) {
+      report(context, reference,
+             pull_by_policy(*store, registries, reference, platform, policy, options,
+                            lazy ? PullExtent::kPacked : PullExtent::kWhole), {});
+      continue;
+    }
+    for (const oci::Digest& id : pull_all_platforms(*store, registries, reference, options, lazy))
+      report(context, reference, id, store->find_image_by_id(id).value().platform);
   }
   return 0;
 }
@@ -60,13 +77,15 @@ const Command& pull_command() {
       .group = "registries",
       .flags = with_registry_flags(
           {{.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)", .common = true},
+           {.name = "all-platforms", .help = "every platform, and the index that lists them, so that push --all can send it on"},
            {.name = "policy", .value = "WHEN", .help = "always, missing, newer or never (default: always)", .choices = {"always", "missing", "newer", "never"}},
-           {.name = "all-tags", .letter = 'a', .help = "every tag of the repository"},
+           {.name = "all-tags", .letter = 'a', .help = "every tag of the repository, of a NAME without one"},
            {.name = "lazy", .help = "leave its layers packed: files are read out of them, where FUSE is to be had"},
            {.name = "max-unpacked", .value = "SIZE", .help = "refuse layers that unpack to more than this"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .common = true}}),
       .examples = {{"torte pull debian:12", "fetch an image from Docker Hub"},
-                   {"torte pull --platform linux/arm64 registry.example/app", "the one for another platform"}},
+                   {"torte pull --platform linux/arm64 registry.example/app", "the one for another platform"},
+                   {"torte pull --all-platforms registry.example/app:1", "also app:1-linux-arm64 and whatever else there is"}},
       .positionals = {1, Positionals::kAny},
       .run = run_pull,
   };

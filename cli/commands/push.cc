@@ -10,6 +10,7 @@
 #include "cli/interrupt.h"
 #include "cli/open_store.h"
 #include "cli/push.h"
+#include "cli/push_index.h"
 
 namespace cli {
 
@@ -28,8 +29,11 @@ oci::Reference destination_of(const Arguments& arguments) {
   return reference.with_default_tag();
 }
 
-/// An image and where it goes.
-using Parcel = std::pair<store::ImageRecord, oci::Reference>;
+/// An image by its name here, and where it goes.
+struct Parcel {
+  std::string name;
+  oci::Reference destination;
+};
 
 /// Every tag that the store has of a repository, under the same tag of the destination.
 std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& arguments) {
@@ -43,43 +47,50 @@ std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& ar
     for (const store::Name& known : image.names)
       if (auto reference = oci::Reference::try_parse(known.name);
           reference && reference->name() == name.name() && !reference->tag().empty())
-        parcels.emplace_back(image, destination.with_tag(reference->tag()));
+        parcels.push_back({known.name, destination.with_tag(reference->tag())});
   if (parcels.empty())
     throw base::Error(base::Code::kNotFound, "no tag of " + name.familiar() + " is in the store",
                       "image-missing");
   std::sort(parcels.begin(), parcels.end(), [](const Parcel& one, const Parcel& other) {
-    return one.second.tag() < other.second.tag();
+    return one.destination.tag() < other.destination.tag();
   });
   return parcels;
 }
 
-std::vector<Parcel> parcels_of(store::Store& store, const Arguments& arguments) {
-  if (arguments.is_on("all-tags")) return parcels_of_all_tags(store, arguments);
-  auto image = find_image(store, arguments.word(0));
-  if (!image) image = store.get_image(arguments.word(0));  // says what is near
-  return {{*std::move(image), destination_of(arguments)}};
+// `packing`: nothing for a whole index.
+oci::Digest send(store::Store& store, Registries& registries, const Parcel& parcel, const std::optional<Packing>& packing,
+                 const TransferOptions& options) {
+  if (!packing) return push_index(store, registries, parcel.name, parcel.destination, options);
+  auto image = find_image(store, parcel.name);
+  if (!image) image = store.get_image(parcel.name);  // says what is near
+  return push_image(store, registries, *image, parcel.destination, *packing, options);
 }
 
 int run_push(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   if (arguments.is_on("all-tags") && arguments.has("digestfile"))
     throw UsageError("--digestfile takes one digest, --all-tags pushes several");
-  destination_of(arguments);  // what is wrong with it is said before anything is opened
-  const Packing packing = packing_of(arguments);
+  if (arguments.is_on("all") && arguments.has("compression"))
+    throw UsageError("--all sends images as they are, with the digests that the index lists: leave --compression out");
+  std::optional<Packing> packing;
+  if (!arguments.is_on("all")) packing = packing_of(arguments);
+  const oci::Reference destination = destination_of(arguments);  // what is wrong with it is said before anything is opened
   auto events = context.make_progress(arguments.get("progress"));
   TransferOptions options;
   options.stop = interrupt.token();
   options.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
   auto store = open_store(context);
-  for (const auto& [image, destination] : parcels_of(*store, arguments)) {
-    oci::Digest digest =
-        push_image(*store, registries, image, destination, packing, options);
+  const bool all_tags = arguments.is_on("all-tags");
+  const std::vector<Parcel> parcels =
+      all_tags ? parcels_of_all_tags(*store, arguments) : std::vector<Parcel>{{arguments.word(0), destination}};
+  for (const Parcel& parcel : parcels) {
+    oci::Digest digest = send(*store, registries, parcel, packing, options);
     if (auto file = arguments.find("digestfile"))
       sys::write_file_durably(*file, digest.str(), 0644);
     context.out(context.quiet
                     ? digest.str() + "\n"
-                    : base::str("pushed ", destination.familiar(), " ", digest.str(), "\n"));
+                    : base::str("pushed ", parcel.destination.familiar(), " ", digest.str(), "\n"));
   }
   return 0;
 }
@@ -105,6 +116,7 @@ const Command& push_command() {
             .common = true},
            compression_level_flag(),
            {.name = "all-tags", .letter = 'a', .help = "every tag of NAME that is in the store"},
+           {.name = "all", .help = "the whole index that NAME leads to, or list of torte manifest, with all its images"},
            {.name = "digestfile",
             .value = "FILE",
             .help = "write the manifest's digest to FILE",
@@ -116,7 +128,8 @@ const Command& push_command() {
       .examples = {{"torte push registry.example/app:1", "under the name it has here"},
                    {"torte push app registry.example/team/app:1", "under another"},
                    {"torte push --all-tags app registry.example/team/app",
-                    "app:1, app:2 and whatever else there is"}},
+                    "app:1, app:2 and whatever else there is"},
+                   {"torte push --all app:1 registry.example/team/app:1", "what pull --all-platforms brought"}},
       .positionals = {1, 2},
       .run = run_push,
   };

@@ -17,14 +17,27 @@ oci::Reference remote_name(std::string text) {
   return oci::Reference::parse(text);
 }
 
+/// --all, --multi-arch and --platform.
+Extent extent_of(const Arguments& arguments) {
+  std::string which = arguments.get("multi-arch", "system");
+  if (arguments.is_on("all")) {
+    if (arguments.has("multi-arch") && which != "all") throw UsageError("--all is --multi-arch all");
+    which = "all";
+  }
+  if (which != "system" && arguments.has("platform"))
+    throw UsageError("--platform chooses one image, --multi-arch " + which + " does not");
+  return which == "all" ? Extent::kAll : which == "index-only" ? Extent::kIndexOnly : Extent::kOne;
+}
+
 int run_copy(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   auto events = context.make_progress(arguments.get("progress"));
   CopyOptions options;
-  options.platform = oci::Platform::host();
+  options.extent = extent_of(arguments);
   if (auto text = arguments.find("platform")) options.platform = oci::Platform::parse(*text);
-  options.all = arguments.is_on("all");
   options.referrers = arguments.is_on("referrers");
+  if (options.referrers && !arguments.has("platform")) options.extent = Extent::kAll;
+  options.preserve_digests = arguments.is_on("preserve-digests");
   options.transfer.stop = interrupt.token();
   options.transfer.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
@@ -107,14 +120,20 @@ const std::vector<const Command*>& remote_commands() {
       .summary = "copy an image between registries, files and the store",
       .usage = "[FLAGS] SOURCE DESTINATION",
       .about = "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], "
-               "dir:DIR and store:NAME. Digests stay what they are. Prints the digest at the destination.",
+               "dir:DIR and store:NAME. Digests stay what they are, except that a docker archive holds layers "
+               "unpacked, and then has a manifest of its own. Of several platforms one is copied, unless --all "
+               "asks for the whole index, byte for byte. Prints the digest at the destination.",
       .group = "registries",
       .flags = with_registry_flags(
-          {{.name = "all", .letter = 'a', .help = "every platform, from registry to registry", .aliases = {"multi-arch"}, .common = true},
-           {.name = "referrers", .help = "every platform, with what refers to each: signatures, attestations"},
+          {{.name = "all", .letter = 'a', .help = "every platform, with the index that lists them", .common = true},
+           {.name = "multi-arch", .value = "WHICH", .help = "system (one platform), all, or index-only: the index without what it lists",
+            .choices = {"system", "all", "index-only"}},
+           {.name = "preserve-digests", .help = "refuse to copy what would get another digest"},
+           {.name = "referrers", .help = "from registry to registry: all, with what refers to each: signatures, attestations"},
            {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)", .common = true},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}}),
       .examples = {{"torte copy --all docker://debian:12 docker://registry.example/debian:12", "with all platforms"},
+                   {"torte copy --all --preserve-digests docker://debian:12 oci-archive:debian.tar:12", "the same bytes, in a file"},
                    {"torte copy docker://debian:12 oci:layout:debian", "into a directory"}},
       .positionals = {2, 2},
       .run = run_copy,

@@ -129,6 +129,11 @@ std::vector<Group> group_by_digest(const std::vector<oci::Descriptor>& entries) 
   return groups;
 }
 
+base::Error several_images() {
+  base::Error error(base::Code::kInvalid, "the layout holds several images", "several-images");
+  return error.add_help("choose one by its name: oci:DIR:NAME, torte load --ref-name NAME");
+}
+
 }  // namespace
 
 std::unique_ptr<ImageLayout> ImageLayout::open(const std::filesystem::path& path,
@@ -184,7 +189,7 @@ FoundImage ImageLayout::resolve(oci::Descriptor entry, const oci::Platform& plat
   });
 }
 
-FoundImage ImageLayout::get_image(std::string_view ref_name, const oci::Platform& platform) const {
+std::vector<oci::Descriptor> ImageLayout::entries_named(std::string_view ref_name) const {
   std::vector<oci::Descriptor> entries;
   for (const oci::Descriptor& entry : index().manifests)
     if (ref_name.empty() || is_named(entry, ref_name)) entries.push_back(entry);
@@ -199,6 +204,19 @@ FoundImage ImageLayout::get_image(std::string_view ref_name, const oci::Platform
     if (!known.empty()) error.add_help("it names:" + base::printable(known, 600));
     throw error;
   }
+  return entries;
+}
+
+oci::Descriptor ImageLayout::get_entry(std::string_view ref_name) const {
+  std::vector<Group> groups = group_by_digest(entries_named(ref_name));
+  if (groups.size() > 1) throw several_images();
+  oci::Descriptor entry = groups[0].entry;
+  entry.annotations.clear();  // they name it here
+  return entry;
+}
+
+FoundImage ImageLayout::get_image(std::string_view ref_name, const oci::Platform& platform) const {
+  std::vector<oci::Descriptor> entries = entries_named(ref_name);
   std::vector<Group> groups = group_by_digest(entries);
   if (groups.size() > 1) {
     // Several platforms side by side are one image; several for this platform are not.
@@ -211,10 +229,7 @@ FoundImage ImageLayout::get_image(std::string_view ref_name, const oci::Platform
     if (best == nullptr)
       throw base::Error(base::Code::kNotFound, "the layout holds no image for " + platform.str());
     for (const oci::Descriptor& other : usable)
-      if (other.digest != best->digest && other.platform == best->platform) {
-        base::Error error(base::Code::kInvalid, "the layout holds several images", "several-images");
-        throw error.add_help("choose one by its name with --ref-name");
-      }
+      if (other.digest != best->digest && other.platform == best->platform) throw several_images();
     groups = group_by_digest({*best});
   }
   FoundImage image = resolve(groups[0].entry, platform);

@@ -65,6 +65,9 @@ class ImageLayout {
   /// as written and, if both read as references, in normal form. Throws NotFound; Invalid when
   /// several different images remain, or indexes nest deeper than oci::kMaxIndexDepth.
   FoundImage get_image(std::string_view ref_name, const oci::Platform& platform) const;
+  /// The entry of that name itself, which may be an index. Throws NotFound; Invalid when several
+  /// different ones remain.
+  oci::Descriptor get_entry(std::string_view ref_name) const;
   /// Every different image of the top level that `platform` can use, with all its names. Throws
   /// NotFound when there is none.
   std::vector<FoundImage> get_images(const oci::Platform& platform) const;
@@ -85,6 +88,8 @@ class ImageLayout {
   virtual std::optional<FileSlice> find_blob(const oci::Digest& digest) const = 0;
 
  private:
+  /// Throws NotFound when there is none.
+  std::vector<oci::Descriptor> entries_named(std::string_view ref_name) const;
   FoundImage resolve(oci::Descriptor entry, const oci::Platform& platform) const;
 };
 

@@ -151,7 +151,7 @@ oci::Descriptor ImageWriter::add_manifest(const oci::Manifest& manifest,
 void ImageWriter::add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
                             const std::vector<oci::Reference>& names,
                             const oci::Annotations& annotations) {
-  add_entry(add_manifest(manifest, config), names, annotations);
+  add_entries(add_manifest(manifest, config), names, annotations);
   note_image(manifest, config, names);
 }
 
@@ -161,11 +161,22 @@ void ImageWriter::add_index(const oci::Index& index, const std::vector<oci::Refe
   std::string text = index.bytes();
   oci::Descriptor entry = oci::Descriptor::of(index.media_type, text);
   add_blob(entry, text);
-  add_entry(std::move(entry), names, annotations);
+  add_entries(std::move(entry), names, annotations);
 }
 
-void ImageWriter::add_entry(oci::Descriptor entry, const std::vector<oci::Reference>& names,
-                            const oci::Annotations& annotations) {
+void ImageWriter::add_entry(oci::Descriptor entry, const std::string& ref_name) {
+  CHECK(has_blob(entry.digest));
+  std::erase_if(index_.manifests, [&](const oci::Descriptor& old) {
+    return old.annotation(oci::annotation::kRefName) == ref_name && (!ref_name.empty() || old.digest == entry.digest);
+  });
+  if (!ref_name.empty()) entry.annotations[std::string(oci::annotation::kRefName)] = ref_name;
+  if (auto reference = oci::Reference::try_parse(ref_name))
+    entry.annotations[std::string(oci::annotation::kContainerdName)] = reference->with_default_tag().str();
+  index_.manifests.push_back(std::move(entry));
+}
+
+void ImageWriter::add_entries(oci::Descriptor entry, const std::vector<oci::Reference>& names,
+                              const oci::Annotations& annotations) {
   std::vector<oci::Descriptor>& entries = index_.manifests;
   entry.annotations = annotations;
   if (names.empty()) entries.push_back(entry);

@@ -43,6 +43,9 @@ class ImageWriter {
   /// Adds an index of such manifests and an entry for each name, which carries `annotations` too.
   void add_index(const oci::Index& index, const std::vector<oci::Reference>& names,
                  const oci::Annotations& annotations = {});
+  /// An entry of exactly this name, or "", for a document that was added as a blob; the name leaves
+  /// another one. What the document lists need not be there.
+  void add_entry(oci::Descriptor entry, const std::string& ref_name);
 
   /// Writes index.json and its like.
   virtual void finish() = 0;
@@ -56,8 +59,8 @@ class ImageWriter {
   oci::Index& index() { return index_; }
 
  private:
-  void add_entry(oci::Descriptor entry, const std::vector<oci::Reference>& names,
-                 const oci::Annotations& annotations);
+  void add_entries(oci::Descriptor entry, const std::vector<oci::Reference>& names,
+                   const oci::Annotations& annotations);
   std::set<oci::Digest> written_;
   oci::Index index_{.media_type = "application/vnd.oci.image.index.v1+json"};
 };
