@@ -87,6 +87,9 @@ Json membership_json(const network::Membership& one) {
           {"ipAddress", one.address.substr(0, one.address.find('/'))},
           {"address", one.address},
           {"gateway", one.gateway},
+          {"globalIPv6Address", one.address6.substr(0, one.address6.find('/'))},
+          {"address6", one.address6},
+          {"ipv6Gateway", one.gateway6},
           {"macAddress", one.mac},
           {"aliases", one.aliases}};
 }
@@ -94,7 +97,7 @@ Json membership_json(const network::Membership& one) {
 /// By name: where it is now, or nothing where it will be. A forwarder's is known by the container alone.
 Json networks_json(const container::Record& record) {
   Json out = Json::object();
-  for (const std::string& name : container::networks_of(record.config)) out[name] = membership_json({name, record.state.interface, record.state.address, record.state.gateway, record.state.mac, {}});
+  for (const std::string& name : container::networks_of(record.config)) out[name] = membership_json({name, record.state.interface, record.state.address, record.state.gateway, record.state.mac, {}, {}, {}});
   for (const network::Membership& one : record.state.networks) out[one.network] = membership_json(one);
   return out;
 }
@@ -140,6 +143,8 @@ Json container_json(const container::Containers& containers, const container::Re
   const std::string path = command.empty() ? "" : command.front();
   if (!command.empty()) command.erase(command.begin());
   const container::Home home = containers.home(config.id);
+  const network::Membership first =
+      state.networks.empty() ? network::Membership() : state.networks.front();
   return {{"id", config.id},
           {"name", config.name},
           {"created", oci::format_timestamp(config.created)},
@@ -174,6 +179,8 @@ Json container_json(const container::Containers& containers, const container::Re
            {{"ipAddress", state.address.substr(0, state.address.find('/'))},
             {"address", state.address},
             {"gateway", state.gateway},
+            {"globalIPv6Address", first.address6.substr(0, first.address6.find('/'))},
+            {"ipv6Gateway", first.gateway6},
             {"macAddress", state.mac},
             {"interface", state.interface},
             {"networks", networks_json(record)},

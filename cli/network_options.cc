@@ -14,6 +14,7 @@ std::vector<Flag> network_flags() {
       {.name = "expose", .value = "PORT[/udp]", .help = "another port for --publish-all", .group = "network", .repeatable = true},
       {.name = "network-alias", .value = "NAME", .help = "another name of the container on its network", .group = "network", .repeatable = true},
       {.name = "ip", .value = "ADDRESS", .help = "address of the container on its network", .group = "network"},
+      {.name = "ip6", .value = "ADDRESS", .help = "IPv6 address of the container on its network", .group = "network"},
       {.name = "mac-address", .value = "MAC", .help = "hardware address of its interface", .group = "network"},
       {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts; host-gateway is the host's address", .group = "network", .repeatable = true},
       {.name = "dns", .value = "ADDRESS", .help = "name server instead of the host's", .group = "network", .repeatable = true},
@@ -39,6 +40,7 @@ network::Request network_request(const Arguments& arguments, const std::set<std:
   else if (!mode->starts_with("container:")) request = network::parse_mode(*mode);
   request.aliases = arguments.all("network-alias");
   request.address = arguments.find("ip");
+  request.address6 = arguments.find("ip6");
   request.mac = arguments.find("mac-address");
   for (const std::string& text : arguments.all("publish"))
     for (const network::Port& port : network::parse_ports(text)) request.ports.push_back(port);

@@ -54,23 +54,38 @@ Json describe(const Context& context, const network::Network& network) {
     members.push_back({{"id", member.id},
                        {"hostname", member.hostname},
                        {"address", member.address},
+                       {"address6", member.address6},
                        {"aliases", member.aliases},
                        {"ports", ports_json(member.ports)}});
   auto created = std::chrono::system_clock::from_time_t(network.created);
   return {{"name", network.name},         {"driver", "bridge"},
           {"interface", network.bridge},  {"subnet", network.subnet},
-          {"gateway", network.gateway},   {"internal", network.internal},
+          {"gateway", network.gateway},   {"ipv6", network.ipv6},
+          {"subnet6", network.subnet6},   {"gateway6", network.gateway6},
+          {"internal", network.internal},
           {"mtu", network.mtu},           {"default", network.implicit},
           {"created", oci::format_timestamp(created)},
           {"labels", labels},             {"containers", members}};
+}
+
+/// The values of a flag that may be given once for IPv4 and once for IPv6.
+void put_by_kind(const Arguments& arguments, const char* flag, std::string& four, std::string& six) {
+  for (const std::string& value : arguments.all(flag)) {
+    std::string& place = value.find(':') == std::string::npos ? four : six;
+    if (!place.empty()) throw UsageError(base::str("--", flag, " can be given once for IPv4 and once for IPv6"));
+    place = value;
+  }
 }
 
 int run_create(Context& context, const Arguments& arguments) {
   need_root();
   network::Network wanted;
   wanted.name = arguments.word(0);
-  wanted.subnet = arguments.get("subnet");
-  wanted.gateway = arguments.get("gateway");
+  wanted.ipv6 = arguments.is_on("ipv6");
+  put_by_kind(arguments, "subnet", wanted.subnet, wanted.subnet6);
+  put_by_kind(arguments, "gateway", wanted.gateway, wanted.gateway6);
+  if (!wanted.subnet6.empty()) wanted.ipv6 = true;
+  if (!wanted.ipv6 && !wanted.gateway6.empty()) throw UsageError("an IPv6 --gateway needs --ipv6");
   wanted.internal = arguments.is_on("internal");
   std::optional<uint64_t> mtu = arguments.number("mtu");
   if (mtu && (*mtu < 68 || *mtu > 65535)) throw UsageError("--mtu must be between 68 and 65535");
@@ -89,7 +104,8 @@ int run_list(Context& context, const Arguments& arguments) {
   Table table({"NAME", "SUBNET", "GATEWAY", "INTERFACE", "CONTAINERS"});
   for (const network::Network& network : network::list_networks(network_state(context))) {
     Json item = describe(context, network);
-    table.add({network.name, network.subnet + (network.internal ? " (internal)" : ""),
+    table.add({network.name,
+               network.subnet + (network.ipv6 ? ", " + network.subnet6 : "") + (network.internal ? " (internal)" : ""),
                network.gateway, network.bridge, std::to_string(item["containers"].size())});
     items.push_back(std::move(item));
   }
@@ -153,6 +169,7 @@ void set_first(container::Config& config, const network::Request& asked) {
   config.network.name = asked.name;
   config.network.aliases = asked.aliases;
   config.network.address = asked.address;
+  config.network.address6 = asked.address6;
   config.network.mac = asked.mac;
   config.network.may_fall_back = false;
   config.network_mode = asked.mode == network::Mode::kNone ? "none" : network::network_name(asked);
@@ -168,6 +185,7 @@ int run_connect(Context& context, const Arguments& arguments) {
   if (!asked.aliases.empty() && asked.mode != network::Mode::kNamed)
     throw UsageError("--alias needs a user-defined network");
   asked.address = arguments.find("ip");
+  asked.address6 = arguments.find("ip6");
   asked.mac = arguments.find("mac-address");
   OpenContainers open = open_containers(context);
   const container::Config before = open.containers.read(open.containers.get(arguments.word(1))).config;
@@ -232,12 +250,14 @@ Command create_network_command() {
       "Containers started with --network NAME reach each other by name and alias, and nobody on "
       "another network. Their way out is the host's, unless the network is internal.";
   create.flags = {
-      {.name = "subnet", .value = "ADDRESS/PREFIX", .help = "addresses of its containers (default: a free /24)", .common = true},
-      {.name = "gateway", .value = "ADDRESS", .help = "the host's address on it (default: the first)"},
+      {.name = "subnet", .value = "ADDRESS/PREFIX", .help = "addresses of its containers (default: a free /24); once more for IPv6", .repeatable = true, .common = true},
+      {.name = "gateway", .value = "ADDRESS", .help = "the host's address on it (default: the first); once more for IPv6", .repeatable = true},
+      {.name = "ipv6", .help = "IPv6 addresses as well (default: a random range of the machine's own)", .common = true},
       {.name = "internal", .help = "no way out", .common = true},
       {.name = "mtu", .value = "BYTES", .help = "largest packet (default: that of the default route)"},
       {.name = "label", .value = "KEY=VALUE", .help = "label of the network", .repeatable = true}};
   create.examples = {{"torte network create back", "a network with an address range of its own"},
+                     {"torte network create --ipv6 --subnet fd00:77::/64 back", "with IPv6 as well"},
                      {"torte run --rm --network back --name db app", "a container on it, found as db"}};
   return create;
 }
@@ -286,6 +306,7 @@ const std::vector<const Command*>& network_commands() {
     connect.flags = {
         {.name = "alias", .value = "NAME", .help = "another name of the container on it", .repeatable = true, .common = true},
         {.name = "ip", .value = "ADDRESS", .help = "address of the container on it"},
+        {.name = "ip6", .value = "ADDRESS", .help = "IPv6 address of the container on it"},
         {.name = "mac-address", .value = "MAC", .help = "hardware address of its interface"}};
     connect.examples = {{"torte network connect --alias db back postgres", "found as postgres and as db"}};
     return connect;

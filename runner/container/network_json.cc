@@ -16,7 +16,9 @@ constexpr const char* kModes[] = {"none", "host", "private", "named", "join", "p
 
 /// In the form that network::parse_ports() reads.
 std::string port_text(const network::Port& port) {
-  return base::str(port.host_address.empty() ? "" : port.host_address + ":",
+  const std::string address =
+      port.is_ip6() ? base::str("[", port.host_address, "]") : port.host_address;
+  return base::str(address.empty() ? "" : address + ":",
                    port.host == 0 ? "" : std::to_string(port.host),
                    port.host == 0 && port.host_address.empty() ? "" : ":", port.container, "/",
                    network::name_of(port.protocol));
@@ -32,6 +34,7 @@ Json request_json(const network::Request& request) {
               {"mayFallBack", request.may_fall_back},
               {"aliases", request.aliases},
               {"address", request.address.value_or("")},
+              {"address6", request.address6.value_or("")},
               {"mac", request.mac.value_or("")},
               {"dns", request.dns},
               {"dnsSearch", request.dns_search},
@@ -56,6 +59,7 @@ network::Request read_request(const nlohmann::json& object) {
   request.may_fall_back = fields.flag("mayFallBack");
   request.aliases = fields.texts("aliases");
   if (const std::string text = fields.text("address"); !text.empty()) request.address = text;
+  if (const std::string text = fields.text("address6"); !text.empty()) request.address6 = text;
   if (const std::string text = fields.text("mac"); !text.empty()) request.mac = text;
   for (const std::string& text : fields.texts("ports"))
     for (const network::Port& port : network::parse_ports(text)) request.ports.push_back(port);

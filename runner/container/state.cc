@@ -68,7 +68,9 @@ std::string State::to_json() const {
                                {"address", one.address},
                                {"gateway", one.gateway},
                                {"mac", one.mac},
-                               {"aliases", one.aliases}});
+                               {"aliases", one.aliases},
+                               {"address6", one.address6},
+                               {"gateway6", one.gateway6}});
   if (!probes.empty()) {
     Json list = Json::array();
     for (const Probe& probe : probes)
@@ -109,7 +111,8 @@ State State::parse(std::string_view json) {
     for (const nlohmann::json& item : *networks) {
       Fields one(item, "network");
       state.networks.push_back({one.text("network"), one.text("interface"), one.text("address"),
-                                one.text("gateway"), one.text("mac"), one.texts("aliases")});
+                                one.text("gateway"), one.text("mac"), one.texts("aliases"),
+                                one.text("address6"), one.text("gateway6")});
     }
   if (const nlohmann::json* probes = fields.array("probes"))
     for (const nlohmann::json& item : *probes) {

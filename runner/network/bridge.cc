@@ -1,9 +1,7 @@
 #include "runner/network/bridge.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
+#include <linux/netlink.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "runner/network/host_ports.h"
 #include "runner/network/members.h"
 
 namespace network {
@@ -37,17 +36,39 @@ bool write_setting(const std::string& path, std::string_view value) {
                      static_cast<ssize_t>(value.size());
 }
 
+bool is_set_to(const std::string& path, std::string_view value) {
+  return base::trim(sys::find_user_file(path, 16).value_or("")) == value;
+}
+
 void enable_forwarding() {
   constexpr const char* kPath = "/proc/sys/net/ipv4/ip_forward";
-  if (base::trim(sys::find_user_file(kPath, 16).value_or("")) == "1") return;
-  if (!write_setting(kPath, "1"))
-    throw base::Error(base::Code::kUnsupported, "the machine does not forward packets",
-                      "no-private-network")
-        .add_help("sysctl -w net.ipv4.ip_forward=1");
+  if (is_set_to(kPath, "1") || write_setting(kPath, "1")) return;
+  throw base::Error(base::Code::kUnsupported, "the machine does not forward packets",
+                    "no-private-network")
+      .add_help("sysctl -w net.ipv4.ip_forward=1");
+}
+
+/// A host that forwards does not listen to routers any more, unless its interfaces say "even so": those
+/// that listened until now keep their addresses and routes.
+void enable_forwarding6() {
+  const std::filesystem::path settings = "/proc/sys/net/ipv6/conf";
+  const std::string forwarding = settings / "all/forwarding";
+  if (is_set_to(forwarding, "1")) return;
+  std::error_code none;
+  for (const auto& interface : std::filesystem::directory_iterator(settings, none)) {
+    const std::string announcements = interface.path() / "accept_ra";
+    if (is_set_to(announcements, "1") && !write_setting(announcements, "2"))
+      base::throw_errno("write " + announcements);
+  }
+  if (write_setting(forwarding, "1")) return;
+  throw base::Error(base::Code::kUnsupported, "the machine does not forward IPv6 packets", "no-ipv6")
+      .add_help("sysctl -w net.ipv6.conf.all.forwarding=1");
 }
 
 Guarded guarded(const Network& network) {
-  return {network.bridge, Subnet::parse(network.subnet), network.internal};
+  std::optional<Subnet6> subnet6;
+  if (network.ipv6) subnet6 = Subnet6::parse(network.subnet6);
+  return {network.bridge, Subnet::parse(network.subnet), subnet6, network.internal};
 }
 
 Mac mac_of(const std::string& seed) {
@@ -79,6 +100,27 @@ Subnet free_subnet(const std::vector<Subnet>& taken, int prefix) {
       .add_help("give one: torte network create --subnet 10.x.y.0/24 NAME");
 }
 
+/// The IPv6 part of define().
+void define_ip6(const StateDirectory& state, Network& network, Netlink& route) {
+  if (network.subnet6.empty()) network.subnet6 = Subnet6::unique_local().str();
+  const Subnet6 subnet = Subnet6::parse(network.subnet6);
+  network.subnet6 = subnet.str();
+  std::vector<Subnet6> taken = subnets6_in_use(route);
+  for (const Network& other : state.list())
+    if (other.ipv6) taken.push_back(Subnet6::parse(other.subnet6));
+  for (const Subnet6& other : taken)
+    if (subnet.overlaps(other))
+      throw base::Error(base::Code::kUnavailable,
+                        "subnet " + network.subnet6 + " overlaps " + other.str() + ", which is in use",
+                        "subnet-in-use");
+  const Ip6 gateway = network.gateway6.empty() ? subnet.base + 1 : Ip6::parse(network.gateway6);
+  network.gateway6 = gateway.str();
+  if (!subnet.contains(gateway) || gateway == subnet.base)
+    throw base::Error(base::Code::kInvalid,
+                      "gateway " + network.gateway6 + " is not an address of " + network.subnet6,
+                      "bad-address");
+}
+
 /// Completes what the caller left open. The machine lock is held.
 Network define(const StateDirectory& state, Network network, Netlink& route) {
   network.bridge = state.bridge_name(network.name);
@@ -102,6 +144,7 @@ Network define(const StateDirectory& state, Network network, Netlink& route) {
     throw base::Error(base::Code::kInvalid,
                       "gateway " + network.gateway + " is not an address of " + network.subnet,
                       "bad-address");
+  if (network.ipv6) define_ip6(state, network, route);
   auto now = std::chrono::system_clock::now().time_since_epoch();
   network.created = std::chrono::duration_cast<std::chrono::seconds>(now).count();
   return network;
@@ -125,6 +168,10 @@ Link ensure_bridge(const StateDirectory& state, const Network& network, Netlink&
     uint32_t mtu = network.mtu != 0 ? network.mtu : default_mtu(route);
     create_bridge(route, network.bridge, mac_of(network.bridge), Ip4::parse(network.gateway),
                   Subnet::parse(network.subnet), mtu);
+    if (network.ipv6) {
+      prepare_ip6(-1, network.bridge);
+      add_ip6(route, network.bridge, Ip6::parse(network.gateway6), Subnet6::parse(network.subnet6));
+    }
     // So that 127.0.0.1:PORT of the host leads to a published port; chain raw keeps others out.
     write_setting("/proc/sys/net/ipv4/conf/" + network.bridge + "/route_localnet", "1");
     link = find_link(route, network.bridge);
@@ -190,7 +237,7 @@ Swept sweep_network(const StateDirectory& state, const Network& network, Netlink
   for (auto& lease : state.leases(network)) {
     if (lease.is_live) continue;
     if (!lease.text.ports.empty()) {
-      unpublish(lease.text.ports);
+      unpublish(lease.text.ports, !lease.text.address6.empty());
       swept.ports += static_cast<int>(lease.text.ports.size());
       lease.text.ports.clear();
       std::string text = lease.text.encode();
@@ -213,9 +260,7 @@ void check_ports_free(const StateDirectory& state, const std::vector<Port>& want
     for (const auto& lease : state.leases(network))
       for (const Port& held : lease.text.ports)
         for (const Port& port : wanted)
-          if (held.host == port.host && held.protocol == port.protocol &&
-              (held.host_address == port.host_address || held.host_address.empty() ||
-               port.host_address.empty()))
+          if (overlap(held, port))
             throw base::Error(base::Code::kUnavailable,
                               base::str("port ", port.host, "/", name_of(port.protocol),
                                         " of the host is published by container ",
@@ -224,51 +269,7 @@ void check_ports_free(const StateDirectory& state, const std::vector<Port>& want
                               "port-in-use");
 }
 
-/// Binds for a moment. 0: the kernel chooses. Returns the port, or minus errno.
-int try_bind(const Port& port) {
-  bool tcp = port.protocol == Protocol::kTcp;
-  sys::UniqueFd socket(::socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
-  if (!socket) return -errno;
-  int on = 1;
-  if (tcp) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port.host);
-  if (!port.host_address.empty())
-    address.sin_addr.s_addr = htonl(Ip4::parse(port.host_address).value);
-  socklen_t size = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(socket.get(), raw, size) < 0 || ::getsockname(socket.get(), raw, &size) < 0)
-    return -errno;
-  return ntohs(address.sin_port);
-}
-
 }  // namespace
-
-std::vector<Port> choose_host_ports(std::vector<Port> ports) {
-  for (Port& port : ports) {
-    int result = try_bind(port);
-    if (result > 0) {
-      port.host = static_cast<uint16_t>(result);
-      continue;
-    }
-    std::string what = base::str("port ", port.host, "/", name_of(port.protocol), " of the host");
-    if (result == -EADDRINUSE)
-      throw base::Error(base::Code::kUnavailable, what + " is in use by another program",
-                        "port-in-use");
-    if (result == -EACCES)
-      throw base::Error(base::Code::kDenied, what + " may only be opened by root", "port-denied")
-          .add_help("sysctl -w net.ipv4.ip_unprivileged_port_start=" + std::to_string(port.host))
-          .add_help(base::str("or publish another one: -p ", 8000 + port.host % 1000, ":",
-                              port.container));
-    if (result == -EADDRNOTAVAIL)
-      throw base::Error(base::Code::kInvalid,
-                        base::str("publish ", str(port), ": the host has no such address"),
-                        "bad-address");
-    throw base::SystemError("open " + what, -result);
-  }
-  return ports;
-}
 
 Attachment::Attachment(Attachment&& other) noexcept
     : state_(std::move(other.state_)),
@@ -283,7 +284,7 @@ Attachment::Attachment(Attachment&& other) noexcept
 
 Attachment::~Attachment() {
   if (!owns_) return;
-  if (is_published_) unpublish(text_.ports);
+  if (is_published_) unpublish(text_.ports, !text_.address6.empty());
   if (network_.implicit) return;
   try {
     const StateDirectory state(state_);
@@ -294,11 +295,102 @@ Attachment::~Attachment() {
   }
 }
 
+std::string Attachment::address6() const {
+  if (text_.address6.empty()) return "";
+  return base::str(text_.address6, "/", Subnet6::parse(network_.subnet6).prefix);
+}
+
 void Attachment::tell_members() const {
   const StateDirectory state(state_);
   const sys::FileLock lock = state.lock();
   refresh_members(state, network_);
 }
+
+namespace {
+
+/// The IPv6 address of who has this IPv4 one: as far into the range, where that is free.
+std::string choose_ip6(const StateDirectory& state, const Network& network, const Request& request,
+                       Ip4 address) {
+  const Subnet6 subnet = Subnet6::parse(network.subnet6);
+  const Ip6 gateway = Ip6::parse(network.gateway6);
+  std::vector<Ip6> taken;
+  for (const auto& lease : state.leases(network))
+    if (!lease.text.address6.empty()) taken.push_back(Ip6::parse(lease.text.address6));
+  if (request.address6) {
+    const Ip6 wanted = Ip6::parse(*request.address6);
+    if (!subnet.contains(wanted) || wanted == subnet.base || wanted == gateway)
+      throw base::Error(base::Code::kInvalid,
+                        base::str("address ", wanted.str(), " is not one for containers of network ",
+                                  network.name, " (", network.subnet6, ")"),
+                        "bad-address");
+    if (std::find(taken.begin(), taken.end(), wanted) != taken.end())
+      throw base::Error(base::Code::kUnavailable, "address " + wanted.str() + " is in use by another container",
+                        "address-in-use");
+    return wanted.str();
+  }
+  const uint64_t offset = address.value - Subnet::parse(network.subnet).base.value;
+  const std::optional<Ip6> chosen = free_address(subnet, gateway, taken, offset);
+  if (chosen) return chosen->str();
+  throw base::Error(base::Code::kUnavailable,
+                    base::str("network ", network.name, " (", network.subnet6, ") has no free address left"),
+                    "no-free-address");
+}
+
+void refuse_ip6(const Network& network, const Request& request) {
+  const bool is_asked = request.address6 || std::any_of(request.ports.begin(), request.ports.end(),
+                                                        [](const Port& port) { return port.is_ip6(); });
+  if (!is_asked) return;
+  throw base::Error(base::Code::kInvalid, "network " + network.name + " has no IPv6", "no-ipv6")
+      .add_help("torte network create --ipv6 NAME makes one that has");
+}
+
+/// What the lease of a container says. The lock is held.
+LeaseText describe_lease(const StateDirectory& state, const Network& network, const Request& request,
+                         const Wiring& wiring, Ip4 address) {
+  LeaseText text;
+  text.id = request.id;
+  text.hostname = request.hostname;
+  text.aliases = request.aliases;
+  text.link = base::str("e", request.id.substr(0, 12),
+                        wiring.number == 0 ? "" : std::to_string(wiring.number));
+  if (network.ipv6) text.address6 = choose_ip6(state, network, request, address);
+  text.is_further = wiring.is_further;
+  if (wiring.is_further)
+    text.hosts_file = wiring.hosts_file;
+  else if (!network.implicit || request.keeps_hosts_file)
+    text.hosts_file = state.hosts_file(request.id);
+  return text;
+}
+
+/// The veth pair and what the container needs on its end.
+void wire(const Attachment& attachment, const Wiring& wiring, const Link& bridge, const LeaseText& text,
+          Netlink& route, NewNamespace& inside) {
+  Veth veth;
+  veth.host_name = text.link;
+  veth.name = wiring.interface();
+  veth.bridge = bridge.index;
+  veth.mtu = bridge.mtu;
+  veth.mac = attachment.mac();
+  veth.hairpin = !text.ports.empty();
+  veth.namespace_fd = inside.fd.get();
+  try {
+    create_veth(route, veth);
+  } catch (const base::SystemError& e) {
+    if (e.error_number() != EEXIST) throw;
+    delete_link(route, veth.host_name);  // of this container's last life
+    create_veth(route, veth);
+  }
+  const Network& network = attachment.network();
+  Ip4 gateway = network.internal || !wiring.default_route ? Ip4{} : Ip4::parse(network.gateway);
+  configure(*inside.route, veth.name, attachment.address(), attachment.subnet(), gateway);
+  if (!network.ipv6) return;
+  prepare_ip6(inside.fd.get(), veth.name);
+  add_ip6(*inside.route, veth.name, Ip6::parse(text.address6), Subnet6::parse(network.subnet6));
+  if (!network.internal && wiring.default_route6)
+    set_default_route6(*inside.route, veth.name, Ip6::parse(network.gateway6));
+}
+
+}  // namespace
 
 Attachment attach(const std::filesystem::path& given, const Request& request, const Wiring& wiring,
                   NewNamespace& inside) {
@@ -306,7 +398,6 @@ Attachment attach(const std::filesystem::path& given, const Request& request, co
       request.mode == Mode::kNamed ? given : default_directory(given);
   StateDirectory state(path);
   Netlink route(NETLINK_ROUTE);
-  std::vector<Port> ports = choose_host_ports(request.ports);
   enable_forwarding();
   sys::FileLock lock = state.lock();
   Network network;
@@ -317,51 +408,29 @@ Attachment attach(const std::filesystem::path& given, const Request& request, co
   } else {
     network = default_network(state, route);
   }
+  if (network.ipv6) enable_forwarding6();
+  else refuse_ip6(network, request);
   Link bridge = ensure_bridge(state, network, route);
   sweep_network(state, network, route);
+  const std::vector<Port> ports = choose_host_ports(request.ports, network.ipv6);
   check_ports_free(state, ports);
   std::optional<Ip4> wanted;
   if (request.address) wanted = Ip4::parse(*request.address);
   Lease lease = state.allocate(network, wanted);
-  LeaseText text;
-  text.id = request.id;
-  text.hostname = request.hostname;
-  text.aliases = request.aliases;
+  LeaseText text = describe_lease(state, network, request, wiring, lease.address());
   text.ports = ports;
-  text.link = base::str("e", request.id.substr(0, 12),
-                        wiring.number == 0 ? "" : std::to_string(wiring.number));
-  text.is_further = wiring.is_further;
-  if (wiring.is_further)
-    text.hosts_file = wiring.hosts_file;
-  else if (!network.implicit || request.keeps_hosts_file)
-    text.hosts_file = state.hosts_file(request.id);
   lease.write(text);
   Mac mac = request.mac ? parse_mac(*request.mac) : mac_of(lease.address());
   Attachment attachment(path, network, std::move(lease), text, wiring.interface(), mac);
   if (!ports.empty()) {
-    publish(ports, attachment.address());
+    std::optional<Ip6> address6;
+    if (network.ipv6) address6 = Ip6::parse(text.address6);
+    publish(ports, attachment.address(), address6);
     attachment.is_published_ = true;
   }
   std::optional<sys::FileLock> unlocked(std::move(lock));
   unlocked.reset();  // the rest is between this container and the kernel
-
-  Veth veth;
-  veth.host_name = text.link;
-  veth.name = wiring.interface();
-  veth.bridge = bridge.index;
-  veth.mtu = bridge.mtu;
-  veth.mac = mac;
-  veth.hairpin = !ports.empty();
-  veth.namespace_fd = inside.fd.get();
-  try {
-    create_veth(route, veth);
-  } catch (const base::SystemError& e) {
-    if (e.error_number() != EEXIST) throw;
-    delete_link(route, veth.host_name);  // of this container's last life
-    create_veth(route, veth);
-  }
-  Ip4 gateway = network.internal || !wiring.default_route ? Ip4{} : Ip4::parse(network.gateway);
-  configure(*inside.route, veth.name, attachment.address(), attachment.subnet(), gateway);
+  wire(attachment, wiring, bridge, text, route, inside);
   return attachment;
 }
 
@@ -375,6 +444,7 @@ Network create_network(const std::filesystem::path& path, const Network& wanted)
   StateDirectory state(path);
   Netlink route(NETLINK_ROUTE);
   enable_forwarding();
+  if (wanted.ipv6) enable_forwarding6();
   sys::FileLock lock = state.lock();
   if (state.find(wanted.name))
     throw base::Error(base::Code::kUnavailable, "there is a network " + wanted.name + " already",
@@ -411,7 +481,7 @@ std::vector<Member> list_members(const std::filesystem::path& path, const Networ
   for (const auto& lease : state.leases(network))
     if (lease.is_live)
       members.push_back({lease.text.id, lease.text.hostname, lease.address.str(),
-                         lease.text.aliases, lease.text.ports});
+                         lease.text.address6, lease.text.aliases, lease.text.ports});
   return members;
 }
 
@@ -446,8 +516,10 @@ void reload_directory(const std::filesystem::path& path) {
       if (find_link(route, lease.text.link))
         put_on_bridge(route, lease.text.link, bridge.index, !lease.text.ports.empty());
       if (lease.text.ports.empty()) continue;
-      unpublish(lease.text.ports);
-      publish(lease.text.ports, lease.address);
+      std::optional<Ip6> address6;
+      if (!lease.text.address6.empty()) address6 = Ip6::parse(lease.text.address6);
+      unpublish(lease.text.ports, address6.has_value());
+      publish(lease.text.ports, lease.address, address6);
     }
     refresh_members(state, network);
   }

@@ -16,6 +16,7 @@ struct Wiring {
   int number = 0;  ///< of its interface, eth0 and so on
   bool is_further = false;  ///< not the one it was started on
   bool default_route = true;
+  bool default_route6 = true;
   std::filesystem::path hosts_file;  ///< with is_further: the file that is bound already, or empty
   std::string interface() const { return "eth" + std::to_string(number); }
 };
@@ -31,11 +32,14 @@ class Attachment {
   const Network& network() const { return network_; }
   Ip4 address() const { return lease_.address(); }
   const Subnet& subnet() const { return subnet_; }
+  /// With prefix length; empty where the network has no IPv6.
+  std::string address6() const;
   const Mac& mac() const { return mac_; }
   const std::vector<Port>& ports() const { return text_.ports; }
   const std::string& interface() const { return interface_; }
   /// How its way out begins; empty on an internal network.
   std::string gateway() const { return network_.internal ? "" : network_.gateway; }
+  std::string gateway6() const { return network_.internal ? "" : network_.gateway6; }
   const std::vector<std::string>& aliases() const { return text_.aliases; }
   bool is_further() const { return text_.is_further; }
   /// Where the container's /etc/hosts is kept; empty where it is not.
@@ -70,9 +74,5 @@ class Attachment {
 /// Wires `inside` to the network that `request` names. [spec/network.md 2]
 Attachment attach(const std::filesystem::path& state, const Request& request, const Wiring& wiring,
                   NewNamespace& inside);
-
-/// Ports with 0 replaced by free ones. Throws Unavailable (id "port-in-use") for one that a program
-/// of the host listens on, Denied for one below the ports that everybody may use.
-std::vector<Port> choose_host_ports(std::vector<Port> ports);
 
 }  // namespace network

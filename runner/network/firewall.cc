@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -25,7 +26,11 @@ constexpr const char* kTable = R"(
 add table inet torte
 add map inet torte pub4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
 add map inet torte pub4a { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+add map inet torte pub6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
+add map inet torte pub6a { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
 add set inet torte nets4 { type ipv4_addr; flags interval; }
+add set inet torte nets6 { type ipv6_addr; flags interval; }
+add set inet torte bridges6 { type ifname; }
 add set inet torte samebridge { type ifname . ifname; }
 add set inet torte internal { type ifname; }
 add chain inet torte post { type nat hook postrouting priority srcnat; policy accept; }
@@ -41,10 +46,16 @@ flush chain inet torte raw
 add rule inet torte post ip saddr @nets4 ip daddr @nets4 ct status dnat masquerade
 add rule inet torte post ip saddr @nets4 ip daddr != @nets4 masquerade
 add rule inet torte post ip saddr 127.0.0.0/8 ip daddr @nets4 masquerade
+add rule inet torte post ip6 saddr @nets6 ip6 daddr @nets6 ct status dnat masquerade
+add rule inet torte post ip6 saddr @nets6 ip6 daddr != @nets6 masquerade
 add rule inet torte pre dnat ip to ip daddr . meta l4proto . th dport map @pub4a
 add rule inet torte pre fib daddr type local dnat ip to meta l4proto . th dport map @pub4
+add rule inet torte pre dnat ip6 to ip6 daddr . meta l4proto . th dport map @pub6a
+add rule inet torte pre fib daddr type local dnat ip6 to meta l4proto . th dport map @pub6
 add rule inet torte out dnat ip to ip daddr . meta l4proto . th dport map @pub4a
 add rule inet torte out fib daddr type local dnat ip to meta l4proto . th dport map @pub4
+add rule inet torte out dnat ip6 to ip6 daddr . meta l4proto . th dport map @pub6a
+add rule inet torte out ip6 daddr != ::1 fib daddr type local dnat ip6 to meta l4proto . th dport map @pub6
 add rule inet torte filt oifname "torte*" ct state established,related accept
 add rule inet torte filt oifname "torte*" ct status dnat accept
 add rule inet torte filt iifname . oifname @samebridge accept
@@ -120,40 +131,73 @@ std::string bridge_elements(const Guarded& network, const char* verb) {
                                "\" . \"", network.bridge, "\" }\n");
   if (network.internal)
     text += base::str(verb, " element inet torte internal { \"", network.bridge, "\" }\n");
+  if (network.subnet6) {
+    text += base::str(verb, " element inet torte bridges6 { \"", network.bridge, "\" }\n");
+    text += base::str(verb, " element inet torte nets6 { ", network.subnet6->str(), " }\n");
+  }
   return text + base::str(verb, " element inet torte nets4 { ", network.subnet.str(), " }\n");
 }
 
-std::string port_element(const char* verb, const Port& port, const std::string& target) {
+/// Which of a container's two addresses a line of commands is about.
+struct Family {
+  const char* map;  ///< of ports on every address of the host; with an "a" behind it: on one
+  const char* any;  ///< how a port says "every address" of this kind alone
+  std::string target;  ///< empty: none is needed
+};
+
+/// The port's element, or nothing where it is published on addresses of the other kind.
+std::string port_element(const char* verb, const Port& port, const Family& family) {
+  const bool is_ip6 = std::string_view(family.map) == "pub6";
+  const bool everywhere = port.host_address.empty() || port.host_address == family.any;
+  if (!everywhere && port.is_ip6() != is_ip6) return "";
   std::string key = base::str(name_of(port.protocol), " . ", port.host);
-  if (!port.host_address.empty()) key = port.host_address + " . " + key;
-  return base::str(verb, " element inet torte ", port.host_address.empty() ? "pub4" : "pub4a", " { ",
-                   key, target, " }\n");
+  if (!everywhere) key = port.host_address + " . " + key;
+  std::string value =
+      family.target.empty() ? "" : base::str(" : ", family.target, " . ", port.container);
+  return base::str(verb, " element inet torte ", family.map, everywhere ? "" : "a", " { ", key, value,
+                   " }\n");
+}
+
+/// One command for each element.
+std::vector<std::string> port_elements(const char* verb, const std::vector<Port>& ports,
+                                       const std::vector<Family>& families) {
+  std::vector<std::string> commands;
+  for (const Port& port : ports)
+    for (const Family& family : families)
+      if (std::string one = port_element(verb, port, family); !one.empty()) commands.push_back(one);
+  return commands;
+}
+
+/// True when the set has an element with this key.
+bool has_element(const char* set, std::span<const char> key) {
+  Netlink netfilter(NETLINK_NETFILTER);
+  nfgenmsg family = {};
+  family.nfgen_family = NFPROTO_INET;
+  Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETSETELEM, 0, "ask for the firewall table");
+  message.header(family)
+      .text(NFTA_SET_ELEM_LIST_TABLE, "torte")
+      .text(NFTA_SET_ELEM_LIST_SET, set)
+      .open(NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED)
+      .open(NFTA_LIST_ELEM | NLA_F_NESTED)
+      .open(NFTA_SET_ELEM_KEY | NLA_F_NESTED)
+      .attribute(NFTA_DATA_VALUE, key.data(), key.size())
+      .close_nest()
+      .close_nest()
+      .close_nest()
+      .tolerate(ENOENT);
+  return netfilter.ask(std::move(message)).has_value();
 }
 
 }  // namespace
 
 bool is_guarded(const Guarded& network) {
-  Netlink netfilter(NETLINK_NETFILTER);
-  nfgenmsg family = {};
-  family.nfgen_family = NFPROTO_INET;
   // The key of an element of samebridge: twice the name, each filling a field of its own.
   char key[2 * IFNAMSIZ] = {};
   strncpy(key, network.bridge.c_str(), IFNAMSIZ - 1);
   strncpy(key + IFNAMSIZ, network.bridge.c_str(), IFNAMSIZ - 1);
-  Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETSETELEM, 0, "ask for the firewall table");
-  message.header(family)
-      .text(NFTA_SET_ELEM_LIST_TABLE, "torte")
-      .text(NFTA_SET_ELEM_LIST_SET, "samebridge")
-      .open(NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED)
-      .open(NFTA_LIST_ELEM | NLA_F_NESTED)
-      .open(NFTA_SET_ELEM_KEY | NLA_F_NESTED)
-      .attribute(NFTA_DATA_VALUE, key, sizeof key)
-      .close_nest()
-      .close_nest()
-      .close_nest()
-      .tolerate(ENOENT);
   try {
-    return netfilter.ask(std::move(message)).has_value();
+    return has_element("samebridge", key) &&
+           (!network.subnet6 || has_element("bridges6", std::span(key, IFNAMSIZ)));
   } catch (const base::SystemError& e) {
     int error = e.error_number();
     if (error != EPERM && error != EACCES && error != EOPNOTSUPP && error != EINVAL) throw;
@@ -169,7 +213,8 @@ void guard(const std::vector<Guarded>& networks) {
   // A range of a network that is long gone may overlap ours. Whoever else has networks in here misses
   // them at its next launch and adds them again.
   constexpr const char* kForget =
-      "flush set inet torte nets4\nflush set inet torte samebridge\nflush set inet torte internal\n";
+      "flush set inet torte nets4\nflush set inet torte nets6\nflush set inet torte samebridge\n"
+      "flush set inet torte bridges6\nflush set inet torte internal\n";
   run("set up address translation", kTable + (kForget + elements));
 }
 
@@ -179,11 +224,11 @@ void unguard(const Guarded& network) {
     if (!line.empty()) Nftables::get().run(line, ignored);
 }
 
-void publish(const std::vector<Port>& ports, Ip4 address) {
-  std::string commands;
-  for (const Port& port : ports)
-    commands += port_element("create", port, base::str(" : ", address.str(), " . ", port.container));
+void publish(const std::vector<Port>& ports, Ip4 address, const std::optional<Ip6>& address6) {
+  std::vector<Family> families = {{"pub4", "0.0.0.0", address.str()}};
+  if (address6) families.push_back({"pub6", "::", address6->str()});
   std::string message;
+  const std::string commands = base::join(port_elements("create", ports, families), "");
   if (commands.empty() || Nftables::get().run(commands, message)) return;
   if (message.find("File exists") != std::string::npos)
     throw base::Error(base::Code::kUnavailable, "a published port is another container's",
@@ -193,13 +238,15 @@ void publish(const std::vector<Port>& ports, Ip4 address) {
                     "no-nftables");
 }
 
-void unpublish(const std::vector<Port>& ports) noexcept {
+void unpublish(const std::vector<Port>& ports, bool with_ip6) noexcept {
   try {
-    std::string commands, ignored;
-    for (const Port& port : ports) commands += port_element("delete", port, "");
-    if (commands.empty() || Nftables::get().run(commands, ignored)) return;
+    std::vector<Family> families = {{"pub4", "0.0.0.0", ""}};
+    if (with_ip6) families.push_back({"pub6", "::", ""});
+    const std::vector<std::string> commands = port_elements("delete", ports, families);
+    std::string ignored;
+    if (commands.empty() || Nftables::get().run(base::join(commands, ""), ignored)) return;
     // One that is gone already spoils the transaction: one by one then.
-    for (const Port& port : ports) Nftables::get().run(port_element("delete", port, ""), ignored);
+    for (const std::string& command : commands) Nftables::get().run(command, ignored);
   } catch (const base::Error&) {
     // A library that was there a moment ago; sweep() will come by again.
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace network {
 struct Guarded {
   std::string bridge;
   Subnet subnet;
+  std::optional<Subnet6> subnet6;
   bool internal = false;
 };
 
@@ -31,10 +33,10 @@ void guard(const std::vector<Guarded>& networks);
 /// Takes one network out again; one that is not there is fine.
 void unguard(const Guarded& network);
 
-/// Published ports of the container at `address`. Throws Unavailable (id "port-in-use") when another
-/// container has one of them; then none is published.
-void publish(const std::vector<Port>& ports, Ip4 address);
-/// Ports that are not published are fine.
-void unpublish(const std::vector<Port>& ports) noexcept;
+/// Published ports of the container at these addresses. Throws Unavailable (id "port-in-use") when
+/// another container has one of them; then none is published.
+void publish(const std::vector<Port>& ports, Ip4 address, const std::optional<Ip6>& address6);
+/// Ports that are not published are fine. `with_ip6`: the container had an IPv6 address.
+void unpublish(const std::vector<Port>& ports, bool with_ip6) noexcept;
 
 }  // namespace network

@@ -51,6 +51,14 @@ Message add_address(int index, Ip4 address, const Subnet& subnet, const std::str
   return message;
 }
 
+std::optional<Ip6> find_ip6(const Answer& answer, size_t header_size, uint16_t type) {
+  const auto bytes = answer.find(header_size, type);
+  Ip6 address;
+  if (!bytes || bytes->size() != address.bytes.size()) return std::nullopt;
+  memcpy(address.bytes.data(), bytes->data(), address.bytes.size());
+  return address;
+}
+
 std::optional<Ip4> find_ip4(const Answer& answer, size_t header_size, uint16_t type) {
   std::optional<uint32_t> number = answer.find_number(header_size, type);
   if (!number) return std::nullopt;
@@ -152,6 +160,24 @@ std::vector<Subnet> subnets_in_use(Netlink& route) {
     Subnet subnet{*local, answer.header<ifaddrmsg>().ifa_prefixlen};
     subnet.base.value &= subnet.mask();
     found.push_back(subnet);
+  }
+  return found;
+}
+
+std::vector<Subnet6> subnets6_in_use(Netlink& route) {
+  std::vector<Subnet6> found;
+  rtmsg any = {};
+  any.rtm_family = AF_INET6;
+  Message routes(RTM_GETROUTE, NLM_F_DUMP, "list IPv6 routes");
+  routes.header(any);
+  // Where there is no IPv6, nobody has a range of it.
+  routes.tolerate(EOPNOTSUPP);
+  for (const Answer& answer : route.ask(std::move(routes)).value_or(std::vector<Answer>())) {
+    const auto header = answer.header<rtmsg>();
+    const std::optional<Ip6> target = find_ip6(answer, sizeof header, RTA_DST);
+    if (!target || header.rtm_dst_len == 0 || header.rtm_type != RTN_UNICAST) continue;
+    if (target->bytes[0] == 0xfe && (target->bytes[1] & 0xc0) == 0x80) continue;
+    found.push_back({*target, header.rtm_dst_len});
   }
   return found;
 }
@@ -289,6 +315,39 @@ void set_default_route(Netlink& inside, const std::string& name, Ip4 gateway) {
   inside.perform(default_route(link->index, gateway));
 }
 
+void add_ip6(Netlink& route, const std::string& name, const Ip6& address, const Subnet6& subnet) {
+  const std::optional<Link> link = find_link(route, name);
+  if (!link) throw base::SystemError("look up interface " + name, ENODEV);
+  ifaddrmsg header = {};
+  header.ifa_family = AF_INET6;
+  header.ifa_prefixlen = static_cast<uint8_t>(subnet.prefix);
+  header.ifa_flags = IFA_F_NODAD;
+  header.ifa_index = static_cast<uint32_t>(link->index);
+  Message message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, "give " + name + " its IPv6 address");
+  message.header(header)
+      .attribute(IFA_LOCAL, address.bytes.data(), address.bytes.size())
+      .attribute(IFA_ADDRESS, address.bytes.data(), address.bytes.size())
+      .tolerate(EEXIST);
+  route.perform(std::move(message));
+}
+
+void set_default_route6(Netlink& inside, const std::string& name, const Ip6& gateway) {
+  const std::optional<Link> link = find_link(inside, name);
+  if (!link) throw base::SystemError("look up the container's " + name, ENODEV);
+  rtmsg header = {};
+  header.rtm_family = AF_INET6;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = RTPROT_STATIC;
+  header.rtm_scope = RT_SCOPE_UNIVERSE;
+  header.rtm_type = RTN_UNICAST;
+  Message route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "set the IPv6 default route");
+  route.header(header)
+      .attribute(RTA_GATEWAY, gateway.bytes.data(), gateway.bytes.size())
+      .number(RTA_OIF, link->index)
+      .tolerate(EEXIST);  // another network's came first
+  inside.perform(std::move(route));
+}
+
 void put_on_bridge(Netlink& route, const std::string& name, int bridge, bool hairpin) {
   std::vector<Message> messages;
   messages.emplace_back(RTM_SETLINK, uint16_t{0}, "put " + name + " on its bridge")
@@ -332,6 +391,23 @@ void on_own_thread(Work&& work) {
 }
 
 }  // namespace
+
+void prepare_ip6(int namespace_fd, const std::string& name) {
+  const std::string directory = "/proc/sys/net/ipv6/conf/" + name + "/";
+  auto set = [&](const char* setting, char value) {
+    const sys::UniqueFd file(::open((directory + setting).c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file && errno == ENOENT)
+      throw base::Error(base::Code::kUnsupported, "this kernel has no IPv6", "no-ipv6");
+    if (!file || ::write(file.get(), &value, 1) != 1) base::throw_errno("set " + directory + setting);
+  };
+  on_own_thread([&] {
+    if (namespace_fd >= 0 && ::setns(namespace_fd, CLONE_NEWNET) < 0)
+      base::throw_errno("enter network namespace");
+    // Announcements first: switched on, the interface asks for them.
+    set("accept_ra", '0');
+    set("disable_ipv6", '0');
+  });
+}
 
 NewNamespace create_namespace() {
   NewNamespace result;

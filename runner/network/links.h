@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/sys/fd.h"
+#include "runner/network/ip6.h"
 #include "runner/network/netlink.h"
 
 namespace network {
@@ -52,6 +53,8 @@ std::optional<Link> find_link(Netlink& route, const std::string& name);
 void delete_link(Netlink& route, const std::string& name);
 /// What addresses and routes of the host cover, default routes left out.
 std::vector<Subnet> subnets_in_use(Netlink& route);
+/// The same of IPv6, link-local ones left out.
+std::vector<Subnet6> subnets6_in_use(Netlink& route);
 /// MTU of the interface the default route goes out of; 1500 without one.
 uint32_t default_mtu(Netlink& route);
 
@@ -78,6 +81,14 @@ void configure(Netlink& inside, const std::string& name, Ip4 address, const Subn
                Ip4 gateway);
 /// The default route by an interface that is up. One that is there already stays.
 void set_default_route(Netlink& inside, const std::string& name, Ip4 gateway);
+/// Makes IPv6 of an interface ours to give, before it has an address: it is switched on, and what
+/// neighbours announce is not believed. -1: in our own namespace.
+void prepare_ip6(int namespace_fd, const std::string& name);
+/// An IPv6 address that nobody is asked about first (no duplicate address detection: we gave it out),
+/// so that it can be used at once.
+void add_ip6(Netlink& route, const std::string& name, const Ip6& address, const Subnet6& subnet);
+/// As set_default_route.
+void set_default_route6(Netlink& inside, const std::string& name, const Ip6& gateway);
 /// Makes an interface a port of a bridge, up; with `hairpin` its container may come back to itself.
 void put_on_bridge(Netlink& route, const std::string& name, int bridge, bool hairpin);
 /// The address of an interface that is not loopback, once there is one.

@@ -32,6 +32,9 @@ std::vector<HostsLine> lines_for(const StateDirectory::Found& reader, const Leas
       continue;
     HostsLine line{lease.address.str(), {lease.text.hostname}};
     line.names.insert(line.names.end(), lease.text.aliases.begin(), lease.text.aliases.end());
+    lines.push_back(line);
+    if (lease.text.address6.empty()) continue;
+    line.address = lease.text.address6;
     lines.push_back(std::move(line));
   }
   return lines;

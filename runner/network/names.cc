@@ -95,6 +95,7 @@ std::string hosts_text(const Request& request, const Surroundings& around) {
   if (!request.hostname.empty()) own.push_back(request.hostname);
   own.insert(own.end(), request.aliases.begin(), request.aliases.end());
   if (!own.empty()) line(around.own_address, own);
+  if (!own.empty() && !around.own_address6.empty()) line(around.own_address6, own);
   if (!around.host_address.empty())
     line(around.host_address,
          {"host.torte.internal", "host.containers.internal", "host.docker.internal"});

@@ -16,6 +16,7 @@ struct HostsLine {
 /// What the files say beside the Request.
 struct Surroundings {
   std::string own_address = "127.0.0.1";  ///< of the container
+  std::string own_address6;               ///< empty: none
   std::string host_address;               ///< the host as the container sees it; empty: not reachable
   std::vector<HostsLine> peers;           ///< other members of the network
   bool own_namespace = true;              ///< the host's loopback name servers are out of reach

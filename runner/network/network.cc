@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "runner/network/bridge.h"
 #include "runner/network/forwarder.h"
+#include "runner/network/host_ports.h"
 #include "runner/network/members.h"
 #include "runner/network/names.h"
 
@@ -22,7 +23,7 @@ namespace network {
 struct Connection::State {
   Mode mode = Mode::kNone;
   sys::UniqueFd namespace_fd;
-  std::string interface, address, gateway, mac;
+  std::string interface, address, gateway, gateway6, mac;
   std::vector<Port> ports;
   std::string hosts, resolv_conf, warning;
   std::filesystem::path hosts_file;
@@ -70,7 +71,10 @@ NewNamespace new_namespace(const Request& request) {
 std::string own_hosts_text(const Request& request, const Attachment* first,
                            const std::string& host) {
   Surroundings around;
-  if (first != nullptr) around.own_address = first->address().str();
+  if (first != nullptr) {
+    around.own_address = first->address().str();
+    around.own_address6 = without_prefix(first->address6());
+  }
   around.host_address = host;
   return hosts_text(request, around);
 }
@@ -81,6 +85,7 @@ void connect_bridge(State& state, const std::filesystem::path& directory, const 
   const Attachment& attachment = state.attachments.front();
   state.note_first();
   state.gateway = attachment.gateway();
+  state.gateway6 = attachment.gateway6();
   state.namespace_fd = std::move(inside.fd);
   state.hosts = own_hosts_text(request, &attachment, attachment.network().gateway);
   Surroundings around;
@@ -97,7 +102,11 @@ void connect_bridge(State& state, const std::filesystem::path& directory, const 
 void connect_forwarder(State& state, const std::filesystem::path& directory,
                        const Request& given) {
   Request request = given;
-  request.ports = choose_host_ports(given.ports);
+  for (const Port& port : given.ports)
+    if (port.is_ip6())
+      throw base::Error(base::Code::kUnsupported,
+                        "publish " + str(port) + ": IPv6 needs a network of root's that has it", "no-ipv6");
+  request.ports = choose_host_ports(given.ports, false);
   NewNamespace inside = new_namespace(request);
   bring_up_loopback(*inside.route);
   state.forwarder.emplace(Forwarder::start(request, inside, directory));
@@ -142,9 +151,9 @@ void refuse_unsuitable(const Request& request) {
                       "ports-without-network");
   bool bridged = sys::userns_mode() == sys::UsernsMode::kNone &&
                  (request.mode == Mode::kPrivate || request.mode == Mode::kNamed);
-  if ((request.address || request.mac) && !bridged)
+  if ((request.address || request.address6 || request.mac) && !bridged)
     throw base::Error(base::Code::kUnsupported,
-                      "--ip and --mac-address need a bridge network of root's", "no-fixed-address");
+                      "--ip, --ip6 and --mac-address need a bridge network of root's", "no-fixed-address");
   if (!request.aliases.empty() && request.mode != Mode::kNamed)
     throw base::Error(base::Code::kInvalid, "--network-alias needs a user-defined network",
                       "alias-without-network");
@@ -218,7 +227,7 @@ std::vector<Membership> Connection::memberships() const {
   for (const Attachment& one : state_->attachments)
     all.push_back({one.network().name, one.interface(),
                    base::str(one.address().str(), "/", one.subnet().prefix), one.gateway(),
-                   str(one.mac()), one.aliases()});
+                   str(one.mac()), one.aliases(), one.address6(), one.gateway6()});
   return all;
 }
 
@@ -233,7 +242,10 @@ void Connection::join(const std::filesystem::path& directory, const Request& giv
   Request request = given;
   request.namespace_fd = namespace_fd;
   Wiring wiring{
-      .is_further = true, .default_route = state.gateway.empty(), .hosts_file = state.hosts_file};
+      .is_further = true,
+      .default_route = state.gateway.empty(),
+      .default_route6 = state.gateway6.empty(),
+      .hosts_file = state.hosts_file};
   auto is_taken = [&] {
     return std::any_of(
         state.attachments.begin(), state.attachments.end(),
@@ -244,6 +256,7 @@ void Connection::join(const std::filesystem::path& directory, const Request& giv
   state.attachments.push_back(attach(directory, request, wiring, inside));
   const Attachment& joined = state.attachments.back();
   if (state.gateway.empty()) state.gateway = joined.gateway();
+  if (state.gateway6.empty()) state.gateway6 = joined.gateway6();
   state.note_first();
   joined.tell_members();
 }
@@ -260,12 +273,18 @@ void Connection::leave(const std::string& network, int namespace_fd) {
   Netlink inside = open_inside(namespace_fd);
   delete_link(inside, left->interface());
   const bool was_way_out = !state.gateway.empty() && state.gateway == left->gateway();
+  const bool was_way_out6 = !state.gateway6.empty() && state.gateway6 == left->gateway6();
   const bool had_own_text = !left->is_further();
   const std::string host = left->network().gateway;
   state.attachments.erase(left);
   state.note_first();
   if (was_way_out) state.gateway.clear();
+  if (was_way_out6) state.gateway6.clear();
   for (const Attachment& other : state.attachments) {
+    if (state.gateway6.empty() && !other.gateway6().empty()) {
+      set_default_route6(inside, other.interface(), Ip6::parse(other.gateway6()));
+      state.gateway6 = other.gateway6();
+    }
     if (!state.gateway.empty() || other.gateway().empty()) continue;
     set_default_route(inside, other.interface(), Ip4::parse(other.gateway()));
     state.gateway = other.gateway();

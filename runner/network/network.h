@@ -55,6 +55,7 @@ struct Request {
   std::string domainname;              ///< what the host name is in, for its own /etc/hosts
   std::vector<std::string> aliases;    ///< more names on a user-defined network
   std::optional<std::string> address;  ///< --ip: this IPv4 address of the network
+  std::optional<std::string> address6; ///< --ip6: this IPv6 address of the network
   std::optional<std::string> mac;      ///< --mac-address: "02:00:0a:59:00:02"
   std::vector<Port> ports;
 
@@ -88,6 +89,8 @@ struct Membership {
   std::string gateway;  ///< empty: no way out
   std::string mac;
   std::vector<std::string> aliases;
+  std::string address6;  ///< with prefix length; empty: the network has no IPv6
+  std::string gateway6;
 };
 
 /// A wired namespace. Dropping it takes back what the host keeps for it: published ports, the
@@ -123,7 +126,7 @@ class Connection {
 
   /// The bridge networks it is on, the first one first.
   std::vector<Membership> memberships() const;
-  /// Wires the namespace to one more bridge network; mode, name, aliases, address and mac of `request`
+  /// Wires the namespace to one more bridge network; mode, name, aliases, addresses and mac of `request`
   /// count. Throws Unsupported (id "no-bridge") when it was not on a bridge from the start.
   void join(const std::filesystem::path& state, const Request& request, int namespace_fd);
   /// Takes it off a network; ports that were published there are not any more. Throws NotFound.
@@ -151,6 +154,9 @@ struct Network {
   std::string bridge;   ///< interface of the host
   std::string subnet;   ///< "10.89.4.0/24"
   std::string gateway;  ///< the bridge's address
+  bool ipv6 = false;
+  std::string subnet6;   ///< "fd12:3456:789a:1::/64", with ipv6
+  std::string gateway6;
   bool internal = false;  ///< no way out
   uint32_t mtu = 0;     ///< 0: the default route's
   bool implicit = false;  ///< the default network, made when first needed
@@ -163,6 +169,7 @@ struct Member {
   std::string id;
   std::string hostname;
   std::string address;  ///< without prefix length
+  std::string address6;  ///< likewise; empty: none
   std::vector<std::string> aliases;
   std::vector<Port> ports;
 };
@@ -170,8 +177,8 @@ struct Member {
 /// The name of the default network: "bridge".
 extern const char* const kDefaultNetwork;
 
-/// Makes a network; of `wanted` count name, subnet and gateway (empty: chosen), internal, mtu,
-/// labels. Throws Invalid, or Unavailable (id "network-exists", "subnet-in-use").
+/// Makes a network; of `wanted` count name, ipv6, subnets and gateways (empty: chosen), internal,
+/// mtu, labels. Throws Invalid, or Unavailable (id "network-exists", "subnet-in-use").
 Network create_network(const std::filesystem::path& state, const Network& wanted);
 /// All networks, by name.
 std::vector<Network> list_networks(const std::filesystem::path& state);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "runner/network/ip6.h"
 
 namespace network {
 
@@ -53,8 +54,13 @@ Protocol take_protocol(std::string_view& text, std::string_view whole) {
 
 std::string check_address(std::string_view text, std::string_view whole) {
   std::string address(text);
-  if (address.starts_with('[') || address.find(':') != std::string::npos)
-    fail(whole, "publishing on IPv6 addresses is not built yet");
+  if (address.starts_with('[') && address.ends_with(']')) {
+    address = address.substr(1, address.size() - 2);
+    if (!Ip6::is_valid(address)) fail(whole, base::printable(address) + " is not an address");
+    return Ip6::parse(address).str();
+  }
+  if (address.find(':') != std::string::npos)
+    fail(whole, "an IPv6 address stands in brackets, [::1]:8080:80");
   in_addr ignored;
   if (::inet_pton(AF_INET, address.c_str(), &ignored) != 1)
     fail(whole, base::printable(address) + " is not an address");
@@ -100,7 +106,9 @@ std::vector<Port> parse_exposed(std::string_view whole) {
 std::string_view name_of(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }
 
 std::string str(const Port& port) {
-  return base::str(port.host_address.empty() ? "0.0.0.0" : port.host_address, ":", port.host, "->",
+  std::string address = port.host_address.empty() ? "0.0.0.0" : port.host_address;
+  if (port.is_ip6()) address = base::str("[", address, "]");
+  return base::str(address, ":", port.host, "->",
                    port.container, "/", name_of(port.protocol));
 }
 

@@ -33,6 +33,8 @@ json to_json(const Network& network) {
   for (const auto& [name, value] : network.labels) labels[name] = value;
   return {{"name", network.name},         {"bridge", network.bridge},
           {"subnet", network.subnet},     {"gateway", network.gateway},
+          {"ipv6", network.ipv6},         {"subnet6", network.subnet6},
+          {"gateway6", network.gateway6},
           {"internal", network.internal}, {"mtu", network.mtu},
           {"implicit", network.implicit}, {"created", network.created},
           {"labels", labels}};
@@ -44,6 +46,9 @@ Network from_json(const json& document) {
   network.bridge = document.at("bridge").get<std::string>();
   network.subnet = document.at("subnet").get<std::string>();
   network.gateway = document.at("gateway").get<std::string>();
+  network.ipv6 = document.value("ipv6", false);
+  network.subnet6 = document.value("subnet6", "");
+  network.gateway6 = document.value("gateway6", "");
   network.internal = document.at("internal").get<bool>();
   network.mtu = document.at("mtu").get<uint32_t>();
   network.implicit = document.at("implicit").get<bool>();
@@ -90,6 +95,7 @@ std::string LeaseText::encode() const {
     text += base::str("port ", port.host_address.empty() ? "0.0.0.0" : port.host_address, " ",
                       port.host, " ", port.container, " ", name_of(port.protocol), "\n");
   if (!hosts_file.empty()) text += base::str("hosts-file ", hosts_file, "\n");
+  if (!address6.empty()) text += base::str("address6 ", address6, "\n");
   if (is_further) text += "further\n";
   return text;
 }
@@ -105,6 +111,7 @@ LeaseText LeaseText::decode(const std::string& text) {
     if (words[0] == "id") lease.id = words[1];
     if (words[0] == "hostname") lease.hostname = words[1];
     if (words[0] == "link") lease.link = words[1];
+    if (words[0] == "address6") lease.address6 = words[1];
     if (words[0] == "alias") lease.aliases.push_back(words[1]);
     if (words[0] != "port" || words.size() != 5) continue;
     Port port;

@@ -28,6 +28,7 @@ struct LeaseText {
   std::vector<std::string> aliases;
   std::vector<Port> ports;
   std::string hosts_file;   ///< the container's /etc/hosts, kept up to date; empty: none
+  std::string address6;     ///< empty: none
   bool is_further = false;  ///< the container was on another network before
 
   std::string encode() const;

@@ -266,6 +266,68 @@ ok torte network reload
 wait_for 20 hears peer db db
 torte rm -f peer >/dev/null
 
+step "IPv6: addresses, names, the way out, published ports, isolation, also after a flush"
+outside ip addr add 2001:db8::2/64 dev wan nodad
+ip addr add 2001:db8::1/64 dev wan nodad
+ip -6 route add default via 2001:db8::2
+who6() { sed 's/AF_INET/AF_INET6/' "$work/who.py" >"$work/who6.py"; outside python3 "$work/who6.py" tcp 2001:db8::2 99 outside6 & }
+sed 's/AF_INET/AF_INET6/' "$work/ask.py" >"$work/ask6.py"
+ask6() { "$1" python3 "$work/ask6.py" tcp "$2" "$3"; }
+who6
+ok torte network create --ipv6 six
+ok torte network inspect -f '{{.Subnet6}}' six
+grep -q '^fd.*::/64$' "$work/out" || fail "not a unique local range"
+ok torte network create --subnet 10.78.0.0/24 --subnet fd00:78::/64 --gateway fd00:78::ff dual
+status 1 torte network create --subnet fd00:78::/80 again
+says "overlaps fd00:78::/64"
+status 2 torte network create --gateway fd00::1 again
+status 1 torte network create --ipv6 --subnet fd00:79::/64 --gateway fd00::1 again
+says "not an address of"
+torte run -d --name left --network dual --ip6 fd00:78::9 -p 8700:80 -p '[2001:db8::1]:8701:80' base sh -c 'while :; do echo left | nc -l -p 80 >/dev/null; done' >/dev/null
+ok torte exec left sh -c 'ip -6 -o addr show eth0; ip -6 route; cat /etc/hosts'
+prints "inet6 fd00:78::9/64" "default via fd00:78::ff" "fd00:78::9	left"
+! grep 'fd00:78::9/64' "$work/out" | grep -q tentative || fail "the address waits for others to object"
+equal "$(torte inspect -f '{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}' left)" fd00:78::9
+status 125 in_container --network dual --ip6 fd00:78::9 base true
+says "fd00:78::9" "in use"
+status 125 in_container --network dual --ip6 fd00:79::9 base true
+says "not one for containers"
+status 125 in_container --network back --ip6 fd00:78::9 base true
+says "has no IPv6" "network create --ipv6"
+status 125 in_container -p '[::1]:8702:80' base true
+says "has no IPv6"
+ok in_container --network dual base sh -c 'cat /etc/hosts; nc -w 2 fd00:78::9 80; nc -w 2 2001:db8::2 99'
+prints "fd00:78::9	left" "outside6 2001:db8::1"
+prints_line left
+answers6() { [ "$(ask6 "$1" "$2" "$3")" = left ]; }
+all_answer6() {
+  wait_for 20 answers6 outside 2001:db8::1 8700
+  wait_for 20 answers6 outside 2001:db8::1 8701
+  wait_for 20 answers6 here 2001:db8::1 8700
+}
+all_answer6
+equal "$(ask_from_outside tcp 203.0.113.1 8700)" left
+equal "$(ask_from_outside tcp 203.0.113.1 8701)" "no answer"
+status 125 in_container --network dual -p 8701:81 base true
+says "8701/tcp" left
+outside ip -6 route add fd00:78::/64 via 2001:db8::1
+equal "$(ask6 outside fd00:78::9 80)" "no answer" "an unpublished port from outside"
+equal "$(in_container --network six base nc -w 2 fd00:78::9 80 || echo no)" no "isolation of networks"
+equal "$(in_container --network six base nc -w 2 2001:db8::1 8700)" left "a published port from another network"
+nft flush ruleset
+ok torte network reload
+all_answer6
+torte run -d --name mover base sleep 1000 >/dev/null
+ok torte network connect --ip6 fd00:78::7 dual mover
+ok torte exec mover nc -w 2 2001:db8::2 99
+prints "outside6"
+ok torte network disconnect dual mover
+ok torte exec mover ip -6 route
+prints_not default
+torte rm -f left mover >/dev/null
+equal "$(nft list map inet torte pub6 | grep -c elements || true)" 0 "published ports left"
+ok torte network rm six dual
+
 step "flushed rules come back with network reload, and with the next run"
 nft flush ruleset
 equal "$(ask_from_outside tcp 203.0.113.1 8080)" "no answer"

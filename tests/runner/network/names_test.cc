@@ -23,6 +23,15 @@ TEST(Hosts, NameTheContainerTheHostAndThePeers) {
             "192.0.2.7\tship\n10.89.0.1\tme\n10.89.0.3\tdb store\n");
 }
 
+TEST(Hosts, NameTheContainerByBothItsAddresses) {
+  Request request;
+  request.hostname = "web";
+  Surroundings around;
+  around.own_address = "10.89.0.2";
+  around.own_address6 = "fd00::2";
+  EXPECT_NE(hosts_text(request, around).find("10.89.0.2\tweb\nfd00::2\tweb\n"), std::string::npos);
+}
+
 TEST(Hosts, RefuseWhatWouldMakeAnotherLine) {
   Request request;
   request.extra_hosts = {{"a\n1.2.3.4 b", "192.0.2.7"}};

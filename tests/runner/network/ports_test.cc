@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "runner/network/host_ports.h"
 #include "runner/network/links.h"
 
 namespace network {
@@ -20,14 +21,29 @@ TEST(Ports, ReadEverySpelling) {
   EXPECT_EQ(all("127.0.0.1:8080:80/udp"), "127.0.0.1:8080->80/udp ");
   EXPECT_EQ(all("127.0.0.1::80"), "127.0.0.1:0->80/tcp ");
   EXPECT_EQ(all("0.0.0.0:53:53/UDP"), "0.0.0.0:53->53/udp ");
+  EXPECT_EQ(all("[::1]:8080:80"), "[::1]:8080->80/tcp ");
+  EXPECT_EQ(all("[fd00:0:0::1]::80"), "[fd00::1]:0->80/tcp ");
   EXPECT_EQ(all("8000-8001:80-81"), "0.0.0.0:8000->80/tcp 0.0.0.0:8001->81/tcp ");
 }
 
 TEST(Ports, RefuseWhatTheyAreNot) {
   for (const char* text : {"", ":", ":80", "0:80", "65536:80", "80:", "a:80", "80:80/icmp", "80:80:80",
-                           "81-80:80-81", "80-81:80-82", "[::1]:80:80", "1.2.3:80:80", "-1:80", "80/"})
+                           "81-80:80-81", "80-81:80-82", "::1:80:80", "[::1:80:80", "[1.2.3.4]:80:80", "[::1]:80", "1.2.3:80:80", "-1:80", "80/"})
     EXPECT_THROW(parse_ports(text), base::Error) << text;
   EXPECT_THROW(parse_exposed("80:80"), base::Error);
+}
+
+bool clash(const char* one, const char* other) {
+  return overlap(parse_ports(one).front(), parse_ports(other).front());
+}
+
+TEST(Ports, ClashWhereOneAddressWouldLeadToTwo) {
+  EXPECT_TRUE(clash("80:80", "127.0.0.1:80:81"));
+  EXPECT_TRUE(clash("80:80", "[::1]:80:81"));
+  EXPECT_TRUE(clash("[::]:80:80", "[::1]:80:81"));
+  EXPECT_FALSE(clash("[::]:80:80", "127.0.0.1:80:81"));
+  EXPECT_FALSE(clash("[::1]:80:80", "[::2]:80:81"));
+  EXPECT_FALSE(clash("80:80", "80:80/udp"));
 }
 
 TEST(Subnets, KnowWhatIsInThem) {
