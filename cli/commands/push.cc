@@ -70,8 +70,9 @@ int run_push(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   if (arguments.is_on("all-tags") && arguments.has("digestfile"))
     throw UsageError("--digestfile takes one digest, --all-tags pushes several");
-  if (arguments.is_on("all") && arguments.has("compression"))
-    throw UsageError("--all sends images as they are, with the digests that the index lists: leave --compression out");
+  for (const char* packs : {"compression", "compression-level"})
+    if (arguments.is_on("all") && arguments.has(packs))
+      throw UsageError(base::str("--all sends images as they are, with the digests that the index lists: leave --", packs, " out"));
   std::optional<Packing> packing;
   if (!arguments.is_on("all")) packing = packing_of(arguments);
   const oci::Reference destination = destination_of(arguments);  // what is wrong with it is said before anything is opened
