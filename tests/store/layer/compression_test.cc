@@ -284,6 +284,19 @@ TEST(GzipSink, HoldsDataThatDoesNotCompress) {
     EXPECT_EQ(unpack(gzip(data, 2, 1 << 19, level), Compression::kGzip), data);
 }
 
+TEST(GzipSink, StoresWhatDoesNotCompressBesideWhatDoes) {
+  std::mt19937_64 random(3);
+  std::string data;
+  for (size_t size : {100'000u, 7'000u, 70'000u, 300'000u, 20'000u, 900'000u, 16'384u, 1u}) {
+    data += sample(size);
+    for (size_t i = 0; i < size; ++i) data += static_cast<char>(random());
+  }
+  const std::string packed = gzip(data, 1, data.size());
+  EXPECT_LT(packed.size(), data.size() / 2 + gzip(sample(data.size() / 2), 1, 1 << 20).size() * 5 / 4);
+  EXPECT_EQ(gzip(data, 3, 100'001), packed);
+  EXPECT_EQ(unpack(packed, Compression::kGzip), data);
+}
+
 TEST(GzipSink, CanBeAbandoned) {
   base::StringSink out;
   auto sink = layer::gzip_sink(out, 4);
