@@ -26,16 +26,6 @@ std::string flag_label(const Flag& flag) {
   return label + (flag.implied.empty() ? str(" ", flag.value) : str("[=", flag.value, "]"));
 }
 
-std::string flag_text(const Flag& flag) {
-  std::string text(flag.help);
-  if (!flag.choices.empty())
-    text += str(" (", base::join({flag.choices.begin(), flag.choices.end()}, ", "), ")");
-  if (!flag.implied.empty()) text += str("; alone: ", flag.implied);
-  if (flag.repeatable) text += "; repeatable";
-  if (!flag.environment.empty()) text += str(" [$", flag.environment, "]");
-  return text;
-}
-
 // `text` broken at blanks to `width` columns, later lines indented. Help is ASCII: bytes are
 // columns.
 std::string wrap(std::string_view text, size_t width, size_t indent) {
@@ -94,6 +84,16 @@ std::vector<Row> flag_rows(std::span<const Flag> flags, Pick pick) {
 }
 
 }  // namespace
+
+std::string flag_text(const Flag& flag) {
+  std::string text(flag.help);
+  if (!flag.choices.empty())
+    text += str(" (", base::join({flag.choices.begin(), flag.choices.end()}, ", "), ")");
+  if (!flag.implied.empty()) text += str("; alone: ", flag.implied);
+  if (flag.repeatable) text += "; repeatable";
+  if (!flag.environment.empty()) text += str(" [$", flag.environment, "]");
+  return text;
+}
 
 std::string short_help(const Command& command, int width) {
   std::string out = str(command.summary, "\n\n", usage_line(command));

@@ -7,6 +7,8 @@
 
 namespace cli {
 
+/// What a flag is for, with the values it takes, on one line.
+std::string flag_text(const Flag& flag);
 /// One screen: usage, the common flags, up to three examples (spec/ux.md 9, -h).
 std::string short_help(const Command& command, int width);
 /// Everything: paragraphs, flags under their headings, examples, global flags (--help).

@@ -68,15 +68,11 @@ const Command& config_show_command() {
       .name = "config show",
       .summary = "show what flags are set to, and where",
       .usage = "[--format FORMAT]",
-      .about = "Flags that are not given are taken from environment variables, then from the file that\n"
-               "--config names, ~/.config/torte/config.toml, /etc/torte/config.toml and\n"
-               "/usr/share/torte/config.toml. A file has a table for each command, with its flags as keys:\n"
-               "\n"
-               "    retry = 5               # of every command that has --retry\n"
-               "    [build]\n"
-               "    jobs = 4\n"
-               "    [cache.prune]\n"
-               "    older-than = \"30d\"",
+      .about = "A flag that is not given has the value of its environment variable, or what the first of these "
+               "files says: the one of --config, ~/.config/torte/config.toml, /etc/torte/config.toml, "
+               "/usr/share/torte/config.toml.\n"
+               "A file is TOML. A table such as [build] or [cache.prune] is a command, its keys are flags without "
+               "dashes; a key outside of tables is for every command that has such a flag.",
       .group = "about torte",
       .flags = {{.name = "format", .value = "FORMAT", .help = "table, json, json-lines or a template", .common = true}},
       .examples = {{"torte config show", "the values that count, each with its origin"},

@@ -1,11 +1,12 @@
-// torte debug: questions about the language and the formats, asked and answered in JSON. The answers
-// are a machine interface: documented in docs/debug-json.md, stable.
+// torte debug: questions about the language and the formats, asked and answered in JSON, and the
+// manual as packages want it. Machine interfaces, stable.
 #include <iostream>
 
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/debug_language.h"
 #include "cli/debug_oci.h"
+#include "cli/manual.h"
 
 namespace cli {
 
@@ -18,6 +19,10 @@ int run_debug_expand(Context&, const Arguments&) { return debug_expand(std::cin,
 int run_debug_ignore(Context&, const Arguments&) { return debug_ignore(std::cin, std::cout); }
 int run_debug_ref(Context&, const Arguments&) { return debug_ref(std::cin, std::cout); }
 int run_debug_validate(Context&, const Arguments&) { return debug_validate(std::cin, std::cout); }
+int run_debug_manual(Context& context, const Arguments& arguments) {
+  write_manual(*context.table, arguments.word(0));
+  return 0;
+}
 
 }  // namespace
 
@@ -49,7 +54,14 @@ const std::vector<const Command*>& debug_commands() {
                                  .group = "about torte",
                                  .run = run_debug_validate,
                               .in_user_namespace = false};
-  static const std::vector<const Command*> kAll{&kParse, &kExpand, &kIgnore, &kRef, &kValidate};
+  static const Command kManual{.name = "debug manual",
+                               .summary = "write the manual pages of all commands",
+                               .usage = "DIRECTORY",
+                               .group = "about torte",
+                               .positionals = {1, 1},
+                               .run = run_debug_manual,
+                               .in_user_namespace = false};
+  static const std::vector<const Command*> kAll{&kParse, &kExpand, &kIgnore, &kRef, &kValidate, &kManual};
   return kAll;
 }
 
