@@ -150,7 +150,7 @@ R
 ok timeout 60 "$TORTE" --root "$store" build -f "$work/context/locked" "$work/context"
 
 step "a large file is the same layer whether or not the build reads it again"
-yes "a line of a large file" | head -c 270000001 >"$work/context/large"
+{ yes "a line of a large file" || true; } | head -c 270000001 >"$work/context/large"
 printf 'FROM base\nCOPY large /large\n' >"$work/context/unread"
 printf 'FROM base\nCOPY large /large\nRUN cmp /large /large\n' >"$work/context/read"
 ok torte build --no-cache -f "$work/context/unread" -t unread "$work/context"
