@@ -1,7 +1,5 @@
 #include "cli/build.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <list>
 
@@ -13,6 +11,7 @@
 #include "builder/dockerfile/validate.h"
 #include "builder/solve/finish.h"
 #include "cli/base_images.h"
+#include "cli/build_metadata.h"
 #include "cli/build_options.h"
 #include "cli/build_outputs.h"
 #include "cli/build_record.h"
@@ -26,6 +25,7 @@
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
+#include "cli/source_policy.h"
 #include "cli/step_counter.h"
 #include "runner/container/foreign_runtime.h"
 #include "store/oci/reference.h"
@@ -35,7 +35,6 @@ namespace cli {
 namespace {
 
 namespace event = base::event;
-using Json = nlohmann::ordered_json;
 
 std::optional<Call> call_of(const Arguments& arguments) {
   if (auto text = arguments.find("call")) return parse_call(*text);
@@ -127,8 +126,9 @@ class Build {
     solve::Secrets secrets = read_secrets(context_, arguments_);
     SshAgents agents(context_, arguments_, *store_);
     read_lock();
+    policy_ = SourcePolicy::read(arguments_.all("policy"));
     Fetcher fetcher(*store_, {.secrets = secrets, .ssh_agent = agents.for_git(), .pinned = lock_.sources,
-                              .locked = arguments_.is_on("locked"), .events = events_.get(), .stop = interrupt_.token(),
+                              .locked = arguments_.is_on("locked"), .policy = &policy_, .events = events_.get(), .stop = interrupt_.token(),
                               .retries = parse_retries(arguments_), .waiting = notice_waits(events_.get())});
     read_recipe(fetcher);
     dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
@@ -137,7 +137,7 @@ class Build {
     if (!times_.rewrite) solving_.created_mtime = times_.epoch;
     read_builder_arguments();
     if (std::optional<Call> call = call_of(arguments_))
-      return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_);
+      return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_, &policy_);
     solving_.secrets = std::move(secrets);
     solving_.ssh_agents = agents.sockets();
     plan_all(recipe, fetcher);
@@ -193,7 +193,8 @@ class Build {
                          .context = arguments_.word(0).empty() ? "." : arguments_.word(0),
                          .ignore_file = arguments_.find("ignorefile"),
                          .keep_git_dir = keeps_git_directory(planning_),
-                         .in_fd = context_.in_fd},
+                         .in_fd = context_.in_fd,
+                         .policy = &policy_},
                         fetcher);
     if (!file_.other_name.empty())
       events_->emit(event::Note{base::str("using ", file_.name, "; ", file_.other_name, " is there too")});
@@ -285,7 +286,8 @@ class Build {
     StoreImages stored(*store_, registries_, parse_pull_policy(arguments_.get("pull", "missing")),
                        transfer_options());
     LayoutImages layouts(*store_, stored);
-    LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
+    LockedImages locked(*store_, layouts, lock_, arguments_.is_on("locked"));
+    PolicyImages images(policy_, locked, events_.get());
     std::vector<dockerfile::Diagnostic> planned;
     int steps = 0;
     for (BuildTarget& target : targets_)
@@ -294,7 +296,7 @@ class Build {
         planning_.platform = platform;
         Planned& next = plans_.emplace_back(&target);
         next.plan = make_plan(recipe, images);
-        next.trees = provide_trees(next.plan, fetcher);
+        next.trees = provide_trees(next.plan, fetcher, policy_);
         next.offset = steps;
         steps += next.plan.steps;
         planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
@@ -303,7 +305,7 @@ class Build {
     if (times_.rewrite && !times_.epoch)
       throw UsageError("--rewrite-timestamp needs a time: --source-date-epoch N");
     warnings_ = all_warnings(recipe, checks_, planned);
-    resolved_images_ = images.resolved();
+    resolved_images_ = locked.resolved();
   }
 
   std::vector<std::string> unknown_to_from(const dockerfile::Recipe& recipe, const base::SourceRange& where) const {
@@ -508,48 +510,7 @@ class Build {
       sys::write_file_durably(*path, base::join(ids, "\n"), 0644);
     }
     if (auto path = arguments_.find("metadata-file"))
-      sys::write_file_durably(*path, metadata(fetcher).dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0644);
-  }
-
-  static Json metadata_of(const BuildTarget& target) {
-    Json json;
-    json["containerimage.config.digest"] = target.image_id;
-    if (target.descriptor) {
-      json["containerimage.digest"] = target.descriptor->digest.str();
-      json["containerimage.descriptor"] = Json::parse(target.descriptor->to_json());
-    }
-    std::vector<std::string> names;
-    for (const std::string& tag : target.tags) names.push_back(oci::Reference::parse(tag).with_default_tag().str());
-    json["image.name"] = base::join(names, ",");
-    return json;
-  }
-
-  Json metadata(const Fetcher& fetcher) const {
-    Json json = metadata_of(targets_.front());
-    Json& build = json["torte.build"];
-    build = {{"recipe", file_.name}, {"target", targets_.front().stage}, {"steps", counter_.steps()},
-             {"cached", counter_.cached()}, {"sizeBytes", end_.size_bytes}, {"newBytes", end_.new_bytes}};
-    if (targets_.size() > 1) {
-      build["targets"] = Json::object();
-      for (const BuildTarget& target : targets_) build["targets"][target.stage] = metadata_of(target);
-    }
-    build["platforms"] = Json::array();
-    for (const BuiltImage& image : targets_.front().images) {
-      Json one = {{"platform", image.platform.str()}, {"layers", Json::array()}};
-      if (image.id) one["image"] = image.id->str();
-      for (const oci::DiffId& layer : image.layers) one["layers"].push_back(layer.str());
-      build["platforms"].push_back(std::move(one));
-    }
-    if (times_.epoch) build["sourceDateEpoch"] = *times_.epoch;
-    build["buildArgs"] = Json::array();  // names only: values may be secret
-    for (const auto& [name, value] : planning_.build_args)
-      if (!value.empty()) build["buildArgs"].push_back(name);
-    build["baseImages"] = resolved_images_;
-    build["sources"] = fetcher.resolved();
-    build["warnings"] = Json::array();
-    for (const dockerfile::Diagnostic& warning : warnings_)
-      build["warnings"].push_back({{"id", warning.id}, {"message", warning.message}, {"line", warning.where.first_line}});
-    return json;
+      sys::write_file_durably(*path, build_metadata({file_, planning_, targets_, summary(), times_.epoch, resolved_images_, fetcher.resolved(), warnings_}), 0644);
   }
 
   Context& context_;
@@ -570,6 +531,7 @@ class Build {
   std::optional<EarlyPush> early_push_;
   std::optional<DebugShell> debug_;
   LockFile lock_;
+  SourcePolicy policy_;
   RecipeFile file_;
   dockerfile::IgnoreMatcher ignore_;
   Times times_;

@@ -88,6 +88,7 @@ const Command& build_command() {
            {.name = "rewrite-timestamp", .help = "no file of a new layer is younger than that date", .group = "reproducible builds"},
            {.name = "timestamp", .value = "SECONDS", .help = "--source-date-epoch SECONDS --rewrite-timestamp", .group = "reproducible builds"},
            {.name = "reproducible", .help = "the same inputs give the same image anywhere: dates of the last commit (or 1970), rewritten", .group = "reproducible builds", .common = true},
+           {.name = "policy", .value = "FILE", .help = "rules of FILE (JSON) allow, deny or replace what the build takes from outside: images, git, http, local files", .group = "reproducible builds", .aliases = {"source-policy-file"}, .repeatable = true},
            {.name = "lock", .value = "FILE", .help = "use the base images, downloads and commits that FILE names, and write those used", .group = "reproducible builds"},
            {.name = "locked", .help = "fail where something is not as the --lock file says", .group = "reproducible builds"},
            {.name = "cache-from", .value = "type=TYPE,..", .help = "look for results of steps: registry,ref=NAME or local,src=DIR", .group = "cache", .repeatable = true},
