@@ -22,6 +22,7 @@
 #include "cli/introspection.h"
 #include "cli/known_layers.h"
 #include "cli/lock_file.h"
+#include "cli/provenance.h"
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
@@ -91,7 +92,7 @@ class Build {
   Build(Context& context, const Arguments& arguments)
       : context_(context), arguments_(arguments),
         events_(context.make_progress(progress_mode(arguments))), planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
-        outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)), targets_(parse_targets(arguments)),
+        outputs_(parse_outputs(arguments, form_)), attest_(parse_attest(arguments)), platforms_(platforms_of(arguments)), targets_(parse_targets(arguments)),
         store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
@@ -107,6 +108,7 @@ class Build {
     for (const OutputSpec& spec : outputs_)
       if (targets_.size() > 1 && (spec.takes_place() || !spec.names.empty()))
         throw UsageError("several --target cannot share one --output but store, registry and cacheonly without name=");
+    if (attest_.any()) require_attestable(outputs_);
     if (targets_.size() > 1 && call_of(arguments)) throw UsageError("--call and --check ask about one --target");
   }
 
@@ -152,6 +154,7 @@ class Build {
       begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
       if (early_push_) early_push_->finish();
+      attest(fetcher);
       for (BuildTarget& target : targets_) write_outputs(target);
       write_records(fetcher);
       if (shared_cache_) shared_cache_->require_offered();
@@ -494,7 +497,23 @@ class Build {
     return end_;
   }
 
-  // --- records: id, metadata, lock
+  // --- records: id, metadata, lock, attestations
+
+  BuildFacts facts(const Fetcher& fetcher) {
+    summary();
+    return {file_, planning_, targets_, end_, times_.epoch, resolved_images_, fetcher.resolved(), warnings_, *store_,
+            recorder_.directory().filename().string(), recorder_.started(), std::chrono::system_clock::now(),
+            attest_.provenance == AttestOptions::Provenance::kMax};
+  }
+
+  // Before the images leave: what is kept with them goes with them.
+  void attest(const Fetcher& fetcher) {
+    if (!attest_.any()) return;
+    const BuildFacts known = facts(fetcher);
+    for (const BuildTarget& target : targets_)
+      for (const BuiltImage& image : target.images)
+        if (image.id) keep_predicates(*store_, *image.id, {make_provenance(known, target, image.platform, known.whole_provenance)});
+  }
 
   void write_records(Fetcher& fetcher) {
     if (auto path = arguments_.find("lock"); path && !arguments_.is_on("locked")) {
@@ -510,7 +529,7 @@ class Build {
       sys::write_file_durably(*path, base::join(ids, "\n"), 0644);
     }
     if (auto path = arguments_.find("metadata-file"))
-      sys::write_file_durably(*path, build_metadata({file_, planning_, targets_, summary(), times_.epoch, resolved_images_, fetcher.resolved(), warnings_}), 0644);
+      sys::write_file_durably(*path, build_metadata(facts(fetcher)), 0644);
   }
 
   Context& context_;
@@ -520,6 +539,7 @@ class Build {
   plan::Options planning_;
   ImageForm form_;
   std::vector<OutputSpec> outputs_;
+  AttestOptions attest_;
   std::vector<std::optional<oci::Platform>> platforms_;
   std::vector<BuildTarget> targets_;
   std::unique_ptr<store::Store> store_;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "cli/provenance.h"
 #include "store/oci/reference.h"
 
 namespace cli {
@@ -52,6 +53,10 @@ std::string build_metadata(const BuildFacts& facts) {
   build["warnings"] = Json::array();
   for (const dockerfile::Diagnostic& warning : facts.warnings)
     build["warnings"].push_back({{"id", warning.id}, {"message", warning.message}, {"line", warning.where.first_line}});
+  // Where other tools look for it.
+  for (const BuiltImage& image : first.images)
+    json[base::str("buildx.build.provenance", first.images.size() > 1 ? "/" + image.platform.str() : "")] =
+        Json::parse(make_provenance(facts, first, image.platform, facts.whole_provenance).body);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "builder/plan/plan.h"
 #include "cli/build_outputs.h"
 #include "cli/recipe_file.h"
+#include "store/store.h"
 
 namespace cli {
 
@@ -23,10 +25,15 @@ struct BuildFacts {
   const std::map<std::string, std::string>& images;   ///< "NAME PLATFORM" → identity
   const std::map<std::string, std::string>& sources;  ///< address → digest or commit
   const std::vector<dockerfile::Diagnostic>& warnings;
+  store::Store& store;
+  std::string build_id;
+  std::chrono::system_clock::time_point started;
+  std::chrono::system_clock::time_point finished;
+  bool whole_provenance = false;
 };
 
 /// The text of --metadata-file: JSON, fields are added and never changed. No values of build arguments:
-/// they may be secret.
+/// they may be secret. The provenance of each image of the first target is always in it.
 std::string build_metadata(const BuildFacts& facts);
 
 }  // namespace cli

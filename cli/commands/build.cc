@@ -1,4 +1,5 @@
 // torte build: a recipe becomes an image.
+#include "cli/attestation.h"
 #include "cli/build.h"
 #include "cli/build_mounts.h"
 #include "cli/commands/commands.h"
@@ -15,8 +16,8 @@ Flag in_group(Flag flag, std::string_view group) {
   return flag;
 }
 
-std::vector<Flag> with_step_flags(std::vector<Flag> flags) {
-  for (const std::vector<Flag>& more : {step_sandbox_flags(), build_mount_flags()})
+std::vector<Flag> with_shared_flags(std::vector<Flag> flags) {
+  for (const std::vector<Flag>& more : {step_sandbox_flags(), build_mount_flags(), attest_flags()})
     flags.insert(flags.end(), more.begin(), more.end());
   return flags;
 }
@@ -35,7 +36,7 @@ const Command& build_command() {
                "git address (https://host/project.git#ref:directory), or - for a recipe or an archive on "
                "standard input.",
       .group = "build and run",
-      .flags = with_registry_flags(with_step_flags(
+      .flags = with_registry_flags(with_shared_flags(
            {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile); more of them are appended", .repeatable = true, .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last); given several times, each with its own --tag in the same order", .repeatable = true, .common = true},

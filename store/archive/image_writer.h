@@ -44,6 +44,10 @@ class ImageWriter {
   void add_index(const oci::Index& index, const std::vector<oci::Reference>& names,
                  const oci::Annotations& annotations = {});
 
+  /// Adds a manifest that says something of another one, its subject: an entry without a name. Its blobs
+  /// must be there.
+  void add_artifact(const oci::Manifest& manifest);
+
   /// Writes index.json and its like.
   virtual void finish() = 0;
 
