@@ -58,7 +58,9 @@ void read_attest(const std::string& text, AttestOptions& options) {
     options.provenance = off ? AttestOptions::Provenance::kNone : parse_mode(fields["mode"], "attest");
     return;
   }
-  throw unknown_word("--attest: unknown type", fields["type"], {"provenance"});
+  if (fields["type"] != "sbom") throw unknown_word("--attest: unknown type", fields["type"], {"provenance", "sbom"});
+  if (fields.contains("mode")) throw UsageError("--attest: mode is for type=provenance");
+  options.sbom = !off;
 }
 
 }  // namespace
@@ -66,7 +68,8 @@ void read_attest(const std::string& text, AttestOptions& options) {
 std::vector<Flag> attest_flags() {
   return {
       {.name = "provenance", .value = "mode=min|max", .help = "attach how the image was made (SLSA provenance), in push and OCI outputs too; max has the recipe's text", .implied = "mode=min", .group = "output"},
-      {.name = "attest", .value = "type=TYPE[,..]", .help = "the same by another name: type=provenance[,mode=max]", .group = "output", .repeatable = true},
+      {.name = "sbom", .value = "BOOL", .help = "attach which packages are in the image (SPDX), as dpkg and apk know them", .implied = "true", .group = "output", .choices = {"true", "false"}},
+      {.name = "attest", .value = "type=TYPE[,..]", .help = "the same by another name: type=provenance[,mode=max] or type=sbom", .group = "output", .repeatable = true},
   };
 }
 
@@ -77,6 +80,7 @@ AttestOptions parse_attest(const Arguments& arguments) {
     constexpr std::string_view kMode = "mode=";
     options.provenance = parse_mode(text->starts_with(kMode) ? text->substr(kMode.size()) : *text, "provenance");
   }
+  if (auto text = arguments.find("sbom")) options.sbom = *text == "true";
   return options;
 }
 

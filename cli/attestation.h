@@ -24,10 +24,11 @@ struct Predicate {
 struct AttestOptions {
   enum class Provenance { kNone, kMin, kMax };
   Provenance provenance = Provenance::kNone;
+  bool sbom = false;
 
-  bool any() const { return provenance != Provenance::kNone; }
+  bool any() const { return provenance != Provenance::kNone || sbom; }
 };
-/// --provenance and --attest, for the command table.
+/// --provenance, --sbom and --attest, for the command table.
 std::vector<Flag> attest_flags();
 /// Throws UsageError.
 AttestOptions parse_attest(const Arguments& arguments);

@@ -11,6 +11,7 @@
 #include "builder/dockerfile/validate.h"
 #include "builder/solve/finish.h"
 #include "cli/base_images.h"
+#include "cli/build_attestations.h"
 #include "cli/build_metadata.h"
 #include "cli/build_options.h"
 #include "cli/build_outputs.h"
@@ -22,7 +23,6 @@
 #include "cli/introspection.h"
 #include "cli/known_layers.h"
 #include "cli/lock_file.h"
-#include "cli/provenance.h"
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
@@ -154,7 +154,7 @@ class Build {
       begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
       if (early_push_) early_push_->finish();
-      attest(fetcher);
+      if (attest_.any()) attest_images(attest_, facts(fetcher), recorder_);
       for (BuildTarget& target : targets_) write_outputs(target);
       write_records(fetcher);
       if (shared_cache_) shared_cache_->require_offered();
@@ -504,15 +504,6 @@ class Build {
     return {file_, planning_, targets_, end_, times_.epoch, resolved_images_, fetcher.resolved(), warnings_, *store_,
             recorder_.directory().filename().string(), recorder_.started(), std::chrono::system_clock::now(),
             attest_.provenance == AttestOptions::Provenance::kMax};
-  }
-
-  // Before the images leave: what is kept with them goes with them.
-  void attest(const Fetcher& fetcher) {
-    if (!attest_.any()) return;
-    const BuildFacts known = facts(fetcher);
-    for (const BuildTarget& target : targets_)
-      for (const BuiltImage& image : target.images)
-        if (image.id) keep_predicates(*store_, *image.id, {make_provenance(known, target, image.platform, known.whole_provenance)});
   }
 
   void write_records(Fetcher& fetcher) {

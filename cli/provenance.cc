@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "builder/dockerfile/git_reference.h"
+#include "cli/package_url.h"
 #include "store/oci/reference.h"
 #include "store/oci/timestamp.h"
 
@@ -22,19 +23,6 @@ std::string time_text(std::chrono::system_clock::time_point time) {
   return oci::format_timestamp(std::chrono::time_point_cast<std::chrono::seconds>(time));
 }
 
-// [RFC 3986], leaving `also` as it is.
-std::string percent(std::string_view text, std::string_view also) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = std::isalnum(byte) || std::string_view("-._~").find(c) != std::string_view::npos;
-    if (plain || also.find(c) != std::string_view::npos) out += c;
-    else out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-  }
-  return out;
-}
-
 // A package URL of type docker, as BuildKit writes it. [github.com/package-url/purl-spec]
 Json image_dependency(const std::string& key, const std::string& identity, store::Store& store) {
   const size_t blank = key.rfind(' ');
@@ -44,8 +32,7 @@ Json image_dependency(const std::string& key, const std::string& identity, store
     std::string familiar = reference->familiar();
     familiar = familiar.substr(0, familiar.find('@'));
     if (!reference->tag().empty()) familiar.resize(familiar.rfind(':'));
-    json["uri"] = base::str("pkg:docker/", percent(familiar, "/"), reference->tag().empty() ? "" : "@" + reference->tag(),
-                            "?platform=", percent(platform, ""));
+    json["uri"] = package_url("docker", familiar, reference->tag(), {{"platform", platform}});
   } else {
     json["uri"] = name;  // oci-layout://..
   }

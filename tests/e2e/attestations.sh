@@ -33,7 +33,7 @@ for entry in entries:
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert subject in images and ["sha256:" + s["digest"]["sha256"] for s in statement["subject"]] == [subject], statement
     assert manifest["layers"][0]["annotations"]["in-toto.io/predicate-type"] == statement["predicateType"]
-    kind = statement["predicateType"].split("/")[-1 if "spdx" in statement["predicateType"] else -2].lower()
+    kind = statement["predicateType"].split("/")[-2]
     json.dump(statement, open(f"{work}/{kind}.json", "w"))
     print(statement["subject"][0]["name"], statement["predicateType"])
 PY
@@ -77,6 +77,33 @@ predicate provenance "assert p['buildDefinition']['internalParameters']['recipe'
 ok build -t app -o type=oci-dir,dest="$work/kept" --load
 statements "$work/kept"
 prints_line "docker.io/library/app https://slsa.dev/provenance/v1"
+
+step "--sbom: the packages that dpkg and apk know"
+mkdir -p "$work/db"
+printf 'Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2.15-2+b2\nMaintainer: A <a@b>\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\n' >"$work/context/status"
+printf 'P:musl\nV:1.2.4-r2\nA:x86_64\nL:MIT\n\n' >"$work/context/installed"
+printf 'ID=debian\nVERSION_ID="12"\n' >"$work/context/os-release"
+cat >"$work/context/Packages" <<'R'
+FROM base
+COPY os-release /etc/
+COPY status /var/lib/dpkg/status
+COPY installed /lib/apk/db/
+R
+ok build -f "$work/context/Packages" -t packages --sbom --provenance -o type=oci-dir,dest="$work/packages" --load
+says_not sbom-incomplete
+statements "$work/packages"
+prints_line "docker.io/library/packages https://spdx.dev/Document"
+prints_line "docker.io/library/packages https://slsa.dev/provenance/v1"
+predicate spdx.dev "
+assert p['spdxVersion'] == 'SPDX-2.3' and p['packages'][0]['versionInfo'] == '$(torte inspect --format '{{.id}}' packages)'
+refs = [x['externalRefs'][0]['referenceLocator'] for x in p['packages'][1:]]
+assert refs == ['pkg:apk/debian/musl@1.2.4-r2?arch=x86_64&distro=debian-12', 'pkg:deb/debian/bash@5.2.15-2%2Bb2?arch=amd64&distro=debian-12'], refs
+assert {r['relatedSpdxElement'] for r in p['relationships']} == {x['SPDXID'] for x in p['packages']}"
+printf 'COPY status /var/lib/rpm/rpmdb.sqlite\n' >>"$work/context/Packages"
+ok build -f "$work/context/Packages" --attest type=sbom -t packages
+says "/var/lib/rpm/rpmdb.sqlite of the image is not read" "[sbom-incomplete]"
+status 2 build --sbom=generator=other
+says "--sbom"
 
 step "layouts with attestations are read as before"
 ok torte load -i "$work/max" --tag again
