@@ -63,6 +63,7 @@ assert d['externalParameters']['buildArgs'] == ['TOKEN'] and d['externalParamete
 assert d['resolvedDependencies'][0]['annotations']['imageId'] == '$id', d
 assert 'recipe' not in d['internalParameters']
 assert p['runDetails']['metadata']['startedOn'] <= p['runDetails']['metadata']['finishedOn']"
+equal "$(torte inspect --format '{{json .attestations}}' app)" '["https://slsa.dev/provenance/v1"]' "inspect"
 ok torte save --format oci-dir -o "$work/saved" app
 statements "$work/saved"
 prints_line "docker.io/library/app https://slsa.dev/provenance/v1"
