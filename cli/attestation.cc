@@ -29,10 +29,15 @@ Json statement_of(const Predicate& predicate) {
           {"predicate", Json::parse(predicate.body)}};
 }
 
-/// nullopt for other blobs that are kept with images: indexes.
+/// nullopt for other blobs that are kept with images: indexes, which come from elsewhere and may pretend to be one. They
+/// cannot do without a field that this has not.
 std::optional<Predicate> read_statement(const std::string& text) {
   const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object() || json.value("_type", Json()) != Json(kStatement)) return std::nullopt;
+  const std::vector<std::string> fields = {"_type", "subject", "predicateType", "predicate"};
+  if (!json.is_object() || json.size() != fields.size()) return std::nullopt;
+  for (const std::string& field : fields)
+    if (!json.contains(field)) return std::nullopt;
+  if (json.at("_type") != Json(kStatement) || !json.at("predicateType").is_string()) return std::nullopt;
   return Predicate{json.at("predicateType").get<std::string>(), dump(json.at("predicate"))};
 }
 
