@@ -1,7 +1,5 @@
 #include "cli/build.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <list>
 
@@ -13,6 +11,8 @@
 #include "builder/dockerfile/validate.h"
 #include "builder/solve/finish.h"
 #include "cli/base_images.h"
+#include "cli/build_attestations.h"
+#include "cli/build_metadata.h"
 #include "cli/build_options.h"
 #include "cli/build_outputs.h"
 #include "cli/build_record.h"
@@ -26,6 +26,7 @@
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
+#include "cli/source_policy.h"
 #include "cli/step_counter.h"
 #include "runner/container/foreign_runtime.h"
 #include "store/oci/reference.h"
@@ -35,7 +36,6 @@ namespace cli {
 namespace {
 
 namespace event = base::event;
-using Json = nlohmann::ordered_json;
 
 std::optional<Call> call_of(const Arguments& arguments) {
   if (auto text = arguments.find("call")) return parse_call(*text);
@@ -92,7 +92,7 @@ class Build {
   Build(Context& context, const Arguments& arguments)
       : context_(context), arguments_(arguments),
         events_(context.make_progress(progress_mode(arguments))), planning_(plan_options(context, arguments)), form_(parse_image_form(arguments)),
-        outputs_(parse_outputs(arguments, form_)), platforms_(platforms_of(arguments)), targets_(parse_targets(arguments)),
+        outputs_(parse_outputs(arguments, form_)), attest_(parse_attest(arguments)), platforms_(platforms_of(arguments)), targets_(parse_targets(arguments)),
         store_(store::Store::open(context.root, store::Access::kReadWrite)), lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()), counter_(recorder_),
         registries_(context, arguments, interrupt_.token(), events_.get()) {
@@ -108,6 +108,7 @@ class Build {
     for (const OutputSpec& spec : outputs_)
       if (targets_.size() > 1 && (spec.takes_place() || !spec.names.empty()))
         throw UsageError("several --target cannot share one --output but store, registry and cacheonly without name=");
+    if (attest_.any()) require_attestable(outputs_);
     if (targets_.size() > 1 && call_of(arguments)) throw UsageError("--call and --check ask about one --target");
   }
 
@@ -127,8 +128,9 @@ class Build {
     solve::Secrets secrets = read_secrets(context_, arguments_);
     SshAgents agents(context_, arguments_, *store_);
     read_lock();
+    policy_ = SourcePolicy::read(arguments_.all("policy"));
     Fetcher fetcher(*store_, {.secrets = secrets, .ssh_agent = agents.for_git(), .pinned = lock_.sources,
-                              .locked = arguments_.is_on("locked"), .events = events_.get(), .stop = interrupt_.token(),
+                              .locked = arguments_.is_on("locked"), .policy = &policy_, .events = events_.get(), .stop = interrupt_.token(),
                               .retries = parse_retries(arguments_), .waiting = notice_waits(events_.get())});
     read_recipe(fetcher);
     dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
@@ -137,7 +139,7 @@ class Build {
     if (!times_.rewrite) solving_.created_mtime = times_.epoch;
     read_builder_arguments();
     if (std::optional<Call> call = call_of(arguments_))
-      return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_);
+      return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_, &policy_);
     solving_.secrets = std::move(secrets);
     solving_.ssh_agents = agents.sockets();
     plan_all(recipe, fetcher);
@@ -152,6 +154,7 @@ class Build {
       begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
       if (early_push_) early_push_->finish();
+      if (attest_.any()) attest_images(attest_, facts(fetcher), recorder_);
       for (BuildTarget& target : targets_) write_outputs(target);
       write_records(fetcher);
       if (shared_cache_) shared_cache_->require_offered();
@@ -193,7 +196,8 @@ class Build {
                          .context = arguments_.word(0).empty() ? "." : arguments_.word(0),
                          .ignore_file = arguments_.find("ignorefile"),
                          .keep_git_dir = keeps_git_directory(planning_),
-                         .in_fd = context_.in_fd},
+                         .in_fd = context_.in_fd,
+                         .policy = &policy_},
                         fetcher);
     if (!file_.other_name.empty())
       events_->emit(event::Note{base::str("using ", file_.name, "; ", file_.other_name, " is there too")});
@@ -285,7 +289,8 @@ class Build {
     StoreImages stored(*store_, registries_, parse_pull_policy(arguments_.get("pull", "missing")),
                        transfer_options());
     LayoutImages layouts(*store_, stored);
-    LockedImages images(*store_, layouts, lock_, arguments_.is_on("locked"));
+    LockedImages locked(*store_, layouts, lock_, arguments_.is_on("locked"));
+    PolicyImages images(policy_, locked, events_.get());
     std::vector<dockerfile::Diagnostic> planned;
     int steps = 0;
     for (BuildTarget& target : targets_)
@@ -294,7 +299,7 @@ class Build {
         planning_.platform = platform;
         Planned& next = plans_.emplace_back(&target);
         next.plan = make_plan(recipe, images);
-        next.trees = provide_trees(next.plan, fetcher);
+        next.trees = provide_trees(next.plan, fetcher, policy_);
         next.offset = steps;
         steps += next.plan.steps;
         planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
@@ -303,7 +308,7 @@ class Build {
     if (times_.rewrite && !times_.epoch)
       throw UsageError("--rewrite-timestamp needs a time: --source-date-epoch N");
     warnings_ = all_warnings(recipe, checks_, planned);
-    resolved_images_ = images.resolved();
+    resolved_images_ = locked.resolved();
   }
 
   std::vector<std::string> unknown_to_from(const dockerfile::Recipe& recipe, const base::SourceRange& where) const {
@@ -493,7 +498,14 @@ class Build {
     return end_;
   }
 
-  // --- records: id, metadata, lock
+  // --- records: id, metadata, lock, attestations
+
+  BuildFacts facts(const Fetcher& fetcher) {
+    summary();
+    return {file_, planning_, targets_, end_, times_.epoch, resolved_images_, fetcher.resolved(), warnings_, *store_,
+            recorder_.directory().filename().string(), recorder_.started(), std::chrono::system_clock::now(),
+            attest_.provenance == AttestOptions::Provenance::kMax};
+  }
 
   void write_records(Fetcher& fetcher) {
     if (auto path = arguments_.find("lock"); path && !arguments_.is_on("locked")) {
@@ -509,48 +521,7 @@ class Build {
       sys::write_file_durably(*path, base::join(ids, "\n"), 0644);
     }
     if (auto path = arguments_.find("metadata-file"))
-      sys::write_file_durably(*path, metadata(fetcher).dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0644);
-  }
-
-  static Json metadata_of(const BuildTarget& target) {
-    Json json;
-    json["containerimage.config.digest"] = target.image_id;
-    if (target.descriptor) {
-      json["containerimage.digest"] = target.descriptor->digest.str();
-      json["containerimage.descriptor"] = Json::parse(target.descriptor->to_json());
-    }
-    std::vector<std::string> names;
-    for (const std::string& tag : target.tags) names.push_back(oci::Reference::parse(tag).with_default_tag().str());
-    json["image.name"] = base::join(names, ",");
-    return json;
-  }
-
-  Json metadata(const Fetcher& fetcher) const {
-    Json json = metadata_of(targets_.front());
-    Json& build = json["torte.build"];
-    build = {{"recipe", file_.name}, {"target", targets_.front().stage}, {"steps", counter_.steps()},
-             {"cached", counter_.cached()}, {"sizeBytes", end_.size_bytes}, {"newBytes", end_.new_bytes}};
-    if (targets_.size() > 1) {
-      build["targets"] = Json::object();
-      for (const BuildTarget& target : targets_) build["targets"][target.stage] = metadata_of(target);
-    }
-    build["platforms"] = Json::array();
-    for (const BuiltImage& image : targets_.front().images) {
-      Json one = {{"platform", image.platform.str()}, {"layers", Json::array()}};
-      if (image.id) one["image"] = image.id->str();
-      for (const oci::DiffId& layer : image.layers) one["layers"].push_back(layer.str());
-      build["platforms"].push_back(std::move(one));
-    }
-    if (times_.epoch) build["sourceDateEpoch"] = *times_.epoch;
-    build["buildArgs"] = Json::array();  // names only: values may be secret
-    for (const auto& [name, value] : planning_.build_args)
-      if (!value.empty()) build["buildArgs"].push_back(name);
-    build["baseImages"] = resolved_images_;
-    build["sources"] = fetcher.resolved();
-    build["warnings"] = Json::array();
-    for (const dockerfile::Diagnostic& warning : warnings_)
-      build["warnings"].push_back({{"id", warning.id}, {"message", warning.message}, {"line", warning.where.first_line}});
-    return json;
+      sys::write_file_durably(*path, build_metadata(facts(fetcher)), 0644);
   }
 
   Context& context_;
@@ -560,6 +531,7 @@ class Build {
   plan::Options planning_;
   ImageForm form_;
   std::vector<OutputSpec> outputs_;
+  AttestOptions attest_;
   std::vector<std::optional<oci::Platform>> platforms_;
   std::vector<BuildTarget> targets_;
   std::unique_ptr<store::Store> store_;
@@ -571,6 +543,7 @@ class Build {
   std::optional<EarlyPush> early_push_;
   std::optional<DebugShell> debug_;
   LockFile lock_;
+  SourcePolicy policy_;
   RecipeFile file_;
   dockerfile::IgnoreMatcher ignore_;
   Times times_;

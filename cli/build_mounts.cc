@@ -40,6 +40,12 @@ bool is_always_so(const std::string& option) {
   return std::find(kWords.begin(), kWords.end(), option) != kWords.end();
 }
 
+void cover(plan::Mount& mount, const std::string& text) {
+  if (mount.source != "/") fail("volume", text, "O needs a directory");
+  mount.read_only = false;
+  std::get<plan::FromHost>(mount.from).covered = true;
+}
+
 // HOST:CONTAINER[:OPTIONS]
 plan::Mount parse_volume(const std::string& text) {
   const char* flag = "volume";
@@ -52,7 +58,8 @@ plan::Mount parse_volume(const std::string& text) {
   for (const std::string& option : base::split(parts[2], ',')) {
     if (option == "ro" || option == "rw") mount.read_only = option == "ro";
     else if (option == "nohash") std::get<plan::FromHost>(mount.from).hashed = false;
-    else if (!is_always_so(option)) fail(flag, text, "unknown option " + base::printable(option) + " (known: ro, rw, nohash)");
+    else if (option == "O") cover(mount, text);
+    else if (!is_always_so(option)) fail(flag, text, "unknown option " + base::printable(option) + " (known: ro, rw, O, nohash)");
   }
   return mount;
 }
@@ -97,7 +104,7 @@ plan::Mount parse_mount(const std::string& text) {
 
 std::vector<Flag> build_mount_flags() {
   return {
-      {.name = "volume", .letter = 'v', .value = "HOST:CONTAINER[:OPTIONS]", .help = "directory or file of this machine in every RUN, read-only and part of cache keys; options rw (what steps write is written to this machine), nohash", .group = "RUN steps", .repeatable = true},
+      {.name = "volume", .letter = 'v', .value = "HOST:CONTAINER[:OPTIONS]", .help = "directory or file of this machine in every RUN, read-only and part of cache keys; options O (what a step writes goes with it), rw (it is written to this machine), nohash", .group = "RUN steps", .repeatable = true},
       {.name = "mount", .value = "SPEC", .help = "mount of every RUN: type=bind,source=S,target=T[,rw][,nohash], type=tmpfs or type=cache as in RUN --mount", .group = "RUN steps", .repeatable = true},
   };
 }

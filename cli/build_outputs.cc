@@ -13,6 +13,7 @@
 #include "base/sys/userns.h"
 #include "base/text.h"
 #include "builder/dockerfile/mount.h"
+#include "cli/attestation.h"
 #include "cli/base_images.h"
 #include "cli/build_options.h"
 #include "cli/output_file.h"
@@ -158,6 +159,16 @@ std::vector<OutputSpec> parse_outputs(const Arguments& arguments, ImageForm& for
   if (std::count_if(outputs.begin(), outputs.end(), to_stdout) > 1)
     throw UsageError("only one --output can go to standard output");
   return outputs;
+}
+
+void require_attestable(const std::vector<OutputSpec>& outputs) {
+  bool image = false;
+  for (const OutputSpec& spec : outputs) {
+    if (spec.type == OutputSpec::Type::kDocker)
+      throw UsageError("--output type=docker: a docker archive carries no attestations; write type=oci");
+    image |= spec.is_image();
+  }
+  if (!image) throw UsageError("attestations are about an image, and no --output is one; --metadata-file has the provenance too");
 }
 
 namespace {
@@ -312,11 +323,13 @@ class OutputWriter {
         for (const auto& [key, value] : options_.form.annotations_of("index-descriptor", nullptr)) beside[key] = value;
         add_blobs(writer, out);
         writer.add_image(out.manifest, out.config, names_, beside);
+        if (!docker_archive) add_attestations(store_, writer, record_of(image), out.manifest.describe(), names_);
         written.descriptor = out.manifest.describe();
         break;
       }
       add_blobs(writer, out);
       oci::Descriptor entry = writer.add_manifest(out.manifest, out.config);
+      add_attestations(store_, writer, record_of(image), out.manifest.describe(), names_);
       entry.annotations = beside;
       index.manifests.push_back(std::move(entry));
     }

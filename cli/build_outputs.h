@@ -86,6 +86,8 @@ struct OutputOptions {
 /// The --output and --load flags; without any, the store. Keys that concern the image's form change
 /// `form`. Throws UsageError.
 std::vector<OutputSpec> parse_outputs(const Arguments& arguments, ImageForm& form);
+/// Throws UsageError where an output cannot take along what is attested of an image, or none is an image.
+void require_attestable(const std::vector<OutputSpec>& outputs);
 ImageForm parse_image_form(const Arguments& arguments);
 
 /// Facts about what was written, for --metadata-file.

@@ -25,6 +25,7 @@ class BuildRecorder : public base::EventSink {
 
   /// Where the logs of the steps go.
   const std::filesystem::path& directory() const { return directory_; }
+  std::chrono::system_clock::time_point started() const { return started_; }
   /// The eight digits.
   std::string short_id() const;
   /// Number of the first step that failed and left a log.

@@ -25,7 +25,7 @@ archive::FoundImage find_in_layout(const archive::ImageLayout& layout, const std
   throw base::Error(base::Code::kNotFound, "the layout has no image " + base::printable(digest), "image-missing");
 }
 
-solve::LocalTree fetch_context(const std::string& name, const std::string& value, Fetcher& fetcher) {
+solve::LocalTree fetch_context(const std::string& name, const std::string& value, Fetcher& fetcher, const SourcePolicy& policy) {
   solve::LocalTree tree;
   tree.shown = base::str("context \"", base::printable(name), "\"");
   if (dockerfile::is_git_context(value)) {
@@ -47,6 +47,7 @@ solve::LocalTree fetch_context(const std::string& name, const std::string& value
     if (!S_ISDIR(st.st_mode))
       throw base::Error(base::Code::kInvalid, tree.shown + ": " + base::printable(value) + " is not a directory",
                         "context-invalid");
+    policy.check_local(name);
     tree.directory = value;
     return tree;
   }
@@ -98,10 +99,12 @@ plan::BaseImage LayoutImages::get(const std::string& reference, const oci::Platf
   });
 }
 
-std::map<std::string, solve::LocalTree> provide_trees(const plan::Plan& plan, Fetcher& fetcher) {
+std::map<std::string, solve::LocalTree> provide_trees(const plan::Plan& plan, Fetcher& fetcher, const SourcePolicy& policy) {
   std::map<std::string, solve::LocalTree> trees;
   for (const auto& [name, value] : plan.contexts)
-    trees[name] = fetch_context(name, value, fetcher);
+    trees[name] = base::with_context("--build-context " + base::printable(name), [&, &key = name, &text = value] {
+      return fetch_context(key, text, fetcher, policy);
+    });
   for (const plan::Remote& remote : plan.remotes) {
     try {
       trees[remote.name] = fetch_remote(remote, fetcher);

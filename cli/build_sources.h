@@ -22,8 +22,8 @@ class LayoutImages : public plan::BaseImages {
   plan::BaseImages& next_;
 };
 
-/// Fetches what the plan takes from elsewhere, and names the directories of its contexts. Errors
-/// carry the place in the recipe that asked.
-std::map<std::string, solve::LocalTree> provide_trees(const plan::Plan& plan, Fetcher& fetcher);
+/// Fetches what the plan takes from elsewhere, and names the directories of its contexts, which the policy
+/// is asked about. Errors carry the place in the recipe that asked.
+std::map<std::string, solve::LocalTree> provide_trees(const plan::Plan& plan, Fetcher& fetcher, const SourcePolicy& policy);
 
 }  // namespace cli

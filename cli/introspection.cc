@@ -255,7 +255,8 @@ bool wants_warning(const dockerfile::Recipe& recipe, const dockerfile::CheckConf
 }
 
 int answer_call(Context& context, const Call& call, const dockerfile::Recipe& recipe,
-                const plan::Options& options, store::Store* store, const solve::Options* solving) {
+                const plan::Options& options, store::Store* store, const solve::Options* solving,
+                const SourcePolicy* policy) {
   if (call.kind == CallKind::kAst) {
     std::ostringstream out;
     print_recipe(recipe, out);
@@ -265,7 +266,9 @@ int answer_call(Context& context, const Call& call, const dockerfile::Recipe& re
   auto given = options.build_args.find("BUILDKIT_DOCKERFILE_CHECK");
   dockerfile::CheckConfig checks =
       dockerfile::check_config(recipe, given == options.build_args.end() ? "" : given->second);
-  KnownImages images(store);
+  KnownImages known(store);
+  const SourcePolicy none;
+  PolicyImages images(policy == nullptr ? none : *policy, known, nullptr);
   plan::Options planning = options;
   planning.allow_host_network = planning.allow_insecure = planning.allow_all_devices = true;
   planning.all_stages = call.kind == CallKind::kCheck && options.target.empty();

@@ -9,6 +9,7 @@
 #include "builder/plan/plan.h"
 #include "builder/solve/solver.h"
 #include "cli/context.h"
+#include "cli/source_policy.h"
 #include "store/store.h"
 
 namespace cli {
@@ -49,6 +50,6 @@ bool wants_warning(const dockerfile::Recipe& recipe, const dockerfile::CheckConf
 /// context too.
 int answer_call(Context& context, const Call& call, const dockerfile::Recipe& recipe,
                 const plan::Options& options, store::Store* store,
-                const solve::Options* solving = nullptr);
+                const solve::Options* solving = nullptr, const SourcePolicy* policy = nullptr);
 
 }  // namespace cli

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/attestation.h"
 #include "cli/blob_places.h"
 #include "cli/known_layers.h"
 #include "cli/reported_source.h"
@@ -302,11 +303,18 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     std::optional<oci::Manifest> known = find_manifest(store, image, true);
     auto originals = find_originals(image, config, known);
     bool as_it_is = packing == Packing::kAsIs && known;
+    auto attested = [&](const oci::Manifest& sent) {
+      registry::Repository repository = registries.repository(destination);
+      repository.prepare_to_write();
+      push_attestations(store, repository, image, sent.describe());
+    };
     oci::Manifest manifest = as_it_is ? *known : begin_manifest(config);
     if (as_it_is)
       if (auto digest =
-              tag_what_is_there(registries.repository(destination), manifest, destination))
+              tag_what_is_there(registries.repository(destination), manifest, destination)) {
+        attested(manifest);
         return *digest;
+      }
     if (!as_it_is)
       for (size_t i = 0; i < config.diff_ids.size(); ++i) manifest.layers.push_back(manifest.config);
     Push push(store, registries, registries.repository(destination), packing, options);
@@ -328,6 +336,7 @@ oci::Digest push_image(store::Store& store, Registries& registries, const store:
     if (!as_it_is && packing == Packing::kAsIs) remember_manifest(store, image, manifest);
     oci::Digest digest =
         push.repository().put_document(manifest.bytes(), manifest.media_type, tag_of(destination));
+    attested(manifest);
     std::vector<oci::Digest> blobs;
     for (const oci::Descriptor& layer : manifest.layers) blobs.push_back(layer.digest);
     remember_blob_places(store, push.repository().client().host(), push.repository().path(), blobs);

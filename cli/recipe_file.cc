@@ -63,6 +63,7 @@ class Finder {
   Finder(const RecipeRequest& request, Fetcher& fetcher) : request_(request), fetcher_(fetcher) {}
 
   RecipeFile run() {
+    ask_policy();
     if (request_.context == "-") {
       if (request_.file == "-")
         throw base::Error(base::Code::kInvalid,
@@ -89,6 +90,17 @@ class Finder {
   }
 
  private:
+  // Of what comes from elsewhere the fetcher asks it.
+  void ask_policy() const {
+    if (request_.policy == nullptr) return;
+    const bool local = !dockerfile::is_git_context(request_.context) && !is_url(request_.context);
+    if (local) request_.policy->check_local("context");
+    bool recipe = local && !request_.file;
+    for (const std::string& file : request_.more_files) recipe |= local && !is_url(file);
+    if (recipe || (request_.file && (local ? !is_url(*request_.file) : *request_.file == "-")))
+      request_.policy->check_local("dockerfile");
+  }
+
   void from_standard_input() {
     sys::FdSource input(request_.in_fd, "standard input");
     sys::UniqueFd spooled = archive::spool(input, {});

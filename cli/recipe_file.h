@@ -32,6 +32,7 @@ struct RecipeRequest {
   std::optional<std::string> ignore_file;  ///< --ignorefile
   bool keep_git_dir = false;               ///< of a git context
   int in_fd = 0;
+  const SourcePolicy* policy = nullptr;    ///< asked about what lies on this machine; borrowed
 };
 
 /// Finds the recipe: `file` as given (relative to the working directory, else to the context), "-" for

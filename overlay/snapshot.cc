@@ -116,7 +116,8 @@ Active::Active(store::Store& store, Stack below, std::string_view purpose)
   // The root of the image keeps its owner and mode through the new layer.
   struct stat st;
   if (::fstat(below_.back()->fd(), &st) < 0) base::throw_errno("stat layer");
-  if (::chown(upper.c_str(), st.st_uid, st.st_gid) < 0 ||
+  // A directory of the machine may be somebody's who has no id in our user namespace: then it is ours.
+  if ((::chown(upper.c_str(), st.st_uid, st.st_gid) < 0 && errno != EINVAL) ||
       ::chmod(upper.c_str(), st.st_mode & 07777) < 0)
     base::throw_errno("set owner of " + upper.string());
 }

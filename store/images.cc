@@ -271,6 +271,12 @@ void Store::set_manifest(const oci::Digest& image, const oci::Digest& manifest) 
       .run();
 }
 
+void Store::drop_image_blob(const oci::Digest& image, const oci::Digest& blob) {
+  core_->require_writable();
+  Core::Records records = core_->records();
+  Query(records, "DELETE FROM image_blobs WHERE config = ? AND digest = ?").bind(image.str(), blob.str()).run();
+}
+
 void Store::touch_image(const oci::Digest& image) {
   if (!core_->writable) return;
   constexpr int64_t kCoarseMilliseconds = 10 * 60 * 1000;

@@ -130,6 +130,8 @@ class Store {
   bool untag(std::string_view name);
   /// Remembers the manifest an image got when it was first compressed.
   void set_manifest(const oci::Digest& image, const oci::Digest& manifest);
+  /// Lets go of a blob that was kept with the image (ImageRecord::blobs): the next prune takes it.
+  void drop_image_blob(const oci::Digest& image, const oci::Digest& blob);
   void touch_image(const oci::Digest& image);
   /// By name: takes the name away, and the image with its last one. By id: the image with all its
   /// names. Throws NotFound; Denied when containers use it, or it has several names and is given by

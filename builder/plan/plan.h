@@ -58,7 +58,8 @@ struct FromNamed {
 struct FromHost {
   std::string directory;
   std::string flag;    ///< as given, for messages
-  bool hashed = true;  ///< read-only: what the mount shows is part of keys
+  bool hashed = true;  ///< unless it can be written: what the mount shows is part of keys
+  bool covered = false;  ///< with Mount::read_only unset: what a step writes goes with the step
 };
 using FileSource = std::variant<FromContext, FromStage, FromImage, FromNothing, FromNamed, FromHost>;
 

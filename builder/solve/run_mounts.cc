@@ -67,12 +67,20 @@ void define_bind(const plan::Mount& mount, const SourceTree& source,
   define_files(as_copy, *source.files, {selection}, source.keep_owner, definition);
 }
 
-// As it lies there, with its owners and what is mounted below it: what a step may write, it writes there.
+// As it lies there, with its owners and what is mounted below it: what a step may write, it writes there,
+// unless a layer covers it that goes with the step.
 PreparedMount MountPreparer::prepare_host(const plan::Mount& mount, const plan::FromHost& from) {
   PreparedMount prepared;
   prepared.mount.kind = launch::Mount::Kind::kBind;
   prepared.mount.target = sys::RootedPath(mount.target);
   prepared.mount.read_only = mount.read_only;
+  if (from.covered) {
+    prepared.mount.source_is_detached = true;
+    base::with_context(from.flag, [&] {
+      bind_layers(mount, {std::make_shared<overlay::Tree>(from.directory, nullptr)}, prepared);
+    });
+    return prepared;
+  }
   prepared.mount.recursive = true;
   prepared.mount.source = base::with_context(from.flag, [&] {
     return open_path((std::filesystem::path(from.directory) / mount.source.substr(1)).lexically_normal());

@@ -47,7 +47,7 @@ class MountPreparer {
   std::string cache_key(const plan::Mount& mount) const;
   void hold_caches(const std::vector<plan::Mount>& mounts);
   PreparedMount prepare_bind(const plan::Mount& mount);
-  static PreparedMount prepare_host(const plan::Mount& mount, const plan::FromHost& from);
+  PreparedMount prepare_host(const plan::Mount& mount, const plan::FromHost& from);
   void bind_layers(const plan::Mount& mount, overlay::Stack stack, PreparedMount& prepared);
   std::shared_ptr<overlay::Active> snapshot_of(const plan::Mount& mount, const SourceTree& source,
                                                context::Node& node);

@@ -58,6 +58,8 @@ void define_run(const plan::RunStep& step, const Options& options, cache::Defini
                                       " read_only=", mount.read_only ? 1 : 0, " id=", mount.id,
                                       " env=", mount.env, " source=", mount.source,
                                       " required=", mount.required ? 1 : 0));
+    if (const auto* host = std::get_if<plan::FromHost>(&mount.from); host != nullptr && host->covered)
+      definition.add("mount.covered", mount.target);
   }
 }
 

@@ -173,7 +173,7 @@ void StepInputs::define(const plan::RunStep& step, cache::Definition& definition
 // is not the same for the next one.
 void StepInputs::define_host(const plan::Mount& mount, const plan::FromHost& from,
                              cache::Definition& definition) const {
-  if (!mount.read_only || !from.hashed) return;
+  if (!from.hashed || (!mount.read_only && !from.covered)) return;
   std::lock_guard lock(host_mutex_);
   const std::string path = from.directory + mount.source;
   auto known = host_contents_.find(path);

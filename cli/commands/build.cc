@@ -1,4 +1,5 @@
 // torte build: a recipe becomes an image.
+#include "cli/attestation.h"
 #include "cli/build.h"
 #include "cli/build_mounts.h"
 #include "cli/commands/commands.h"
@@ -15,8 +16,8 @@ Flag in_group(Flag flag, std::string_view group) {
   return flag;
 }
 
-std::vector<Flag> with_step_flags(std::vector<Flag> flags) {
-  for (const std::vector<Flag>& more : {step_sandbox_flags(), build_mount_flags()})
+std::vector<Flag> with_shared_flags(std::vector<Flag> flags) {
+  for (const std::vector<Flag>& more : {step_sandbox_flags(), build_mount_flags(), attest_flags()})
     flags.insert(flags.end(), more.begin(), more.end());
   return flags;
 }
@@ -35,7 +36,7 @@ const Command& build_command() {
                "git address (https://host/project.git#ref:directory), or - for a recipe or an archive on "
                "standard input.",
       .group = "build and run",
-      .flags = with_registry_flags(with_step_flags(
+      .flags = with_registry_flags(with_shared_flags(
            {{.name = "file", .letter = 'f', .value = "PATH|URL|-", .help = "the recipe; - reads standard input (default: Recipe, Dockerfile, Containerfile, dockerfile); more of them are appended", .repeatable = true, .common = true},
            {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the result", .repeatable = true, .common = true},
            {.name = "target", .value = "STAGE", .help = "stage to build (default: the last); given several times, each with its own --tag in the same order", .repeatable = true, .common = true},
@@ -88,6 +89,7 @@ const Command& build_command() {
            {.name = "rewrite-timestamp", .help = "no file of a new layer is younger than that date", .group = "reproducible builds"},
            {.name = "timestamp", .value = "SECONDS", .help = "--source-date-epoch SECONDS --rewrite-timestamp", .group = "reproducible builds"},
            {.name = "reproducible", .help = "the same inputs give the same image anywhere: dates of the last commit (or 1970), rewritten", .group = "reproducible builds", .common = true},
+           {.name = "policy", .value = "FILE", .help = "rules of FILE (JSON) allow, deny or replace what the build takes from outside: images, git, http, local files", .group = "reproducible builds", .aliases = {"source-policy-file"}, .repeatable = true},
            {.name = "lock", .value = "FILE", .help = "use the base images, downloads and commits that FILE names, and write those used", .group = "reproducible builds"},
            {.name = "locked", .help = "fail where something is not as the --lock file says", .group = "reproducible builds"},
            {.name = "cache-from", .value = "type=TYPE,..", .help = "look for results of steps: registry,ref=NAME or local,src=DIR", .group = "cache", .repeatable = true},

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/attestation.h"
 #include "cli/commands/commands.h"
 #include "cli/container_json.h"
 #include "cli/context.h"
@@ -87,6 +88,8 @@ Json image_json(store::Store& store, const store::ImageRecord& image,
                        {"author", entry.author},
                        {"comment", entry.comment},
                        {"emptyLayer", entry.empty_layer}});
+  Json attestations = Json::array();
+  for (const Predicate& predicate : find_predicates(store, image)) attestations.push_back(predicate.type);
   return {{"id", image.id.str()},
           {"repoTags", std::move(tags)},
           {"repoDigests", std::move(digests)},
@@ -100,6 +103,7 @@ Json image_json(store::Store& store, const store::ImageRecord& image,
           {"config", config_json(config.config)},
           {"rootfs", {{"type", "layers"}, {"layers", std::move(diff_ids)}}},
           {"layers", layers_json(store, image, config)},
+          {"attestations", std::move(attestations)},
           {"history", std::move(history)}};
 }
 

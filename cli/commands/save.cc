@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/attestation.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/interrupt.h"
@@ -53,10 +54,11 @@ std::vector<Chosen> choose(store::Store& store, const Arguments& arguments) {
 }
 
 void write_images(store::Store& store, const std::vector<Chosen>& chosen, const Packing& packing,
-                  archive::ImageWriter& writer, const TransferOptions& options) {
+                  archive::ImageWriter& writer, bool attested, const TransferOptions& options) {
   for (const Chosen& choice : chosen) {
     OutgoingImage image = prepare_image(store, choice.record, packing, options);
     export_image(store, image, choice.names, writer, options);
+    if (attested) add_attestations(store, writer, choice.record, image.manifest.describe(), choice.names);
   }
   writer.finish();
 }
@@ -77,13 +79,13 @@ int run_save(Context& context, const Arguments& arguments) {
   std::vector<Chosen> chosen = choose(*store, arguments);
   if (format == "oci-dir") {
     auto writer = archive::write_oci_directory(output);
-    write_images(*store, chosen, packing, *writer, options);
+    write_images(*store, chosen, packing, *writer, true, options);
     return 0;
   }
   OutputFile file(output, context.out_fd);
   auto writer = format == "docker-archive" ? archive::write_docker_archive(file)
                                            : archive::write_oci_archive(file);
-  write_images(*store, chosen, packing, *writer, options);
+  write_images(*store, chosen, packing, *writer, format != "docker-archive", options);
   file.commit();
   return 0;
 }
@@ -98,7 +100,7 @@ const Command& save_command() {
       .usage = "[FLAGS] NAME...",
       .about = "Writes one or several images with all their layers. A docker archive can be read by "
                "docker load and podman load; the OCI forms also keep the digests of images that were "
-               "pulled or loaded.",
+               "pulled or loaded, and have what a build attested of an image.",
       .group = "images",
       .flags = {{.name = "output", .letter = 'o', .value = "PATH", .help = "where to write (default: standard output)", .common = true},
                 {.name = "format", .value = "FORMAT", .help = "docker-archive, oci-archive or oci-dir (default: docker-archive)",

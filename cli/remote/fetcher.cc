@@ -122,7 +122,9 @@ std::optional<std::string> Fetcher::pin_of(const std::string& address) const {
   return std::nullopt;
 }
 
-Download Fetcher::download(const std::string& url, const std::string& checksum) {
+Download Fetcher::download(const std::string& asked, const std::string& asked_checksum) {
+  const auto [url, checksum] = options_.policy == nullptr ? std::pair(asked, asked_checksum)
+                                                          : options_.policy->download(asked, asked_checksum, options_.events);
   std::optional<std::string> pin = pin_of(url);
   Note note = Note::read(store_, url);
   std::string wanted = checksum.empty() ? "" : base::to_lower(checksum);
@@ -216,7 +218,8 @@ std::filesystem::path Fetcher::unpack(base::Source& archive, const std::string& 
   return directory;
 }
 
-Checkout Fetcher::check_out(const dockerfile::GitReference& reference, bool keep_git_dir) {
+Checkout Fetcher::check_out(const dockerfile::GitReference& asked, bool keep_git_dir) {
+  const dockerfile::GitReference reference = options_.policy == nullptr ? asked : options_.policy->git(asked, options_.events);
   GitAccess access{.authorization = {}, .ssh_agent = options_.ssh_agent};
   std::string host = host_of(reference.remote);
   if (std::string header = secret("GIT_AUTH_HEADER", host); !header.empty())

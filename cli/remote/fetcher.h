@@ -10,6 +10,7 @@
 
 #include "base/events.h"
 #include "builder/dockerfile/git_reference.h"
+#include "cli/source_policy.h"
 #include "store/oci/digest.h"
 #include "store/registry/patience.h"
 #include "store/store.h"
@@ -43,6 +44,7 @@ class Fetcher {
     /// What earlier builds found (a lock file): URL → digest, git reference → commit.
     std::map<std::string, std::string> pinned;
     bool locked = false;                         ///< everything must be pinned
+    const SourcePolicy* policy = nullptr;        ///< asked before anything is fetched; borrowed
     base::EventSink* events = nullptr;
     std::stop_token stop;
     registry::Retries retries = {};

@@ -34,7 +34,8 @@ sys::UniqueFd open_directory(const std::filesystem::path& path) {
 sys::UniqueFd make_directory(const std::filesystem::path& path, const struct stat& like) {
   if (::mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) base::throw_errno("create " + path.string());
   sys::UniqueFd fd = open_directory(path);
-  if (::fchownat(fd.get(), "", like.st_uid, like.st_gid, AT_EMPTY_PATH) < 0 ||
+  // EINVAL: its owner has no id in our user namespace. Then it is ours.
+  if ((::fchownat(fd.get(), "", like.st_uid, like.st_gid, AT_EMPTY_PATH) < 0 && errno != EINVAL) ||
       ::chmod(path.c_str(), like.st_mode & 07777) < 0)
     base::throw_errno("set owner of " + path.string());
   return fd;

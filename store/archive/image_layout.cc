@@ -134,6 +134,11 @@ base::Error several_images() {
   return error.add_help("choose one by its name: oci:DIR:NAME, torte load --ref-name NAME");
 }
 
+/// Says of itself that it is something else than an image.
+bool is_artifact(const oci::Descriptor& entry) {
+  return !entry.artifact_type.empty() && !oci::is_config_type(entry.artifact_type);
+}
+
 }  // namespace
 
 std::unique_ptr<ImageLayout> ImageLayout::open(const std::filesystem::path& path,
@@ -192,7 +197,7 @@ FoundImage ImageLayout::resolve(oci::Descriptor entry, const oci::Platform& plat
 std::vector<oci::Descriptor> ImageLayout::entries_named(std::string_view ref_name) const {
   std::vector<oci::Descriptor> entries;
   for (const oci::Descriptor& entry : index().manifests)
-    if (ref_name.empty() || is_named(entry, ref_name)) entries.push_back(entry);
+    if (ref_name.empty() ? !is_artifact(entry) : is_named(entry, ref_name)) entries.push_back(entry);
   if (entries.empty()) {
     base::Error error(base::Code::kNotFound,
                       ref_name.empty() ? "the layout holds no images"
@@ -239,7 +244,9 @@ FoundImage ImageLayout::get_image(std::string_view ref_name, const oci::Platform
 
 std::vector<FoundImage> ImageLayout::get_images(const oci::Platform& platform) const {
   std::vector<FoundImage> images;
-  std::vector<Group> groups = group_by_digest(index().manifests);
+  std::vector<oci::Descriptor> entries = index().manifests;
+  std::erase_if(entries, is_artifact);
+  std::vector<Group> groups = group_by_digest(entries);
   bool named = std::any_of(groups.begin(), groups.end(), [](const Group& g) { return !g.names.empty(); });
   if (!named && !groups.empty()) {
     images.push_back(get_image("", platform));

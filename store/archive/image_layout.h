@@ -60,7 +60,8 @@ class ImageLayout {
   /// The entries, top level only. Those of one image with several names share a digest.
   virtual const oci::Index& index() const = 0;
 
-  /// The image for `platform` among the entries named `ref_name` (empty: among all). A name is the
+  /// The image for `platform` among the entries named `ref_name` (empty: among all but artifacts, such as
+  /// attestations). A name is the
   /// annotation org.opencontainers.image.ref.name or io.containerd.image.name or a RepoTag, compared
   /// as written and, if both read as references, in normal form. Throws NotFound; Invalid when
   /// several different images remain, or indexes nest deeper than oci::kMaxIndexDepth.
@@ -68,7 +69,7 @@ class ImageLayout {
   /// The entry of that name itself, which may be an index. Throws NotFound; Invalid when several
   /// different ones remain.
   oci::Descriptor get_entry(std::string_view ref_name) const;
-  /// Every different image of the top level that `platform` can use, with all its names. Throws
+  /// Every different image of the top level that `platform` can use, with all its names; no artifacts. Throws
   /// NotFound when there is none.
   std::vector<FoundImage> get_images(const oci::Platform& platform) const;
 

@@ -175,6 +175,18 @@ void ImageWriter::add_entry(oci::Descriptor entry, const std::string& ref_name) 
   index_.manifests.push_back(std::move(entry));
 }
 
+void ImageWriter::add_artifact(const oci::Manifest& manifest) {
+  CHECK(has_blob(manifest.config.digest) && manifest.subject);
+  for (const oci::Descriptor& layer : manifest.layers) CHECK(has_blob(layer.digest));
+  std::string text = manifest.bytes();
+  oci::Descriptor entry = oci::Descriptor::of(manifest.media_type, text);
+  add_blob(entry, text);
+  entry.artifact_type = manifest.artifact_type;
+  entry.annotations = manifest.annotations;
+  std::erase_if(index_.manifests, [&](const oci::Descriptor& old) { return old.digest == entry.digest; });
+  index_.manifests.push_back(std::move(entry));
+}
+
 void ImageWriter::add_entries(oci::Descriptor entry, const std::vector<oci::Reference>& names,
                               const oci::Annotations& annotations) {
   std::vector<oci::Descriptor>& entries = index_.manifests;

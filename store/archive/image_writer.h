@@ -47,6 +47,10 @@ class ImageWriter {
   /// another one. What the document lists need not be there.
   void add_entry(oci::Descriptor entry, const std::string& ref_name);
 
+  /// Adds a manifest that says something of another one, its subject: an entry without a name. Its blobs
+  /// must be there.
+  void add_artifact(const oci::Manifest& manifest);
+
   /// Writes index.json and its like.
   virtual void finish() = 0;
 

@@ -188,6 +188,9 @@ step "-v DIR:/x:O: writes stay in the container; image mounts are read-only"
 ok torte run --rm --network none -v "$work/tree:/x:O" base sh -c 'echo changed >/x/file; cat /x/file'
 prints_line changed
 equal "$(cat "$work/tree/file")" one
+# Root's, who is nobody in the container of an ordinary user.
+ok torte run --rm --network none -v /usr/share:/x:O base touch /x/new
+[ ! -e /usr/share/new ] || fail "it wrote to this machine"
 ok torte run --rm --network none --mount type=image,source=seeded,target=/img base sh -c 'cat /img/seed/file; touch /img/x 2>/dev/null || echo refused'
 prints_line "from the image"
 prints_line refused

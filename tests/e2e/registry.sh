@@ -277,6 +277,32 @@ prints_line "$digest"
 ok torte referrers "$plain/signed/made:1"
 prints_line "$signature  application/vnd.test.signature"
 
+step "what a build attests of an image goes along with push, and with copy --referrers"
+printf 'FROM scratch\nCOPY Attested /\n' >"$work/context/Attested"
+ok torte build --pull=never -f "$work/context/Attested" --provenance -t "$plain/team/attested:1" --push "$work/context"
+attested() { ok torte referrers --artifact-type application/vnd.in-toto+json "$1"; equal "$(grep -c '^sha256:' "$work/out")" 1 "attestations of $1"; }
+attested "$plain/team/attested:1"
+cp "$work/out" "$work/first"
+ok torte push "$plain/team/attested:1" "$plain/team/attested:2"
+attested "$plain/team/attested:2"
+equal "$(cat "$work/out")" "$(cat "$work/first")" "pushed again"
+ok torte copy --referrers "docker://$plain/team/attested:1" "docker://$plain/moved/attested:1"
+attested "$plain/moved/attested:1"
+ok torte push --compression zstd "$plain/team/attested:1" "$plain/zstd/attested:1"
+attested "$plain/zstd/attested:1"
+printf 'FROM scratch\nARG TARGETARCH\nCOPY Attested /$TARGETARCH\n' >"$work/context/Several"
+ok torte build -f "$work/context/Several" --platform linux/amd64,linux/arm64 --provenance --sbom -t "$plain/team/several:1" --push "$work/context"
+torte inspect --raw "docker://$plain/team/several:1" >"$work/raw"
+for digest in $(python3 -c 'import json, sys; print(*[m["digest"] for m in json.load(open(sys.argv[1]))["manifests"]])' "$work/raw"); do
+  ok torte referrers --artifact-type application/vnd.in-toto+json "$plain/team/several@$digest"
+  equal "$(grep -c '^sha256:' "$work/out")" 2 "attestations of $digest"
+done
+printf 'FROM scratch\nLABEL without=any\nCOPY Attested /\n' >"$work/context/Plain"
+ok torte build -f "$work/context/Plain" -t "$plain/team/unattested:1" --push "$work/context"
+ok torte referrers "$plain/team/unattested:1"
+equal "$(cat "$work/out")" "" "attestations of what was built without"
+ok torte rmi -f "$plain/team/attested:1" "$plain/team/unattested:1" "$plain/team/several:1" "$plain/team/several:1-linux-arm64"
+
 step "a push that is cut off goes on; a pull that is killed keeps what it has"
 ok torte rmi -f "$plain/team/made:1" "$plain/team/made:2" registry.test/made:1 "$secure/made:1" from-archive
 ok torte prune -a -f

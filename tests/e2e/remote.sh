@@ -233,6 +233,52 @@ COPY --from=build /yes /yes
 R
 ok build --build-context build="$work/named"
 
+step "--policy: every source is judged before it is touched; converted, denied, told with the line"
+rule() { printf '{"action": "%s", "selector": {"identifier": "%s"}%s}' "$1" "$2" "${3:+, \"updates\": $3}"; }
+rules() { local IFS=,; printf '{"version": 1, "rules": [%s]}' "$*" >"$work/policy"; }
+recipe <<R
+FROM base AS first
+FROM other
+ADD $url/file.txt /file
+ADD $repository#v1 /git/
+COPY --from=dir yes /
+R
+judged() { build --policy "$work/policy" --build-context dir="$work/named" "$@"; }
+other="docker-image://docker.io/library/other:latest"
+from_git="git://${repository#http://}#v1"
+rules "$(rule CONVERT "$other" '{"identifier": "docker-image://base"}')" "$(rule CONVERT "$from_git" "{\"identifier\": \"${from_git%#*}#main\"}")"
+: >"$work/requests"
+ok judged --metadata-file "$work/meta"
+says "$other is docker-image://base by rule 1 of $work/policy"
+in_image cat /git/docs/text
+prints_line two
+grep -q '"docker.io/library/base:latest' "$work/meta" || fail "the metadata names another base image"
+: >"$work/requests"
+rules "$(rule CONVERT "$other" '{"identifier": "docker-image://base"}')" "$(rule DENY "$url/*")"
+status 1 judged
+says "source $url/file.txt is denied by rule 2 of $work/policy ($url/*)" "[source-denied]" "Recipe:3:5"
+rules "$(rule CONVERT "$other" '{"identifier": "docker-image://base"}')" "$(rule DENY "git://*")"
+status 1 judged
+says "source $from_git is denied" "Recipe:4:5"
+equal "$(asked 200 /project.git)" 0 "requests for what is denied"
+rules "$(rule DENY "docker-image://*")"
+status 1 build --source-policy-file "$work/policy"
+says "source $other is denied by rule 1" "Recipe:2:6"
+rules "$(rule DENY "local://dir")" "$(rule CONVERT "$other" '{"identifier": "docker-image://base"}')"
+status 1 judged
+says "--build-context dir: source local://dir is denied"
+rules "$(rule DENY "local://context")"
+status 1 judged
+says "source local://context is denied"
+status 1 judged --check
+says "source local://context is denied"
+rules "$(rule CONVERT "$other" '{"identifier": "docker-image://base"}')" "$(rule CONVERT "$url/file.txt" '{"attrs": {"http.checksum": "sha256:00"}}')"
+status 1 judged
+says "[checksum-mismatch]"
+rules "$(rule FORBID "*")"
+status 1 judged
+says "rule 1 of $work/policy: action is ALLOW, DENY, CONVERT"
+
 step "--build-arg-file: the command line wins"
 printf '# values\nA=1\n\nB=2\n' >"$work/args"
 printf 'FROM base\nARG A\nARG B\nRUN echo $A$B >/args\n' >"$work/context/Recipe"

@@ -94,8 +94,25 @@ status 1 build -v "$work/nothing:/h"
 says "--volume" "does not exist"
 status 2 build -v named:/h
 says "--volume named:/h" "no volumes"
-status 2 build -v "$work/host:/h:O"
-says "unknown option O (known: ro, rw, nohash)"
+status 2 build -v "$work/host:/h:U"
+says "unknown option U (known: ro, rw, O, nohash)"
+status 2 build -v "$work/conf:/etc/conf:O"
+says "O needs a directory"
+
+step "--volume O: a step may write, and nothing of it stays; the content counts"
+printf 'FROM base\nRUN cat /h/sub/file >/seen && echo x >/h/sub/file && rm /h/more && touch /h/gone\nRUN ls -A /h >/second\n' >"$work/context/Recipe"
+ok build -v "$work/host:/h:O" -t covered
+[ -e "$work/host/more" ] && [ ! -e "$work/host/gone" ] && [ "$(cat "$work/host/sub/file")" = two ] || fail "a step wrote to this machine"
+ok torte run --rm --network none covered cat /seen /second
+prints_line two
+prints_line more
+prints_not gone
+echo three >"$work/host/sub/file"
+ok build -v "$work/host:/h:O" --explain
+says "volume /h"
+printf 'FROM base\nRUN ls /d >/list && touch /d/new\n' >"$work/context/Recipe"
+ok build -v /usr/share:/d:O,nohash   # root's, who is nobody here for an ordinary user
+[ ! -e /usr/share/new ] || fail "a step wrote to this machine"
 status 2 build -v "$work/host:h"
 says "must be absolute"
 status 2 build -v "$work/host:/"

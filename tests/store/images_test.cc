@@ -35,6 +35,27 @@ TEST_F(ImagesTest, AreFoundByUniquePrefixOfTheirId) {
   EXPECT_FALSE(store->find_image(""));
 }
 
+TEST_F(ImagesTest, BlobsKeptWithThemStayUntilDropped) {
+  const oci::Digest id = add_image(*store, "one", {"a"});
+  auto writer = store->write_blob();
+  writer->write(base::as_bytes("said of it"));
+  store::StagedBlob staged = writer->finish();
+  const oci::Digest blob = staged.digest();
+  store::ImageRecord record = store->get_image("one");
+  record.blobs = {blob};
+  store::Batch batch = store->batch();
+  batch.add_blob(std::move(staged));
+  batch.add_image(record);
+  batch.commit();
+  store->prune({});
+  EXPECT_EQ(store->get_image("one").blobs, std::vector{blob});
+  EXPECT_EQ(store->read_blob(blob, 100), "said of it");
+  store->drop_image_blob(id, blob);
+  EXPECT_TRUE(store->get_image("one").blobs.empty());
+  store->prune({});
+  EXPECT_FALSE(store->find_blob(blob));
+}
+
 TEST_F(ImagesTest, AnAmbiguousPrefixIsRefused) {
   std::map<char, int> first_digits;
   std::string shared;
