@@ -19,7 +19,7 @@ namespace {
 
 Packing packing_of(const Arguments& arguments, const std::string& format) {
   std::string text = arguments.get("compression");
-  if (format == "docker-archive") {
+  if (format.starts_with("docker-")) {
     if (!text.empty() && text != "none")
       throw UsageError("docker archives hold uncompressed layers: leave --compression out");
     return Packing::kNone;
@@ -70,7 +70,7 @@ int run_save(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   std::string format = arguments.get("format", "docker-archive");
   std::string output = arguments.get("output", "-");
-  if (output == "-" && format == "oci-dir") throw UsageError("--format oci-dir needs --output DIR");
+  if (output == "-" && format.ends_with("-dir")) throw UsageError("--format " + format + " needs --output DIR");
   if (output == "-" && ::isatty(context.out_fd) == 1)
     throw UsageError("an image on a terminal helps nobody: give --output FILE, or redirect");
   Packing packing = packing_of(arguments, format);
@@ -80,8 +80,8 @@ int run_save(Context& context, const Arguments& arguments) {
   auto store = open_store(context);
   store::Lease lease = store->lease();
   std::vector<Chosen> chosen = choose(*store, arguments);
-  if (format == "oci-dir") {
-    auto writer = archive::write_oci_directory(output);
+  if (format.ends_with("-dir")) {
+    auto writer = format == "oci-dir" ? archive::write_oci_directory(output) : archive::write_docker_directory(output);
     write_images(*store, chosen, packing, *writer, options);
     return 0;
   }
@@ -102,12 +102,12 @@ const Command& save_command() {
       .summary = "write images to a file or directory",
       .usage = "[FLAGS] NAME...",
       .about = "Writes one or several images with all their layers. A docker archive can be read by "
-               "docker load and podman load; the OCI forms also keep the digests of images that were "
+               "docker load and podman load, a docker-dir is one unpacked; the OCI forms also keep the digests of images that were "
                "pulled or loaded.",
       .group = "images",
       .flags = {{.name = "output", .letter = 'o', .value = "PATH", .help = "where to write (default: standard output)", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "docker-archive, oci-archive or oci-dir (default: docker-archive)",
-                 .choices = {"docker-archive", "oci-archive", "oci-dir"}, .common = true},
+                {.name = "format", .value = "FORMAT", .help = "docker-archive, docker-dir, oci-archive or oci-dir (default: docker-archive)",
+                 .choices = {"docker-archive", "docker-dir", "oci-archive", "oci-dir"}, .common = true},
                 {.name = "compression", .value = "HOW", .help = "pack layers again: gzip, zstd or none (default: as they are)",
                  .choices = {"gzip", "zstd", "none"}},
                 {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"}},
