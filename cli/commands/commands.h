@@ -55,10 +55,11 @@ const std::vector<const Command*>& network_commands();
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();
 const Command& push_command();
-/// copy, list-tags, digest, delete.
+/// copy, list-tags, digest, referrers, delete.
 const std::vector<const Command*>& remote_commands();
 const Command& rmi_command();
 const Command& save_command();
+const Command& sync_command();
 const Command& system_check_command();
 const Command& tag_command();
 const Command& umount_command();

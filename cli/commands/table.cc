@@ -40,6 +40,7 @@ const CommandTable& command_table() {
     };
     table.insert(table.end(), manifest_commands().begin(), manifest_commands().end());
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
+    table.push_back(&sync_command());
     table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     for (const auto* commands : {&container_life_commands(), &container_output_commands(), &container_file_commands(),
