@@ -7,6 +7,7 @@
 #include "cli/age.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/image_steps.h"
 #include "cli/table.h"
 #include "store/oci/image_config.h"
 #include "store/oci/limits.h"
@@ -19,33 +20,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kShownBytes = 60;
-
-/// One line of the listing: a step and the layer it made, if any.
-struct Line {
-  oci::HistoryEntry entry;
-  std::optional<oci::DiffId> layer;
-};
-
-/// Layers belong to the steps that are not marked empty, in order; where an image tells less history
-/// than it has layers, the rest stand alone.
-std::vector<Line> pair_up(const store::ImageRecord& image, const oci::ImageConfig& config) {
-  std::vector<Line> lines;
-  size_t next = 0;
-  for (const oci::HistoryEntry& entry : config.history) {
-    Line line{entry, std::nullopt};
-    if (!entry.empty_layer && next < image.layers.size()) line.layer = image.layers[next++];
-    lines.push_back(std::move(line));
-  }
-  while (next < image.layers.size()) lines.push_back(Line{{}, image.layers[next++]});
-  std::reverse(lines.begin(), lines.end());
-  return lines;
-}
-
-std::string shortened(const std::string& text) {
-  return text.size() <= kShownBytes ? text : base::printable(text, kShownBytes - 3);
-}
-
 int run_history(Context& context, const Arguments& arguments) {
   auto store = store::Store::open(context.root, store::Access::kReadOnly);
   store::ImageRecord image = store->get_image(arguments.word(0));
@@ -55,7 +29,9 @@ int run_history(Context& context, const Arguments& arguments) {
   auto now = std::chrono::system_clock::now();
   Table table({"LAYER", "CREATED", "SIZE", "CREATED BY", "COMMENT"});
   Json items = Json::array();
-  for (const Line& line : pair_up(image, config)) {
+  std::vector<ImageStep> steps = list_steps(image, config);
+  std::reverse(steps.begin(), steps.end());
+  for (const ImageStep& line : steps) {
     auto layer = line.layer ? store->find_layer(*line.layer) : std::nullopt;
     uint64_t size = layer ? layer->tar_size_bytes : 0;
     std::string id = line.layer ? line.layer->str() : "";
@@ -72,7 +48,7 @@ int run_history(Context& context, const Arguments& arguments) {
                      {"emptyLayer", !line.layer.has_value()}});
     std::string shown = line.layer ? std::string(line.layer->short_hex()) : "-";
     table.add({whole && line.layer ? id : shown, age, base::format_size(size),
-               whole ? line.entry.created_by : shortened(line.entry.created_by),
+               whole ? line.entry.created_by : shown_step(line.entry.created_by),
                line.entry.comment});
   }
   if (context.quiet) {

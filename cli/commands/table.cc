@@ -17,6 +17,7 @@ const CommandTable& command_table() {
         &images_command(),
         &tag_command(),
         &untag_command(),
+        &image_rename_command(),
         &rmi_command(),
         &pull_command(),
         &push_command(),
@@ -27,6 +28,7 @@ const CommandTable& command_table() {
         &import_command(),
         &inspect_command(),
         &history_command(),
+        &tree_command(),
         &diff_command(),
         &mount_command(),
         &umount_command(),
@@ -40,6 +42,7 @@ const CommandTable& command_table() {
     };
     table.insert(table.end(), manifest_commands().begin(), manifest_commands().end());
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
+    table.insert(table.end(), squash_commands().begin(), squash_commands().end());
     table.push_back(&sync_command());
     table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());

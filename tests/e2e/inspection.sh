@@ -21,6 +21,58 @@ step "history: one line a step, newest first, with sizes"
 ok torte history seen
 prints "rm /bin/vi" "added"
 
+step "tree: the layers with their sizes, and which names share them"
+ok torte tag base other/name:2
+ok torte tree seen
+prints "seen:latest" "of it in no other image" "rm /bin/vi" "base:latest, other/name:2"
+ok torte tree --format '{{.Size}} {{.AlsoIn}}' seen
+[ "$(head -n 1 "$work/out" | cut -d' ' -f1)" -gt 5000000 ] || fail "the newest layer is not the large one"
+equal "$(head -n 1 "$work/out" | cut -d' ' -f2)" "[]" "names that share the newest layer"
+[ "$(wc -l <"$work/out")" = "$(torte inspect -f '{{len .Rootfs.Layers}}' seen)" ] || fail "$(cat "$work/out")"
+status 1 torte tree nothing
+ok torte images --tree seen
+prints "  in 2 images"
+ok torte untag other/name:2
+
+step "squash: one layer above the base, flatten: one in all; the same files, and every line of the history"
+listing() { torte run --rm --network none "$1" sh -c 'find / -xdev ! -path "/proc/*" ! -path "/sys/*" ! -path "/dev/*" | sort; md5sum /big /added /etc/passwd' >"$work/listing.$2" || fail "run $1"; }
+layers() { torte inspect -f '{{len .Rootfs.Layers}}' "$1"; }
+lines() { torte history --format '{{.CreatedBy}}' "$1"; }
+base_layers=$(layers base)
+listing seen seen
+for kind in squash flatten; do
+  ok torte $kind seen $kind:1
+  prints "$kind:1 "
+  listing $kind:1 $kind
+  cmp "$work/listing.seen" "$work/listing.$kind" || fail "the files of $kind differ"
+  equal "$(lines $kind:1)" "$(lines seen)" "history of $kind"
+done
+equal "$(layers squash:1)" $((base_layers + 1)) "layers of squash"
+equal "$(layers flatten:1)" 1 "layers of flatten"
+ok torte squash --base base seen again
+equal "$(torte inspect -f '{{.id}}' again)" "$(torte inspect -f '{{.id}}' squash:1)" "the same work twice"
+ok torte squash again
+equal "$(torte inspect -f '{{.id}}' again)" "$(torte inspect -f '{{.id}}' squash:1)" "nothing more to merge"
+ok torte flatten again
+equal "$(torte inspect -f '{{.id}}' again)" "$(torte inspect -f '{{.id}}' flatten:1)" "the name moved to the result"
+status 1 torte squash --base seen base other
+says "[base-differs]"
+status 1 torte squash flatten:1 other
+says "[base-missing]" "torte flatten"
+status 2 torte flatten "$(torte inspect -f '{{.id}}' seen)"
+ok torte fsck
+
+step "image rename: the other names stay, and one that is taken is refused"
+ok torte image rename again renamed:1
+status 1 torte inspect again
+equal "$(torte inspect -f '{{.id}}' renamed:1)" "$(torte inspect -f '{{.id}}' flatten:1)" "id"
+status 1 torte image rename renamed:1 seen
+says "[name-taken]"
+status 2 torte image rename "$(torte inspect -f '{{.id}}' seen)" other
+ok torte image rename --force renamed:1 squash:1
+equal "$(torte inspect -f '{{.id}}' squash:1)" "$(torte inspect -f '{{.id}}' flatten:1)" "id"
+ok torte rmi squash:1 flatten:1
+
 step "mount shows the file system read-only, umount takes it away"
 if [ "$(id -u)" = 0 ]; then
   ok torte mount seen
