@@ -21,6 +21,55 @@ step "history: one line a step, newest first, with sizes"
 ok torte history seen
 prints "rm /bin/vi" "added"
 
+step "history looks into layers: the largest files, and what later layers hide"
+recipe waste <<'R'
+FROM base
+RUN head -c 2000000 /dev/zero >/wasted && head -c 1000000 /dev/zero >/kept
+RUN rm /wasted
+R
+ok torte build -f "$work/context/waste" -t waste "$work/context"
+ok torte history --files 2 --format '{{.Size}} {{range .Files}}{{.Path}} {{.Size}} {{.Hidden}},{{end}}' waste
+equal "$(sed -n 2p "$work/out" | cut -d' ' -f2-)" "/wasted 2000000 true,/kept 1000000 false," "the largest files"
+ok torte history --waste --format '{{.Hidden}}' waste
+equal "$(head -n 2 "$work/out" | tr '\n' ' ')" "0 2000000 " "hidden bytes"
+ok torte history --waste --files 1 waste
+prints "HIDDEN" "/wasted" "1.9 MiB"
+ok torte flatten waste
+ok torte history --waste --format '{{.Hidden}}' waste
+equal "$(sort -u "$work/out")" 0 "hidden bytes of one layer"
+ok torte rmi waste
+
+step "diff --stat: sizes, modes and owners; --content: the lines that changed"
+recipe changes <<'R'
+FROM base
+RUN echo third:x:3:3:third:/:/bin/sh >>/etc/passwd; chmod 600 /etc/group; rm -r /home; printf '\0\1' >/binary; ln -s there /link
+R
+ok torte build -f "$work/context/changes" -t changes "$work/context"
+for what in changes "base changes"; do
+  # shellcheck disable=SC2086  # one image or two
+  ok torte diff --stat $what
+  prints "mode 0644 -> 0600" "2 added, 3 changed, 1 deleted: +"
+  ok torte diff --stat --format '{{.Change}} {{.Path}} {{with .Before}}{{.Mode}}{{end}} {{with .After}}{{.Mode}} {{.Size}}{{end}}' $what
+  prints_line "C /etc/group 0644 0600 24"
+  prints_line "A /binary  0644 2"
+  ok torte diff --content $what
+  prints_line "--- a/etc/passwd"
+  prints_line "+third:x:3:3:third:/:/bin/sh"
+  prints "+there" "/binary differ: "
+  prints_not "/etc/group"
+done
+cp "$work/out" "$work/patch"
+ok torte run --rm --network none base cat /etc/passwd
+mkdir -p "$work/patched/etc"
+cp "$work/out" "$work/patched/etc/passwd"
+if command -v patch >/dev/null; then
+  sed -n '/^--- a.etc.passwd/,/^+third/p' "$work/patch" | patch -s -p1 -d "$work/patched" || fail "patch refuses it"
+  grep -q '^third:' "$work/patched/etc/passwd" || fail "patch did something else"
+fi
+status 2 torte diff --content --stat changes
+ok torte rmi changes
+ok torte prune --images
+
 step "tree: the layers with their sizes, and which names share them"
 ok torte tag base other/name:2
 ok torte tree seen
