@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "cli/known_layers.h"
 #include "cli/options.h"
@@ -28,9 +29,43 @@ constexpr const char* kVersion = "org.torte.cache.engine-version";
 constexpr const char* kSize = "org.torte.cache.tar-bytes";
 constexpr const char* kCreated = "org.torte.cache.created";
 
+constexpr const char* kRecord = "org.torte.cache.record";  // a field of the configuration: definition, extra
+
 std::string tag_of(const CacheSpec& spec, const std::string& key) {
   // A change of the rules for keys changes the 1, so that old entries are never read.
   return "k1-" + (spec.scope.empty() ? "" : spec.scope + "-") + key;
+}
+
+/// The key in a tag of that scope.
+std::optional<std::string> find_key(const CacheSpec& spec, const std::string& tag) {
+  const std::string head = tag_of(spec, "");
+  if (!tag.starts_with(head)) return std::nullopt;
+  std::string key = tag.substr(head.size());
+  if (key.size() != 64 || key.find_first_not_of("0123456789abcdef") != std::string::npos) return std::nullopt;
+  return key;
+}
+
+/// What the key was made of, for machines that have no recipe to compute it from. Nothing for the largest:
+/// a configuration has its limit.
+std::string record_field(const store::CacheRecord& record) {
+  constexpr size_t kMostBytes = oci::kMaxConfigBytes / 4;
+  if (record.definition.size() + record.extra.size() > kMostBytes) return {};
+  nlohmann::json field = {{kRecord, {{"definition", record.definition}, {"extra", record.extra}}}};
+  return field.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// The record that a configuration tells; nullopt where it tells none, or one of another key.
+std::optional<store::CacheRecord> told_record(const oci::ImageConfig& config, const std::string& key) {
+  nlohmann::json fields = nlohmann::json::parse(config.other_fields, nullptr, false);
+  if (!fields.is_object() || !fields.contains(kRecord)) return std::nullopt;
+  const nlohmann::json& told = fields[kRecord];
+  const auto text = [&](const char* name) {
+    return told.is_object() && told.contains(name) && told[name].is_string() ? told[name].get<std::string>() : "";
+  };
+  store::CacheRecord record{.key = key, .definition = text("definition"), .slot = "imported"};
+  record.extra = text("extra");
+  if (base::sha256_hex(base::as_bytes(record.definition)) != key) return std::nullopt;
+  return record;
 }
 
 bool flag_value(const std::string& key, const std::string& value) {
@@ -45,6 +80,7 @@ oci::ImageConfig config_of(const solve::SharedStep& step) {
   config.platform = oci::Platform::host();
   config.created = oci::format_timestamp(step.record.created);
   config.diff_ids = step.layers;
+  config.other_fields = record_field(step.record);
   for (size_t i = 0; i < step.layers.size(); ++i)
     config.history.push_back({config.created, i == step.delta ? step.instruction : "earlier step", {}, "torte build cache", false});
   return config;
@@ -200,6 +236,32 @@ bool RegistryCache::take_entry(Source& source, const registry::Document& documen
   remember_step(store_, place.source(), entry.layers[*delta], base::parse_decimal(told(kSize)).value_or(0),
                 std::move(found));
   return true;
+}
+
+bool RegistryCache::import_entry(Source& source, const std::string& tag, const std::string& key, bool fetch_layer) {
+  auto document = source.place->find(tag);
+  if (!document) return false;  // removed meanwhile
+  oci::Manifest entry = oci::Manifest::parse(document->bytes, document->media_type);
+  auto record = told_record(oci::ImageConfig::parse(source.place->read_blob(entry.config, oci::kMaxConfigBytes)), key);
+  if (!record || !take_entry(source, *document, *record)) return false;
+  if (!fetch_layer) return true;
+  auto taken = store_.find_cache(key);
+  CHECK(taken && taken->result);
+  fetch_known_layers(store_, registries_, {*taken->result}, options_);
+  return true;
+}
+
+ImportedSteps RegistryCache::import_all(bool fetch_layers) {
+  ImportedSteps done;
+  for (const std::unique_ptr<Source>& source : from_)
+    for (const std::string& tag : source->place->list_tags()) {
+      auto key = find_key(source->spec, tag);
+      if (!key) continue;
+      const bool known = store_.find_cache(*key).has_value();
+      const bool added = !known && base::with_context(tag, [&] { return import_entry(*source, tag, *key, fetch_layers); });
+      ++(known ? done.known : added ? done.added : done.untold);
+    }
+  return done;
 }
 
 /// Looks once whether the name given leads to an image that tells its steps.

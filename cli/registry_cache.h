@@ -33,6 +33,13 @@ struct CacheSpec {
   static CacheSpec parse(const std::string& text, const char* flag);
 };
 
+/// What import_all() found.
+struct ImportedSteps {
+  size_t added = 0;
+  size_t known = 0;   ///< the store had them
+  size_t untold = 0;  ///< their entries do not tell what the key was made of
+};
+
 /// The build cache beside the store: one ordinary image manifest per step under the tag "k1-KEY", or
 /// "k1-SCOPE-KEY", that lists all layers of the state after the step, in a registry or in an OCI layout. The
 /// manifest goes last and is never replaced: who finds one there takes it as it is. An image that was built
@@ -46,6 +53,9 @@ class RegistryCache : public solve::SharedCache {
   bool fetch(const store::CacheRecord& record) override;
   /// Throws Cancelled. What else goes wrong is kept: a build that failed by itself says why it did.
   void offer(const std::vector<solve::SharedStep>& steps) override;
+  /// Remembers every step of the sources, and brings their layers now, or (`fetch_layers` false) when they
+  /// are needed. Throws what goes wrong; what came before that stays.
+  ImportedSteps import_all(bool fetch_layers);
   /// Throws what went wrong with the first target whose errors count.
   void require_offered() const;
 
@@ -64,6 +74,7 @@ class RegistryCache : public solve::SharedCache {
   };
   std::unique_ptr<CachePlace> open(const CacheSpec& spec);
   bool take_entry(Source& source, const registry::Document& document, const store::CacheRecord& record);
+  bool import_entry(Source& source, const std::string& tag, const std::string& key, bool fetch_layer);
   bool take_inline(Source& source, const store::CacheRecord& record);
   void read_inline(Source& source);
   void offer_to(CachePlace& place, const CacheSpec& spec, const solve::SharedStep& step);

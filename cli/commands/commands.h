@@ -29,6 +29,8 @@ const std::vector<const Command*>& volume_commands();
 const std::vector<const Command*>& container_output_commands();
 /// cache ls, cache inspect, cache rm.
 const std::vector<const Command*>& cache_commands();
+/// cache export, cache import.
+const std::vector<const Command*>& cache_transfer_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 /// generate oci-bundle, generate systemd.

@@ -53,6 +53,7 @@ const CommandTable& command_table() {
     table.push_back(&container_monitor_command());
     table.push_back(&image_server_command());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
+    table.insert(table.end(), cache_transfer_commands().begin(), cache_transfer_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), completion_commands().begin(), completion_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());
