@@ -32,7 +32,7 @@ CacheSpec place_of(const Arguments& arguments, bool to) {
 struct Session {
   Session(Context& context, const Arguments& arguments)
       : events(context.make_progress(arguments.get("progress"))),
-        registries(context, arguments, interrupt.token(), events.get()), store(open_store(context)),
+        registries(context, arguments, interrupt.token(), events.get()), store(open_store(context, registries, options)),
         lease(store->lease()) {
     options.stop = interrupt.token();
     options.events = events.get();
