@@ -171,6 +171,48 @@ void RegistryCache::note(const std::string& text) const {
   if (options_.events != nullptr) options_.events->emit(base::event::Note{text});
 }
 
+void RegistryCache::expect(const std::vector<std::string>& keys) {
+  std::vector<std::jthread> others;
+  for (const std::unique_ptr<Source>& source : from_)
+    if (source->spec.type == CacheSpec::Type::kRegistry && !source->gone && keys.size() > 1)
+      others.emplace_back([this, &source = *source, &keys] { ask_for(source, keys); });
+}
+
+void RegistryCache::ask_for(Source& source, const std::vector<std::string>& keys) const {
+  constexpr size_t kAtOnce = 16;
+  constexpr size_t kMostKeptBytes = 256 << 10;  // larger ones are asked for again
+  source.expected.clear();
+  std::mutex mutex;
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < keys.size(); i = next++) {
+      try {
+        auto entry = source.place->find(tag_of(source.spec, keys[i]));
+        std::lock_guard lock(mutex);
+        if (!entry || entry->bytes.size() <= kMostKeptBytes) source.expected.emplace(keys[i], std::move(entry));
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        source.expected_error = std::current_exception();  // told by the first step that asks
+        next = keys.size();
+      }
+    }
+  };
+  std::vector<std::jthread> others;
+  for (size_t i = 1; i < std::min(keys.size(), kAtOnce); ++i) others.emplace_back(work);
+  work();
+  others.clear();
+  source.expected_at = std::chrono::steady_clock::now();
+}
+
+std::optional<registry::Document> RegistryCache::find_entry(Source& source, const std::string& key) {
+  constexpr std::chrono::seconds kMissLasts{10};
+  if (source.expected_error) std::rethrow_exception(source.expected_error);
+  auto expected = source.expected.find(key);
+  const bool known = expected != source.expected.end() &&
+                     (expected->second || std::chrono::steady_clock::now() - source.expected_at < kMissLasts);
+  return known ? expected->second : source.place->find(tag_of(source.spec, key));
+}
+
 bool RegistryCache::fetch(const store::CacheRecord& record) {
   struct Answer {
     std::optional<registry::Document> entry = {};
@@ -181,7 +223,7 @@ bool RegistryCache::fetch(const store::CacheRecord& record) {
     Source& source = *from_[i];
     if (source.gone) return;
     try {
-      answers[i].entry = source.place->find(tag_of(source.spec, record.key));
+      answers[i].entry = find_entry(source, record.key);
       if (!answers[i].entry) std::call_once(source.looked, [&] { read_inline(source); });
     } catch (...) {
       answers[i].error = std::current_exception();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <map>
@@ -48,6 +49,9 @@ class RegistryCache : public solve::SharedCache {
  public:
   RegistryCache(store::Store& store, Registries& registries, const std::vector<CacheSpec>& from,
                 const std::vector<CacheSpec>& to, TransferOptions options);
+  /// Asks registries for all keys, several at a time. What they say is good for what follows; that they have
+  /// nothing only for a while, because others are filling them.
+  void expect(const std::vector<std::string>& keys) override;
   /// Asks all sources at once; the first of those that know counts. One that cannot be asked is not
   /// asked again.
   bool fetch(const store::CacheRecord& record) override;
@@ -71,7 +75,13 @@ class RegistryCache : public solve::SharedCache {
     std::optional<oci::Manifest> image = {};
     std::optional<oci::ImageConfig> config = {};
     std::atomic<bool> gone = false;
+    /// By key, of expect(): read by many threads, written by none while they run.
+    std::map<std::string, std::optional<registry::Document>> expected = {};
+    std::chrono::steady_clock::time_point expected_at = {};
+    std::exception_ptr expected_error = {};
   };
+  static std::optional<registry::Document> find_entry(Source& source, const std::string& key);
+  void ask_for(Source& source, const std::vector<std::string>& keys) const;
   std::unique_ptr<CachePlace> open(const CacheSpec& spec);
   bool take_entry(Source& source, const registry::Document& document, const store::CacheRecord& record);
   bool import_entry(Source& source, const std::string& tag, const std::string& key, bool fetch_layer);

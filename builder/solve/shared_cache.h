@@ -21,6 +21,9 @@ struct SharedStep {
 class SharedCache {
  public:
   virtual ~SharedCache() = default;
+  /// Told before the first step which keys will be asked for, as far as that is known before anything
+  /// runs: what is far away is asked for all of them at once. Not while other threads call.
+  virtual void expect(const std::vector<std::string>& keys) = 0;
   /// Brings the result of `record.key` into the store, layer and record; false when nobody has it. A
   /// cache that fails is a miss, not an error. Throws Cancelled.
   virtual bool fetch(const store::CacheRecord& record) = 0;

@@ -131,6 +131,35 @@ status 2 torte build --cache-to "type=registry" "$work/context"
 status 1 torte build --cache-to "type=s3,bucket=b" "$work/context"
 says "not built"
 
+step "what can be known before anything runs is asked for at once, not step by step"
+line_port=$(free_port)
+: >"$work/line"
+python3 "$here/slow_line.py" "$line_port" "http://$plain" "$work/line" "$work/line.log" 2>"$work/slow_line.err" &
+wait_for 20 curl -so /dev/null "http://127.0.0.1:$line_port/v2/"
+{
+  echo "FROM $plain/base"
+  for n in $(seq 20); do echo "RUN echo $n >/$n"; done
+} >"$work/context/Recipe"
+store=$work/row.1
+ok torte build --cache-to "type=registry,ref=127.0.0.1:$line_port/row,mode=max" -t row "$work/context"
+id=$(torte inspect --format '{{.id}}' row)
+store=$work/row.2
+# The proxy answers none of them before sixteen have come: in a row they would wait for ever.
+echo gather=$(($(grep -c '/manifests/k1-' "$work/line.log") + 16)) >"$work/line"
+: >"$work/line.log"
+ok torte build --retry 0 --cache-from "type=registry,ref=127.0.0.1:$line_port/row" -t row "$work/context"
+says "21 of 21 cached"
+equal "$(torte inspect --format '{{.id}}' row)" "$id" "image"
+equal "$(grep -c '/manifests/k1-' "$work/line.log")" 20 "questions, one a step"
+: >"$work/line"
+sed -i 's/echo 11 /echo eleven /' "$work/context/Recipe"
+store=$work/row.3
+: >"$work/line.log"
+ok torte build --cache-from "type=registry,ref=127.0.0.1:$line_port/row" -t row "$work/context"
+says "11 of 21 cached"
+equal "$(grep -c '/manifests/k1-' "$work/line.log")" 20 "questions where half is not there"
+cp "$work/recipe" "$work/context/Recipe"
+
 step "a directory is a cache too, and an OCI layout that others read; what is in it comes when it is needed"
 cp "$work/recipe" "$work/context/Recipe"
 store=$work/local.1
