@@ -171,11 +171,15 @@ void RegistryCache::note(const std::string& text) const {
   if (options_.events != nullptr) options_.events->emit(base::event::Note{text});
 }
 
-void RegistryCache::expect(const std::vector<std::string>& keys) {
-  std::vector<std::jthread> others;
+void RegistryCache::expect(const std::function<std::vector<std::string>()>& list) {
+  std::vector<Source*> far;
   for (const std::unique_ptr<Source>& source : from_)
-    if (source->spec.type == CacheSpec::Type::kRegistry && !source->gone && keys.size() > 1)
-      others.emplace_back([this, &source = *source, &keys] { ask_for(source, keys); });
+    if (source->spec.type == CacheSpec::Type::kRegistry && !source->gone) far.push_back(source.get());
+  if (far.empty()) return;
+  const std::vector<std::string> keys = list();
+  if (keys.size() < 2) return;  // one is asked for when its turn comes
+  std::vector<std::jthread> others;
+  for (Source* source : far) others.emplace_back([this, source, &keys] { ask_for(*source, keys); });
 }
 
 void RegistryCache::ask_for(Source& source, const std::vector<std::string>& keys) const {

@@ -51,7 +51,7 @@ class RegistryCache : public solve::SharedCache {
                 const std::vector<CacheSpec>& to, TransferOptions options);
   /// Asks registries for all keys, several at a time. What they say is good for what follows; that they have
   /// nothing only for a while, because others are filling them.
-  void expect(const std::vector<std::string>& keys) override;
+  void expect(const std::function<std::vector<std::string>()>& list) override;
   /// Asks all sources at once; the first of those that know counts. One that cannot be asked is not
   /// asked again.
   bool fetch(const store::CacheRecord& record) override;

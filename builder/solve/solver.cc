@@ -70,7 +70,7 @@ class Solver {
   Result run() {
     try {
       if (options_.shared_cache != nullptr)
-        options_.shared_cache->expect(list_missing_keys(plan_, options_, store_, sources_));
+        options_.shared_cache->expect([&] { return list_missing_keys(plan_, options_, store_, sources_); });
       build_and_publish();
       publish_image();
     } catch (...) {
