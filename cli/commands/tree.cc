@@ -34,6 +34,12 @@ std::map<oci::DiffId, std::vector<std::string>> find_sharers(store::Store& store
   return sharers;
 }
 
+/// Its blob lies in the store, as pull --lazy leaves it.
+bool is_packed(store::Store& store, const store::LayerRecord& layer) {
+  return std::any_of(layer.blobs.begin(), layer.blobs.end(),
+                     [&](const store::LayerBlob& blob) { return store.find_blob(blob.digest).has_value(); });
+}
+
 std::string headline(const store::ImageRecord& image, uint64_t own_bytes) {
   std::vector<std::string> names;
   for (const store::Name& name : image.names) names.push_back(familiar_name(name.name));
@@ -59,10 +65,11 @@ int run_tree(Context& context, const Arguments& arguments) {
     const bool is_here = layer && layer->origin != store::Origin::kKnown;
     const std::vector<std::string>& others = sharers[*step->layer];
     if (others.empty() && counted.insert(*step->layer).second) own_bytes += size;
-    std::string shown = base::format_size(size);
-    if (!is_here) shown = layer ? shown + " (not fetched)" : "missing";
+    const std::string state = !layer ? "missing" : is_here ? "unpacked" : is_packed(*store, *layer) ? "packed" : "not fetched";
+    std::string shown = layer ? base::format_size(size) : state;
+    if (layer && !is_here) shown += " (" + state + ")";  // the size is that of the blob
     table.add({std::string(step->layer->short_hex()), shown, shown_step(step->entry.created_by), base::join(others, ", ")});
-    items.push_back({{"id", step->layer->str()}, {"size", size}, {"fetched", is_here},
+    items.push_back({{"id", step->layer->str()}, {"size", size}, {"state", state},
                      {"createdBy", step->entry.created_by}, {"alsoIn", others}});
   }
   const std::string format = arguments.get("format");
@@ -79,7 +86,8 @@ const Command& tree_command() {
       .aliases = {"image tree"},
       .summary = "show the layers of an image, and which images share them",
       .usage = "[FLAGS] NAME",
-      .about = "The newest layer first, with the size of its tar and the names of the other images that have it. "
+      .about = "The newest layer first, with the size of its tar (of its blob, while it is packed or was not fetched) and "
+               "the names of the other images that have it. "
                "torte images --tree shows all images like this, shorter.",
       .group = "images",
       .flags = {{.name = "format", .value = "FORMAT", .help = "table, json, json-lines or a template", .common = true}},

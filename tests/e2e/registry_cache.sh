@@ -39,6 +39,8 @@ ok torte images
 prints made
 ok torte inspect made
 ok torte history made
+ok torte tree made
+prints " (not fetched)"
 ok torte fsck --deep
 ok torte prune -f
 ok torte df
