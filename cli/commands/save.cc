@@ -10,6 +10,7 @@
 #include "cli/interrupt.h"
 #include "cli/open_store.h"
 #include "cli/output_file.h"
+#include "cli/registries.h"
 #include "cli/transfer.h"
 #include "store/archive/image_writer.h"
 
@@ -76,8 +77,11 @@ int run_save(Context& context, const Arguments& arguments) {
   Packing packing = packing_of(arguments, format);
   TransferOptions options;
   options.stop = interrupt.token();
-
-  auto store = open_store(context);
+  // Layers that have not come are fetched as the flags say.
+  auto events = context.make_progress();
+  options.events = events.get();
+  Registries registries(context, arguments, interrupt.token(), events.get());
+  auto store = open_store(context, registries, options);
   store::Lease lease = store->lease();
   std::vector<Chosen> chosen = choose(*store, arguments);
   if (format.ends_with("-dir")) {
@@ -105,12 +109,12 @@ const Command& save_command() {
                "docker load and podman load, a docker-dir is one unpacked; the OCI forms also keep the digests of images that were "
                "pulled or loaded.",
       .group = "images",
-      .flags = {{.name = "output", .letter = 'o', .value = "PATH", .help = "where to write (default: standard output)", .common = true},
+      .flags = with_registry_flags({{.name = "output", .letter = 'o', .value = "PATH", .help = "where to write (default: standard output)", .common = true},
                 {.name = "format", .value = "FORMAT", .help = "docker-archive, docker-dir, oci-archive or oci-dir (default: docker-archive)",
                  .choices = {"docker-archive", "docker-dir", "oci-archive", "oci-dir"}, .common = true},
                 {.name = "compression", .value = "HOW", .help = "pack layers again: gzip, zstd or none (default: as they are)",
                  .choices = {"gzip", "zstd", "none"}},
-                {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"}},
+                {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"}}),
       .examples = {{"torte save -o app.tar app", "write app:latest for docker load"},
                    {"torte save --format oci-dir -o layout app:1 app:2", "two images in one layout"}},
       .positionals = {1, Positionals::kAny},

@@ -145,6 +145,8 @@ late_layers push
 ok torte push "${access[@]}" --compression zstd late "$secure/late:1"
 late_layers copy
 ok torte copy "${access[@]}" store:late "oci:$work/late-layout:1"
+late_layers save
+ok torte save "${access[@]}" -o "$work/late.tar" late
 store=$whole
 
 step "login keeps what works, for us and for others; logout forgets it"
