@@ -172,6 +172,21 @@ ok torte copy "store:archived" "dir:$work/from-store-dir"
 ok torte copy "dir:$work/from-store-dir" store:again
 equal "$(torte inspect --format '{{.id}}' again)" "$id" "id"
 
+step "from every transport to every other: one digest, or that of the unpacked image"
+own=$(torte copy --preserve-digests "docker://$plain/several:1" "oci:$work/from-layout:x" 2>"$work/err")
+ok torte copy "oci:$work/from-layout:x" store:from
+ok torte copy "oci:$work/from-layout:x" "oci-archive:$work/from.tar:x"
+ok torte copy "oci:$work/from-layout:x" "docker://$plain/from:x"
+ok torte copy "oci:$work/from-layout:x" "dir:$work/from-dir"
+for from in store:from "docker://$plain/from:x" "oci:$work/from-layout:x" "oci-archive:$work/from.tar" "dir:$work/from-dir" "docker-archive:$work/docker.tar"; do
+  for to in store:to "docker://$plain/to:x" "oci:$work/to-layout:x" "oci-archive:$work/to.tar:x" "docker-archive:$work/to-docker.tar:x" "dir:$work/to-dir"; do
+    ok torte copy "$from" "$to"
+    case $from$to in *docker-archive:*) prints_line "$archived" ;; *) prints_line "$own" ;; esac
+    rm -rf "$work/to-layout" "$work/to-dir"
+  done
+done
+ok torte rmi from to
+
 step "sync copies what is not there, keeps what is, and says which"
 ok torte list-tags "$plain/several"
 tags=$(sort "$work/out" | tr '\n' ' ')
