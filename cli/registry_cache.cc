@@ -45,6 +45,11 @@ std::optional<std::string> find_key(const CacheSpec& spec, const std::string& ta
   return key;
 }
 
+/// A place that cannot be asked for anything.
+bool is_unusable(const base::Error& e) {
+  return e.code() == base::Code::kUnavailable || e.code() == base::Code::kDenied;
+}
+
 /// What the key was made of, for machines that have no recipe to compute it from. Nothing for the largest:
 /// a configuration has its limit.
 std::string record_field(const store::CacheRecord& record) {
@@ -188,16 +193,22 @@ void RegistryCache::ask_for(Source& source, const std::vector<std::string>& keys
   source.expected.clear();
   std::mutex mutex;
   std::atomic<size_t> next = 0;
+  const auto give_up = [&] {
+    std::lock_guard lock(mutex);
+    source.expected_error = std::current_exception();  // told by the first step that asks
+    next = keys.size();
+  };
   const auto work = [&] {
     for (size_t i = next++; i < keys.size(); i = next++) {
       try {
         auto entry = source.place->find(tag_of(source.spec, keys[i]));
         std::lock_guard lock(mutex);
         if (!entry || entry->bytes.size() <= kMostKeptBytes) source.expected.emplace(keys[i], std::move(entry));
+      } catch (const base::Error& e) {
+        // What is wrong with one entry its own step asks again, and tells.
+        if (is_unusable(e) || e.code() == base::Code::kCancelled) give_up();
       } catch (...) {
-        std::lock_guard lock(mutex);
-        source.expected_error = std::current_exception();  // told by the first step that asks
-        next = keys.size();
+        give_up();
       }
     }
   };
@@ -247,8 +258,7 @@ bool RegistryCache::fetch(const store::CacheRecord& record) {
         return true;
     } catch (const base::Error& e) {
       if (e.code() == base::Code::kCancelled && options_.stop.stop_requested()) throw;
-      bool unusable = e.code() == base::Code::kUnavailable || e.code() == base::Code::kDenied;
-      if (unusable && source.gone.exchange(true)) continue;
+      if (is_unusable(e) && source.gone.exchange(true)) continue;
       note(base::str("cache ", source.place->name(), " is passed over: ", e.what()));
     }
   }
