@@ -34,6 +34,7 @@ class RegistryPlace : public CachePlace {
     return repository().find_document(tag);
   }
   bool has(const std::string& tag) override { return repository().find_digest(tag).has_value(); }
+  std::vector<std::string> list_tags() override { return repository().list_tags(); }
   std::string read_blob(const oci::Descriptor& blob, uint64_t limit) override {
     return repository().read_blob(blob, limit);
   }
@@ -77,6 +78,13 @@ class DirectoryPlace : public CachePlace {
     return std::nullopt;
   }
   bool has(const std::string& tag) override { return find(tag).has_value(); }
+  std::vector<std::string> list_tags() override {
+    std::vector<std::string> tags;
+    const oci::Index index = read_index();
+    for (const oci::Descriptor& entry : index.manifests)
+      if (std::string name = entry.annotation(kRefName); !name.empty()) tags.push_back(std::move(name));
+    return tags;
+  }
 
   std::string read_blob(const oci::Descriptor& blob, uint64_t limit) override {
     oci::VerifiedSource source(open_blob_file(layout_blob(directory_, blob.digest), 0), blob.digest, blob.size_bytes);

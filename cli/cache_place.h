@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/registries.h"
 #include "cli/transfer.h"
@@ -19,6 +20,7 @@ class CachePlace {
   virtual std::string source() const = 0;  ///< LayerBlob::source of blobs that are here
   virtual std::optional<registry::Document> find(const std::string& tag) = 0;
   virtual bool has(const std::string& tag) = 0;
+  virtual std::vector<std::string> list_tags() = 0;
   /// A small blob, verified.
   virtual std::string read_blob(const oci::Descriptor& blob, uint64_t limit) = 0;
   /// Brings a layer here and returns the blob that stands for it.

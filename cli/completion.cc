@@ -12,7 +12,8 @@ namespace {
 // What the words of a command name.
 NameKind kind_of_words(std::string_view command) {
   static const std::set<std::string_view> kImages = {"run", "create", "rmi", "push", "inspect", "history", "tag",
-                                                     "untag", "save", "mount", "diff", "generate oci-bundle"};
+                                                     "untag", "save", "mount", "diff", "generate oci-bundle",
+                                                     "tree", "squash", "flatten", "image rename"};
   static const std::set<std::string_view> kContainers = {
       "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "exec", "logs",
       "attach", "top", "stats", "port", "update", "cp", "export", "commit", "container inspect", "generate systemd"};

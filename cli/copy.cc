@@ -94,7 +94,7 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
     throw base::Error(base::Code::kUnsupported, "--referrers copies from registry to registry only", "not-built");
   bool from_store = from.transport == Transport::kStore;
   std::unique_ptr<store::Store> store;
-  if (from_store || to.transport == Transport::kStore) store = open_store(context);
+  if (from_store || to.transport == Transport::kStore) store = open_store(context, registries, options.transfer);
   if (from_store && to.transport == Transport::kDocker && options.extent != Extent::kIndexOnly)
     return store_to_registry(*store, registries, from, to, options);
   if (from_store && to.transport == Transport::kDockerArchive && options.extent == Extent::kOne &&

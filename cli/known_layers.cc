@@ -218,4 +218,10 @@ void provide_from_registries(const Context& context, store::Store& store) {
   });
 }
 
+void provide_from_registries(Registries& registries, const TransferOptions& options, store::Store& store) {
+  store.set_layer_provider([&](const std::vector<oci::DiffId>& stack) {
+    fetch_known_layers(store, registries, stack, options);
+  });
+}
+
 }  // namespace cli

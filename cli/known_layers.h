@@ -41,5 +41,8 @@ std::unique_ptr<base::Source> open_elsewhere(Registries& registries, const store
 /// Makes `store` fetch by itself what it only knows, with the credentials that are lying about. The
 /// context must outlive the store.
 void provide_from_registries(const Context& context, store::Store& store);
+/// The same as a command was told to: with its credentials and tries, ended by its signals. Both must
+/// outlive the use of the store.
+void provide_from_registries(Registries& registries, const TransferOptions& options, store::Store& store);
 
 }  // namespace cli

@@ -23,4 +23,11 @@ std::unique_ptr<store::Store> open_store(const Context& context) {
   return store;
 }
 
+std::unique_ptr<store::Store> open_store(const Context& context, Registries& registries,
+                                         const TransferOptions& options) {
+  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  provide_from_registries(registries, options, *store);
+  return store;
+}
+
 }  // namespace cli

@@ -7,11 +7,16 @@
 namespace cli {
 
 struct Context;
+class Registries;
+struct TransferOptions;
 
 /// The store for looking only; null when there is none yet, which for a listing is an empty one.
 std::unique_ptr<store::Store> find_store(const Context& context);
 /// The store for changing, made if need be. It fetches layers that are only known when they are needed.
 /// The context must outlive it.
 std::unique_ptr<store::Store> open_store(const Context& context);
+/// The same for a command that talks to registries itself: layers come by its flags.
+std::unique_ptr<store::Store> open_store(const Context& context, Registries& registries,
+                                         const TransferOptions& options);
 
 }  // namespace cli

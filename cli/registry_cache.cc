@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "cli/known_layers.h"
 #include "cli/options.h"
@@ -28,9 +29,48 @@ constexpr const char* kVersion = "org.torte.cache.engine-version";
 constexpr const char* kSize = "org.torte.cache.tar-bytes";
 constexpr const char* kCreated = "org.torte.cache.created";
 
+constexpr const char* kRecord = "org.torte.cache.record";  // a field of the configuration: definition, extra
+
 std::string tag_of(const CacheSpec& spec, const std::string& key) {
   // A change of the rules for keys changes the 1, so that old entries are never read.
   return "k1-" + (spec.scope.empty() ? "" : spec.scope + "-") + key;
+}
+
+/// The key in a tag of that scope.
+std::optional<std::string> find_key(const CacheSpec& spec, const std::string& tag) {
+  const std::string head = tag_of(spec, "");
+  if (!tag.starts_with(head)) return std::nullopt;
+  std::string key = tag.substr(head.size());
+  if (key.size() != 64 || key.find_first_not_of("0123456789abcdef") != std::string::npos) return std::nullopt;
+  return key;
+}
+
+/// A place that cannot be asked for anything.
+bool is_unusable(const base::Error& e) {
+  return e.code() == base::Code::kUnavailable || e.code() == base::Code::kDenied;
+}
+
+/// What the key was made of, for machines that have no recipe to compute it from. Nothing for the largest:
+/// a configuration has its limit.
+std::string record_field(const store::CacheRecord& record) {
+  constexpr size_t kMostBytes = oci::kMaxConfigBytes / 4;
+  if (record.definition.size() + record.extra.size() > kMostBytes) return {};
+  nlohmann::json field = {{kRecord, {{"definition", record.definition}, {"extra", record.extra}}}};
+  return field.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// The record that a configuration tells; nullopt where it tells none, or one of another key.
+std::optional<store::CacheRecord> told_record(const oci::ImageConfig& config, const std::string& key) {
+  nlohmann::json fields = nlohmann::json::parse(config.other_fields, nullptr, false);
+  if (!fields.is_object() || !fields.contains(kRecord)) return std::nullopt;
+  const nlohmann::json& told = fields[kRecord];
+  const auto text = [&](const char* name) {
+    return told.is_object() && told.contains(name) && told[name].is_string() ? told[name].get<std::string>() : "";
+  };
+  store::CacheRecord record{.key = key, .definition = text("definition"), .slot = "imported"};
+  record.extra = text("extra");
+  if (base::sha256_hex(base::as_bytes(record.definition)) != key) return std::nullopt;
+  return record;
 }
 
 bool flag_value(const std::string& key, const std::string& value) {
@@ -45,6 +85,7 @@ oci::ImageConfig config_of(const solve::SharedStep& step) {
   config.platform = oci::Platform::host();
   config.created = oci::format_timestamp(step.record.created);
   config.diff_ids = step.layers;
+  config.other_fields = record_field(step.record);
   for (size_t i = 0; i < step.layers.size(); ++i)
     config.history.push_back({config.created, i == step.delta ? step.instruction : "earlier step", {}, "torte build cache", false});
   return config;
@@ -135,6 +176,58 @@ void RegistryCache::note(const std::string& text) const {
   if (options_.events != nullptr) options_.events->emit(base::event::Note{text});
 }
 
+void RegistryCache::expect(const std::function<std::vector<std::string>()>& list) {
+  std::vector<Source*> far;
+  for (const std::unique_ptr<Source>& source : from_)
+    if (source->spec.type == CacheSpec::Type::kRegistry && !source->gone) far.push_back(source.get());
+  if (far.empty()) return;
+  const std::vector<std::string> keys = list();
+  if (keys.size() < 2) return;  // one is asked for when its turn comes
+  std::vector<std::jthread> others;
+  for (Source* source : far) others.emplace_back([this, source, &keys] { ask_for(*source, keys); });
+}
+
+void RegistryCache::ask_for(Source& source, const std::vector<std::string>& keys) const {
+  constexpr size_t kAtOnce = 16;
+  constexpr size_t kMostKeptBytes = 256 << 10;  // larger ones are asked for again
+  source.expected.clear();
+  std::mutex mutex;
+  std::atomic<size_t> next = 0;
+  const auto give_up = [&] {
+    std::lock_guard lock(mutex);
+    source.expected_error = std::current_exception();  // told by the first step that asks
+    next = keys.size();
+  };
+  const auto work = [&] {
+    for (size_t i = next++; i < keys.size(); i = next++) {
+      try {
+        auto entry = source.place->find(tag_of(source.spec, keys[i]));
+        std::lock_guard lock(mutex);
+        if (!entry || entry->bytes.size() <= kMostKeptBytes) source.expected.emplace(keys[i], std::move(entry));
+      } catch (const base::Error& e) {
+        // What is wrong with one entry its own step asks again, and tells.
+        if (is_unusable(e) || e.code() == base::Code::kCancelled) give_up();
+      } catch (...) {
+        give_up();
+      }
+    }
+  };
+  std::vector<std::jthread> others;
+  for (size_t i = 1; i < std::min(keys.size(), kAtOnce); ++i) others.emplace_back(work);
+  work();
+  others.clear();
+  source.expected_at = std::chrono::steady_clock::now();
+}
+
+std::optional<registry::Document> RegistryCache::find_entry(Source& source, const std::string& key) {
+  constexpr std::chrono::seconds kMissLasts{10};
+  if (source.expected_error) std::rethrow_exception(source.expected_error);
+  auto expected = source.expected.find(key);
+  const bool known = expected != source.expected.end() &&
+                     (expected->second || std::chrono::steady_clock::now() - source.expected_at < kMissLasts);
+  return known ? expected->second : source.place->find(tag_of(source.spec, key));
+}
+
 bool RegistryCache::fetch(const store::CacheRecord& record) {
   struct Answer {
     std::optional<registry::Document> entry = {};
@@ -145,7 +238,7 @@ bool RegistryCache::fetch(const store::CacheRecord& record) {
     Source& source = *from_[i];
     if (source.gone) return;
     try {
-      answers[i].entry = source.place->find(tag_of(source.spec, record.key));
+      answers[i].entry = find_entry(source, record.key);
       if (!answers[i].entry) std::call_once(source.looked, [&] { read_inline(source); });
     } catch (...) {
       answers[i].error = std::current_exception();
@@ -165,8 +258,7 @@ bool RegistryCache::fetch(const store::CacheRecord& record) {
         return true;
     } catch (const base::Error& e) {
       if (e.code() == base::Code::kCancelled && options_.stop.stop_requested()) throw;
-      bool unusable = e.code() == base::Code::kUnavailable || e.code() == base::Code::kDenied;
-      if (unusable && source.gone.exchange(true)) continue;
+      if (is_unusable(e) && source.gone.exchange(true)) continue;
       note(base::str("cache ", source.place->name(), " is passed over: ", e.what()));
     }
   }
@@ -200,6 +292,32 @@ bool RegistryCache::take_entry(Source& source, const registry::Document& documen
   remember_step(store_, place.source(), entry.layers[*delta], base::parse_decimal(told(kSize)).value_or(0),
                 std::move(found));
   return true;
+}
+
+bool RegistryCache::import_entry(Source& source, const std::string& tag, const std::string& key, bool fetch_layer) {
+  auto document = source.place->find(tag);
+  if (!document) return false;  // removed meanwhile
+  oci::Manifest entry = oci::Manifest::parse(document->bytes, document->media_type);
+  auto record = told_record(oci::ImageConfig::parse(source.place->read_blob(entry.config, oci::kMaxConfigBytes)), key);
+  if (!record || !take_entry(source, *document, *record)) return false;
+  if (!fetch_layer) return true;
+  auto taken = store_.find_cache(key);
+  CHECK(taken && taken->result);
+  fetch_known_layers(store_, registries_, {*taken->result}, options_);
+  return true;
+}
+
+ImportedSteps RegistryCache::import_all(bool fetch_layers) {
+  ImportedSteps done;
+  for (const std::unique_ptr<Source>& source : from_)
+    for (const std::string& tag : source->place->list_tags()) {
+      auto key = find_key(source->spec, tag);
+      if (!key) continue;
+      const bool known = store_.find_cache(*key).has_value();
+      const bool added = !known && base::with_context(tag, [&] { return import_entry(*source, tag, *key, fetch_layers); });
+      ++(known ? done.known : added ? done.added : done.untold);
+    }
+  return done;
 }
 
 /// Looks once whether the name given leads to an image that tells its steps.

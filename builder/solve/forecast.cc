@@ -17,9 +17,9 @@ struct Foretold {
 
 class Forecaster {
  public:
-  Forecaster(const plan::Plan& plan, const Options& options, store::Store& store)
-      : plan_(plan), options_(options), store_(store), sources_(plan, options, store),
-        inputs_(plan, options, store, sources_,
+  Forecaster(const plan::Plan& plan, const Options& options, store::Store& store, Sources& sources)
+      : plan_(plan), options_(options), store_(store),
+        inputs_(plan, options, store, sources,
                 [this](size_t stage) -> const StageState& { return stages_[stage].state; }),
         stages_(plan.stages.size()) {}
 
@@ -30,6 +30,16 @@ class Forecaster {
       for (const plan::Step& step : stage.steps) out_[step.number] = look(stage, step);
     }
     return std::move(out_);
+  }
+  std::vector<std::string> missing_keys() {
+    for_keys_ = true;
+    try {
+      run();
+    } catch (const base::Error& e) {
+      // The build meets it too, and tells its place in the recipe.
+      if (e.code() == base::Code::kCancelled) throw;
+    }
+    return std::move(missing_);
   }
 
  private:
@@ -86,7 +96,8 @@ class Forecaster {
     const bool forced = options_.no_cache || options_.no_cache_stages.contains(stage.name);
     std::optional<store::CacheRecord> found;
     if (!forced) found = store_.find_cache(key);
-    if (!forced && !found && has_layers) {
+    if (!forced && !found) missing_.push_back(key);
+    if (!forced && !found && has_layers && !for_keys_) {
       const std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
       found = inputs_.find_same(step, definition, state.layers, slot, store_.nearest_cache(slot));
     }
@@ -99,16 +110,23 @@ class Forecaster {
   const plan::Plan& plan_;
   const Options& options_;
   store::Store& store_;
-  Sources sources_;
   StepInputs inputs_;
   std::vector<Foretold> stages_;
   std::map<int, Prediction> out_;
+  std::vector<std::string> missing_;
+  bool for_keys_ = false;  ///< nothing else is of interest
 };
 
 }  // namespace
 
 std::map<int, Prediction> forecast(const plan::Plan& plan, const Options& options, store::Store& store) {
-  return Forecaster(plan, options, store).run();
+  Sources sources(plan, options, store);
+  return Forecaster(plan, options, store, sources).run();
+}
+
+std::vector<std::string> list_missing_keys(const plan::Plan& plan, const Options& options, store::Store& store,
+                                           Sources& sources) {
+  return Forecaster(plan, options, store, sources).missing_keys();
 }
 
 }  // namespace solve

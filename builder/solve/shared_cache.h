@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct SharedStep {
 class SharedCache {
  public:
   virtual ~SharedCache() = default;
+  /// Called before the first step: `list` tells the keys that will be asked for, as far as they can be
+  /// known before anything runs, so that what is far away is asked for all of them at once. Listing costs
+  /// a look at the context. Not while other threads call.
+  virtual void expect(const std::function<std::vector<std::string>()>& list) = 0;
   /// Brings the result of `record.key` into the store, layer and record; false when nobody has it. A
   /// cache that fails is a miss, not an error. Throws Cancelled.
   virtual bool fetch(const store::CacheRecord& record) = 0;

@@ -19,6 +19,7 @@
 #include "builder/cache/definition.h"
 #include "builder/solve/copy_step.h"
 #include "builder/solve/failed_image.h"
+#include "builder/solve/forecast.h"
 #include "builder/solve/layer_duplicates.h"
 #include "builder/solve/owner.h"
 #include "builder/solve/results.h"
@@ -68,6 +69,8 @@ class Solver {
 
   Result run() {
     try {
+      if (options_.shared_cache != nullptr)
+        options_.shared_cache->expect([&] { return list_missing_keys(plan_, options_, store_, sources_); });
       build_and_publish();
       publish_image();
     } catch (...) {

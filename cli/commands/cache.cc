@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "builder/solve/cache_mounts.h"
 #include "cli/age.h"
+#include "cli/cache_steps.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/open_store.h"
@@ -22,26 +23,10 @@ using solve::CacheMount;
 constexpr size_t kShownKey = 12;
 constexpr size_t kShownText = 60;
 
-// One line for a step out of its definition: the command that ran, or where the files went.
-std::string describe(std::string_view definition) {
-  std::string kind, last_argument, place;
-  for (const std::string& line : base::split(definition, '\n')) {
-    const size_t blank = line.find(' ');
-    if (blank == std::string::npos) continue;
-    const std::string field = line.substr(0, blank);
-    const std::string value = line.substr(blank + 1);
-    if (field.starts_with("torte-step")) kind = base::to_upper(value);
-    if (field == "argv") last_argument = value;
-    if (field == "destination") place = "to " + value;
-    if (field == "path") place = value;
-  }
-  return kind + " " + (place.empty() ? last_argument : place);
-}
-
 Json step_json(const store::CacheRecord& record) {
   return {{"type", "step"},
           {"key", record.key},
-          {"text", describe(record.definition)},
+          {"text", describe_step(record.definition)},
           {"layer", record.result ? Json(record.result->str()) : Json(nullptr)},
           {"size", record.size_bytes},
           {"created", oci::format_timestamp(record.created)},
@@ -69,7 +54,7 @@ int run_list(Context& context, const Arguments& arguments) {
   Json items = Json::array();
   if (store && !arguments.is_on("mounts"))
     for (const store::CacheRecord& record : store->list_cache()) {
-      const std::string text = describe(record.definition);
+      const std::string text = describe_step(record.definition);
       table.add({"step", record.key.substr(0, kShownKey), base::format_size(record.size_bytes),
                  format_age(record.last_used, now), base::printable(text, kShownText)});
       items.push_back(step_json(record));

@@ -29,6 +29,8 @@ const std::vector<const Command*>& volume_commands();
 const std::vector<const Command*>& container_output_commands();
 /// cache ls, cache inspect, cache rm.
 const std::vector<const Command*>& cache_commands();
+/// cache export, cache import.
+const std::vector<const Command*>& cache_transfer_commands();
 /// `torte debug ...`: machine interfaces for tests and tools.
 const std::vector<const Command*>& debug_commands();
 /// generate oci-bundle, generate systemd.
@@ -39,6 +41,7 @@ const Command& df_command();
 const Command& diff_command();
 const Command& fsck_command();
 const Command& history_command();
+const Command& image_rename_command();
 const Command& images_command();
 const Command& import_command();
 const Command& info_command();
@@ -56,12 +59,16 @@ const std::vector<const Command*>& network_commands();
 const std::vector<const Command*>& prune_commands();
 const Command& pull_command();
 const Command& push_command();
-/// copy, list-tags, digest, delete.
+/// copy, list-tags, digest, referrers, delete.
 const std::vector<const Command*>& remote_commands();
 const Command& rmi_command();
 const Command& save_command();
+/// squash, flatten.
+const std::vector<const Command*>& squash_commands();
+const Command& sync_command();
 const Command& system_check_command();
 const Command& tag_command();
+const Command& tree_command();
 const Command& umount_command();
 const Command& unshare_command();
 const Command& untag_command();

@@ -375,7 +375,7 @@ int run_commit(Context& context, const Arguments& arguments) {
 const std::vector<const Command*>& container_file_commands() {
   static const Command kCopy{
       .name = "cp",
-      .aliases = {"container cp", "copy"},
+      .aliases = {"container cp"},
       .summary = "copy files from and to a container",
       .usage = "[FLAGS] CONTAINER:SOURCE TARGET|- | SOURCE|- CONTAINER:TARGET",
       .about = "Works on running and on stopped containers. A directory that exists takes the source under "

@@ -4,13 +4,15 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
+#include "cli/change_report.h"
 #include "cli/context.h"
+#include "cli/network_options.h"
 #include "cli/open_store.h"
 #include "cli/table.h"
-#include "cli/network_options.h"
 #include "overlay/snapshot.h"
 #include "runner/container/prepare.h"
 #include "store/layer/changes.h"
+#include "store/layer/contents.h"
 
 namespace cli {
 
@@ -18,56 +20,61 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// What changed, and where to look at it.
+struct Difference {
+  std::vector<layer::Change> changes = {};
+  std::unique_ptr<overlay::View> before = {};  ///< null: there was nothing
+  std::unique_ptr<overlay::View> after_view = {};
+  sys::Root after = {};  ///< has what is new or changed
+
+  const sys::Root* before_root() const { return before ? &before->root() : nullptr; }
+};
+
 // Of the uppermost layer that changes anything: metadata steps and steps without effect are not
 // what the question is about.
-std::vector<layer::Change> last_changes(store::Store& store, const store::ImageRecord& image) {
+Difference last_changes(store::Store& store, const store::ImageRecord& image) {
   overlay::Stack stack = overlay::open_stack(store, image.layers);
   while (!stack.empty()) {
     const overlay::TreePtr top = stack.back();
     stack.pop_back();
-    const sys::Root tree = sys::Root::open(top->path());
-    std::optional<overlay::View> below;
-    if (!stack.empty()) below.emplace(store, stack);
-    std::vector<layer::Change> changes = layer::list_changes(tree, below ? &below->root() : nullptr);
-    if (!changes.empty()) return changes;
+    Difference found;
+    found.after = sys::Root::open(top->path());
+    if (!stack.empty()) found.before = std::make_unique<overlay::View>(store, stack);
+    found.changes = layer::list_changes(found.after, found.before_root());
+    if (!found.changes.empty()) return found;
   }
   return {};
 }
 
-std::vector<layer::Change> compare_images(store::Store& store, const store::ImageRecord& from,
-                                          const store::ImageRecord& to) {
-  if (from.layers == to.layers) return {};
-  const overlay::View left(store, overlay::open_stack(store, from.layers));
-  const overlay::View right(store, overlay::open_stack(store, to.layers));
-  return layer::compare_trees(left.root(), right.root());
+Difference compare_images(store::Store& store, const store::ImageRecord& from, const store::ImageRecord& to) {
+  Difference found;
+  if (from.layers == to.layers) return found;
+  found.before = std::make_unique<overlay::View>(store, overlay::open_stack(store, from.layers));
+  found.after_view = std::make_unique<overlay::View>(store, overlay::open_stack(store, to.layers));
+  found.after = found.after_view->root().duplicate();
+  found.changes = layer::compare_trees(found.before->root(), found.after);
+  return found;
 }
 
 // What it wrote; the init layer is no part of that.
-std::vector<layer::Change> container_changes(const container::Containers& containers, const std::string& id) {
+Difference container_changes(const container::Containers& containers, const std::string& id) {
   const container::Config config = containers.read(id).config;
   const auto upper = containers.home(id).upper();
-  if (!config.rootfs.empty() || !std::filesystem::exists(upper)) return {};
-  const overlay::View below(containers.store(), container::open_layers(containers, config));
-  return layer::list_changes(sys::Root::open(upper), &below.root());
+  Difference found;
+  if (!config.rootfs.empty() || !std::filesystem::exists(upper)) return found;
+  found.before = std::make_unique<overlay::View>(containers.store(), container::open_layers(containers, config));
+  found.after = sys::Root::open(upper);
+  found.changes = layer::list_changes(found.after, found.before_root());
+  return found;
 }
 
-int run_diff(Context& context, const Arguments& arguments) {
-  auto store = open_store(context);
-  store::Lease lease = store->lease();
-  container::Containers containers(store->layout(), store.get(), network_state(context));
-  const auto id = arguments.words().size() == 1 ? containers.find(arguments.word(0)) : std::nullopt;
-  const std::vector<layer::Change> changes =
-      id ? container_changes(containers, *id)
-      : arguments.words().size() == 1
-          ? last_changes(*store, store->get_image(arguments.word(0)))
-          : compare_images(*store, store->get_image(arguments.word(0)), store->get_image(arguments.word(1)));
-  const std::string format = arguments.get("format");
+void print_changes(const Context& context, const std::vector<layer::Change>& changes, const std::string& format) {
   if (format.empty()) {
     std::string text;
     for (const layer::Change& change : changes)
       text += base::str(change.kind, " ", change.path, "\n");
     context.out(context.out_terminal().is_terminal ? terminal_safe(text) : text);
-    return 0;
+    return;
   }
   Table table({"CHANGE", "PATH"});
   Json items = Json::array();
@@ -76,6 +83,29 @@ int run_diff(Context& context, const Arguments& arguments) {
     items.push_back({{"change", std::string(1, change.kind)}, {"path", change.path}});
   }
   print_listing(context, table, items, format);
+}
+
+int run_diff(Context& context, const Arguments& arguments) {
+  const std::string format = arguments.get("format");
+  const bool content = arguments.is_on("content");
+  if (content && (arguments.is_on("stat") || !format.empty()))
+    throw UsageError("--content prints text: leave --stat and --format out");
+  auto store = open_store(context);
+  store::Lease lease = store->lease();
+  container::Containers containers(store->layout(), store.get(), network_state(context));
+  const auto id = arguments.words().size() == 1 ? containers.find(arguments.word(0)) : std::nullopt;
+  const Difference found =
+      id ? container_changes(containers, *id)
+      : arguments.words().size() == 1
+          ? last_changes(*store, store->get_image(arguments.word(0)))
+          : compare_images(*store, store->get_image(arguments.word(0)), store->get_image(arguments.word(1)));
+  if (content || arguments.is_on("stat")) {
+    const auto described = layer::describe_changes(found.changes, found.before_root(), found.after);
+    content ? print_contents(context, described, found.before_root(), found.after)
+            : print_statistics(context, described, format);
+    return 0;
+  }
+  print_changes(context, found.changes, format);
   return 0;
 }
 
@@ -92,9 +122,12 @@ const Command& diff_command() {
                "what its last layer that changes anything did to the layers below. With two: what "
                "turns the files of IMAGE into those of OTHER.",
       .group = "images",
-      .flags = {{.name = "format", .value = "FORMAT", .help = "table, json, or a template", .common = true}},
+      .flags = {{.name = "stat", .help = "sizes, and how mode and owner changed", .common = true},
+                {.name = "content", .help = "the lines that changed in text files, as diff -u shows them", .common = true},
+                {.name = "format", .value = "FORMAT", .help = "table, json, or a template", .common = true}},
       .examples = {{"torte diff app", "the last layer of an image"},
-                   {"torte diff app:1 app:2", "what version 2 brought"}},
+                   {"torte diff app:1 app:2", "what version 2 brought"},
+                   {"torte diff --content web", "what a container wrote into text files"}},
       .positionals = {1, 2},
       .run = run_diff,
   };

@@ -7,6 +7,7 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/image_filter.h"
+#include "cli/image_steps.h"
 #include "cli/open_store.h"
 #include "cli/table.h"
 #include "store/oci/reference.h"
@@ -77,10 +78,7 @@ std::string render_tree(store::Store& store, const std::vector<store::ImageRecor
     const store::ImageRecord& image = *line.image;
     if (!done.insert(image.id).second) continue;
     std::vector<std::string> names;
-    for (const store::Name& name : image.names) {
-      const auto reference = oci::Reference::try_parse(name.name);
-      names.push_back(reference ? reference->familiar() : name.name);
-    }
+    for (const store::Name& name : image.names) names.push_back(familiar_name(name.name));
     if (names.empty()) names.push_back("<none>");
     out += base::str(base::join(names, ", "), "  ", image.id.short_hex(), "  ",
                      base::format_size(image.size_bytes), "\n");
@@ -144,7 +142,7 @@ const Command& images_command() {
                 {.name = "no-trunc", .help = "show whole ids", .common = true},
                 {.name = "filter", .value = "KEY=VALUE", .help = "dangling, label, reference, before, since, until, platform", .aliases = {}, .repeatable = true, .common = true},
                 {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true},
-                {.name = "tree", .help = "show the layers of each image"}},
+                {.name = "tree", .help = "show the layers of each image (torte tree NAME: and who shares them)"}},
       .examples = {{"torte images --filter dangling=true -q", "ids of the images without a name"},
                    {"torte images --format '{{.Name}} {{.Size}}'", "names, and sizes in bytes"}},
       .positionals = {0, Positionals::kAny},

@@ -91,8 +91,8 @@ const Command& load_command() {
       .aliases = {"image load"},
       .summary = "bring images in from a file or directory",
       .usage = "[FLAGS] [FILE|DIR]",
-      .about = "Reads an OCI layout (a directory or a tar) or a docker archive, packed with gzip, zstd, "
-               "xz or not at all. Every digest, size and diff id is checked.",
+      .about = "Reads an OCI layout (a directory or a tar) or a docker archive (a tar, or a "
+               "directory with what it holds), packed with gzip, zstd, xz or not at all. Every digest, size and diff id is checked.",
       .group = "images",
       .flags = {{.name = "input", .letter = 'i', .value = "FILE|DIR", .help = "what to read (default: standard input)", .common = true},
                 {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the image, instead of those it brings", .repeatable = true, .common = true},

@@ -16,7 +16,7 @@ namespace {
 struct Session {
   Session(Context& context, const Arguments& arguments)
       : events(context.make_progress()), registries(context, arguments, interrupt.token(), events.get()),
-        store(open_store(context)) {
+        store(open_store(context, registries, options)) {
     options.stop = interrupt.token();
     options.events = events.get();
   }

@@ -49,7 +49,7 @@ int run_pull(Context& context, const Arguments& arguments) {
   PullPolicy policy = parse_pull_policy(arguments.get("policy", "always"));
   const bool lazy = arguments.is_on("lazy");
 
-  auto store = open_store(context);
+  auto store = open_store(context, registries, options);
   for (const oci::Reference& reference : wanted_names(registries, arguments)) {
     if (!all_platforms) {
       report(context, reference,

@@ -81,7 +81,7 @@ int run_push(Context& context, const Arguments& arguments) {
   options.stop = interrupt.token();
   options.events = events.get();
   Registries registries(context, arguments, interrupt.token(), events.get());
-  auto store = open_store(context);
+  auto store = open_store(context, registries, options);
   const bool all_tags = arguments.is_on("all-tags");
   const std::vector<Parcel> parcels =
       all_tags ? parcels_of_all_tags(*store, arguments) : std::vector<Parcel>{{arguments.word(0), destination}};

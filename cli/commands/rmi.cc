@@ -5,18 +5,13 @@
 #include "cli/context.h"
 #include "cli/error_view.h"
 #include "cli/image_mounts.h"
+#include "cli/image_steps.h"
 #include "cli/open_store.h"
 #include "store/oci/platform.h"
-#include "store/oci/reference.h"
 
 namespace cli {
 
 namespace {
-
-std::string familiar(const std::string& name) {
-  const auto reference = oci::Reference::try_parse(name);
-  return reference ? reference->familiar() : name;
-}
 
 std::vector<std::string> targets(store::Store& store, const Arguments& arguments) {
   if (!arguments.is_on("all")) {
@@ -51,7 +46,7 @@ int run_rmi(Context& context, const Arguments& arguments) {
       const store::RemoveReport report = store->remove_image(target, options);
       if (!context.quiet)
         for (const std::string& name : report.untagged)
-          context.out("untagged " + base::printable(familiar(name)) + "\n");
+          context.out("untagged " + base::printable(familiar_name(name)) + "\n");
       for (const oci::Digest& id : report.deleted)
         context.out(base::str(context.quiet ? "" : "deleted ", id.str(), "\n"));
       deleted = deleted || !report.deleted.empty();

@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/open_store.h"
 #include "cli/output_file.h"
+#include "cli/registries.h"
 #include "cli/transfer.h"
 #include "store/archive/image_writer.h"
 
@@ -20,7 +21,7 @@ namespace {
 
 Packing packing_of(const Arguments& arguments, const std::string& format) {
   Packing packing = packing_of(arguments);
-  if (format != "docker-archive") return packing;
+  if (!format.starts_with("docker-")) return packing;
   if (packing == Packing::kGzip || packing == Packing::kZstd)
     throw UsageError("docker archives hold uncompressed layers: leave --compression and --compression-level out");
   return Packing::kNone;
@@ -67,19 +68,22 @@ int run_save(Context& context, const Arguments& arguments) {
   Interrupt interrupt;
   std::string format = arguments.get("format", "docker-archive");
   std::string output = arguments.get("output", "-");
-  if (output == "-" && format == "oci-dir") throw UsageError("--format oci-dir needs --output DIR");
+  if (output == "-" && format.ends_with("-dir")) throw UsageError("--format " + format + " needs --output DIR");
   if (output == "-" && ::isatty(context.out_fd) == 1)
     throw UsageError("an image on a terminal helps nobody: give --output FILE, or redirect");
   Packing packing = packing_of(arguments, format);
   TransferOptions options;
   options.stop = interrupt.token();
-
-  auto store = open_store(context);
+  // Layers that have not come are fetched as the flags say.
+  auto events = context.make_progress();
+  options.events = events.get();
+  Registries registries(context, arguments, interrupt.token(), events.get());
+  auto store = open_store(context, registries, options);
   store::Lease lease = store->lease();
   std::vector<Chosen> chosen = choose(*store, arguments);
-  if (format == "oci-dir") {
-    auto writer = archive::write_oci_directory(output);
-    write_images(*store, chosen, packing, *writer, true, options);
+  if (format.ends_with("-dir")) {
+    auto writer = format == "oci-dir" ? archive::write_oci_directory(output) : archive::write_docker_directory(output);
+    write_images(*store, chosen, packing, *writer, format == "oci-dir", options);
     return 0;
   }
   OutputFile file(output, context.out_fd);
@@ -99,16 +103,16 @@ const Command& save_command() {
       .summary = "write images to a file or directory",
       .usage = "[FLAGS] NAME...",
       .about = "Writes one or several images with all their layers. A docker archive can be read by "
-               "docker load and podman load; the OCI forms also keep the digests of images that were "
-               "pulled or loaded, and have what a build attested of an image.",
+               "docker load and podman load, a docker-dir is one unpacked; the OCI forms also keep the digests of "
+               "images that were pulled or loaded, and have what a build attested of an image.",
       .group = "images",
-      .flags = {{.name = "output", .letter = 'o', .value = "PATH", .help = "where to write (default: standard output)", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "docker-archive, oci-archive or oci-dir (default: docker-archive)",
-                 .choices = {"docker-archive", "oci-archive", "oci-dir"}, .common = true},
+      .flags = with_registry_flags({{.name = "output", .letter = 'o', .value = "PATH", .help = "where to write (default: standard output)", .common = true},
+                {.name = "format", .value = "FORMAT", .help = "docker-archive, docker-dir, oci-archive or oci-dir (default: docker-archive)",
+                 .choices = {"docker-archive", "docker-dir", "oci-archive", "oci-dir"}, .common = true},
                 {.name = "compression", .value = "HOW", .help = "pack layers again: gzip, zstd or none (default: as they are)",
                  .choices = {"gzip", "zstd", "none"}},
                 compression_level_flag(),
-                {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"}},
+                {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"}}),
       .examples = {{"torte save -o app.tar app", "write app:latest for docker load"},
                    {"torte save --format oci-dir -o layout app:1 app:2", "two images in one layout"}},
       .positionals = {1, Positionals::kAny},

@@ -17,6 +17,7 @@ const CommandTable& command_table() {
         &images_command(),
         &tag_command(),
         &untag_command(),
+        &image_rename_command(),
         &rmi_command(),
         &pull_command(),
         &push_command(),
@@ -27,6 +28,7 @@ const CommandTable& command_table() {
         &import_command(),
         &inspect_command(),
         &history_command(),
+        &tree_command(),
         &diff_command(),
         &mount_command(),
         &umount_command(),
@@ -41,6 +43,8 @@ const CommandTable& command_table() {
     };
     table.insert(table.end(), manifest_commands().begin(), manifest_commands().end());
     table.insert(table.end(), remote_commands().begin(), remote_commands().end());
+    table.insert(table.end(), squash_commands().begin(), squash_commands().end());
+    table.push_back(&sync_command());
     table.insert(table.end(), builds_commands().begin(), builds_commands().end());
     table.insert(table.end(), prune_commands().begin(), prune_commands().end());
     for (const auto* commands : {&container_life_commands(), &container_output_commands(), &container_file_commands(),
@@ -50,6 +54,7 @@ const CommandTable& command_table() {
     table.push_back(&container_monitor_command());
     table.push_back(&image_server_command());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
+    table.insert(table.end(), cache_transfer_commands().begin(), cache_transfer_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), completion_commands().begin(), completion_commands().end());
     table.insert(table.end(), debug_commands().begin(), debug_commands().end());

@@ -16,6 +16,7 @@
 #include "store/archive/tar_output.h"
 #include "store/oci/limits.h"
 #include "store/oci/media_types.h"
+#include "store/oci/strict_json.h"
 
 namespace archive {
 
@@ -44,6 +45,7 @@ class DirectoryWriter : public ImageWriter {
 
  protected:
   void write_blob(const oci::Descriptor& blob, const Produce& produce) override {
+    if (is_there(blob)) return;
     std::filesystem::path target = directory_ / blob_path(blob.digest);
     sys::make_directories(target.parent_path(), 0755);
     std::string beside = (target.parent_path() / ".new-XXXXXX").string();
@@ -62,8 +64,77 @@ class DirectoryWriter : public ImageWriter {
     }
   }
 
+  const std::filesystem::path& directory() const { return directory_; }
+
  private:
+  /// Read, and not only looked at: what a machine that went down left of a file may have its size.
+  bool is_there(const oci::Descriptor& blob) const {
+    auto file = directory_files(sys::Root::open(directory_), directory_.string())->find(sys::RootedPath("/" + blob_path(blob.digest)));
+    if (!file || file->size_bytes() != blob.size_bytes) return false;
+    oci::Digester content;
+    base::copy(*file->open(), content);
+    return content.finish() == blob.digest;  // never for sha512, which is written again
+  }
+
   std::filesystem::path directory_;
+};
+
+/// manifest.json of docker archives.
+class DockerImages {
+ public:
+  DockerImages() = default;
+  /// Goes on with one that is there. Throws Invalid.
+  explicit DockerImages(const std::string& text)
+      : images_(nlohmann::ordered_json::parse(oci::parse_strict_json(text, "manifest.json").dump())) {
+    if (!images_.is_array()) throw base::Error(base::Code::kInvalid, "manifest.json: not an array", "bad-layout");
+  }
+
+  void add(const oci::Manifest& manifest, const std::vector<oci::Reference>& names) {
+    nlohmann::ordered_json image;
+    image["Config"] = blob_path(manifest.config.digest);
+    image["RepoTags"] = nlohmann::ordered_json::array();
+    for (const oci::Reference& name : names)
+      // In full: podman would take a short name for one of localhost.
+      if (!name.tag().empty()) image["RepoTags"].push_back(name.name() + ":" + name.tag());
+    image["Layers"] = nlohmann::ordered_json::array();
+    for (const oci::Descriptor& layer : manifest.layers) image["Layers"].push_back(blob_path(layer.digest));
+    for (const auto& name : image["RepoTags"]) take_away(name);
+    std::erase_if(images_.get_ref<nlohmann::ordered_json::array_t&>(), [&](const auto& old) {
+      return old.value("Config", "") == image["Config"] && (!old.contains("RepoTags") || old["RepoTags"].empty());
+    });
+    images_.push_back(std::move(image));
+  }
+  std::string text() const { return images_.dump(); }
+
+ private:
+  /// The name moves to another image.
+  void take_away(const nlohmann::ordered_json& name) {
+    for (auto& old : images_)
+      if (old.is_object() && old.contains("RepoTags") && old["RepoTags"].is_array())
+        std::erase(old["RepoTags"].get_ref<nlohmann::ordered_json::array_t&>(), name);
+  }
+
+  nlohmann::ordered_json images_ = nlohmann::ordered_json::array();
+};
+
+class DockerDirectoryWriter : public DirectoryWriter {
+ public:
+  explicit DockerDirectoryWriter(const std::filesystem::path& directory) : DirectoryWriter(directory) {
+    if (auto old = sys::find_user_file(directory / "manifest.json", oci::kMaxManifestBytes)) images_ = DockerImages(*old);
+  }
+  void finish() override {
+    sys::write_file_durably(directory() / "manifest.json", images_.text(), 0644);
+    DirectoryWriter::finish();
+  }
+
+ protected:
+  void note_image(const oci::Manifest& manifest, const oci::ImageConfig&,
+                  const std::vector<oci::Reference>& names) override {
+    images_.add(manifest, names);
+  }
+
+ private:
+  DockerImages images_;
 };
 
 class ArchiveWriter : public ImageWriter {
@@ -92,27 +163,18 @@ class DockerWriter : public ArchiveWriter {
  public:
   using ArchiveWriter::ArchiveWriter;
   void finish() override {
-    tar().add_file("manifest.json", images_.dump());
+    tar().add_file("manifest.json", images_.text());
     ArchiveWriter::finish();
   }
 
  protected:
   void note_image(const oci::Manifest& manifest, const oci::ImageConfig&,
                   const std::vector<oci::Reference>& names) override {
-    nlohmann::ordered_json image;
-    image["Config"] = blob_path(manifest.config.digest);
-    image["RepoTags"] = nlohmann::ordered_json::array();
-    for (const oci::Reference& name : names)
-      // In full: podman would take a short name for one of localhost.
-      if (!name.tag().empty()) image["RepoTags"].push_back(name.name() + ":" + name.tag());
-    image["Layers"] = nlohmann::ordered_json::array();
-    for (const oci::Descriptor& layer : manifest.layers)
-      image["Layers"].push_back(blob_path(layer.digest));
-    images_.push_back(std::move(image));
+    images_.add(manifest, names);
   }
 
  private:
-  nlohmann::ordered_json images_ = nlohmann::ordered_json::array();
+  DockerImages images_;
 };
 
 }  // namespace
@@ -218,6 +280,10 @@ std::unique_ptr<ImageWriter> write_oci_directory(const std::filesystem::path& di
 
 std::unique_ptr<ImageWriter> write_oci_archive(base::Sink& out) {
   return std::make_unique<ArchiveWriter>(out);
+}
+
+std::unique_ptr<ImageWriter> write_docker_directory(const std::filesystem::path& directory) {
+  return std::make_unique<DockerDirectoryWriter>(directory);
 }
 
 std::unique_ptr<ImageWriter> write_docker_archive(base::Sink& out) {

@@ -69,12 +69,16 @@ class ImageWriter {
   oci::Index index_{.media_type = "application/vnd.oci.image.index.v1+json"};
 };
 
-/// An OCI layout in a directory, made if needed. Blobs that are there stay; images there before are
+/// An OCI layout in a directory, made if needed. Blobs that are there, and right, stay; images there before are
 /// kept, except that a name given again moves. [OCI image-spec, image-layout.md]
 std::unique_ptr<ImageWriter> write_oci_directory(const std::filesystem::path& directory);
 
 /// An OCI layout as a tar stream. `out` is borrowed.
 std::unique_ptr<ImageWriter> write_oci_archive(base::Sink& out);
+
+/// What unpacking a docker archive gives, made if needed; images there before are kept as above. Layers
+/// must be uncompressed.
+std::unique_ptr<ImageWriter> write_docker_directory(const std::filesystem::path& directory);
 
 /// A tar that `docker load` and `podman load` read: manifest.json with an OCI layout around it.
 /// Layers must be uncompressed (their digests are the diff ids). `out` is borrowed.

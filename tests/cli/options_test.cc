@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "cli/commands/commands.h"
 #include "cli/help.h"
 #include "tests/support/golden.h"
 
@@ -149,6 +152,14 @@ TEST(Options, FindsCommandsByNameGroupAndAlias) {
   EXPECT_EQ(read({"images", "-q"}).command, &kList);
   EXPECT_EQ(read({"image", "build"}).command, &kBuild);
   EXPECT_EQ(read({"image", "--help"}).group, "image");
+}
+
+TEST(Options, EveryNameIsThatOfOneCommand) {
+  std::set<std::string_view> names;
+  for (const cli::Command* command : cli::command_table()) {
+    EXPECT_TRUE(names.insert(command->name).second) << command->name;
+    for (std::string_view alias : command->aliases) EXPECT_TRUE(names.insert(alias).second) << alias;
+  }
 }
 
 TEST(Options, MistakesNameTheNearestThing) {

@@ -30,6 +30,31 @@ step "the same image saved twice gives the same bytes"
 ok torte save --format oci-archive -o "$work/again.tar" odd
 cmp "$work/oci-archive.tar" "$work/again.tar" || fail "the archives differ"
 
+step "docker-dir: a docker archive unpacked, to which images are added; load reads it, and one that docker made"
+status 2 torte save --format docker-dir odd
+ok torte save --format docker-dir -o "$work/docker-dir" odd
+ok torte tag base other:1
+ok torte save --format docker-dir -o "$work/docker-dir" other:1
+rm -rf "$work/other"
+ok other load -i "$work/docker-dir"
+ok other images --format '{{.Name}}'
+prints_line docker.io/library/odd:latest
+prints_line docker.io/library/other:1
+ok torte tag base odd2:latest
+ok torte save --format docker-dir -o "$work/docker-dir" odd2
+ok torte tag odd odd2:latest
+ok torte save --format docker-dir -o "$work/docker-dir" odd2
+rm "$work/docker-dir/index.json" "$work/docker-dir/oci-layout"
+rm -rf "$work/other"
+ok other load -i "$work/docker-dir"
+equal "$(other inspect --format '{{.id}}' odd2)" "$(torte inspect --format '{{.id}}' odd)" "the image a name moved to"
+ok other run --rm other:1 sh -c 'echo ran'
+prints_line ran
+ok torte untag odd2 other:1
+tar -C "$work/docker-dir" -cf "$work/docker-dir.tar" .
+rm -rf "$work/other"
+ok other load -i "$work/docker-dir.tar"
+
 step "an archive comes through a pipe, compressed or not"
 rm -rf "$work/other"
 torte save odd 2>"$work/err" | gzip -1 >"$work/odd.tar.gz" || fail "save to a pipe"

@@ -51,6 +51,10 @@ offers "torte rmi a"
 prints_line app:one
 offers "torte rmi app:"
 prints_line one
+for command in tree squash flatten "image rename"; do
+  offers "torte $command a"
+  prints_line app:one
+done
 offers "torte build --target f"
 equal "$(tr '\n' ' ' <"$work/out")" "files final-stage "
 offers "torte builds show "

@@ -172,6 +172,65 @@ ok torte copy "store:archived" "dir:$work/from-store-dir"
 ok torte copy "dir:$work/from-store-dir" store:again
 equal "$(torte inspect --format '{{.id}}' again)" "$id" "id"
 
+step "from every transport to every other: one digest, or that of the unpacked image"
+own=$(torte copy --preserve-digests "docker://$plain/several:1" "oci:$work/from-layout:x" 2>"$work/err")
+ok torte copy "oci:$work/from-layout:x" store:from
+ok torte copy "oci:$work/from-layout:x" "oci-archive:$work/from.tar:x"
+ok torte copy "oci:$work/from-layout:x" "docker://$plain/from:x"
+ok torte copy "oci:$work/from-layout:x" "dir:$work/from-dir"
+for from in store:from "docker://$plain/from:x" "oci:$work/from-layout:x" "oci-archive:$work/from.tar" "dir:$work/from-dir" "docker-archive:$work/docker.tar"; do
+  for to in store:to "docker://$plain/to:x" "oci:$work/to-layout:x" "oci-archive:$work/to.tar:x" "docker-archive:$work/to-docker.tar:x" "dir:$work/to-dir"; do
+    ok torte copy "$from" "$to"
+    case $from$to in *docker-archive:*) prints_line "$archived" ;; *) prints_line "$own" ;; esac
+    rm -rf "$work/to-layout" "$work/to-dir"
+  done
+done
+ok torte rmi from to
+
+step "sync copies what is not there, keeps what is, and says which"
+ok torte list-tags "$plain/several"
+tags=$(sort "$work/out" | tr '\n' ' ')
+ok torte sync --dry-run "docker://$plain/several" "oci:$work/synced"
+prints "would copy 1 $several" "to copy, 0 kept"
+[ ! -e "$work/synced" ] || fail "a dry run wrote something"
+ok torte sync --tags '1*' --tags attested "docker://$plain/several" "oci:$work/synced"
+prints "copied 1 $several" "copied attested $attested"
+copied=$(grep -c '^copied' "$work/out")
+ok torte sync "docker://$plain/several" "oci:$work/synced"
+prints "kept 1 $several" " $copied kept"
+ok torte sync "oci:$work/synced" "docker://$plain/synced"
+ok torte list-tags "$plain/synced"
+equal "$(sort "$work/out" | tr '\n' ' ')" "$tags" "tags"
+: >"$work/plain.log"
+ok torte sync "docker://$plain/several" "docker://$plain/synced"
+prints "0 copied, "
+if grep -q 'GET /v2/.*/manifests/\|"PUT /v2/\|/blobs/' "$work/plain.log"; then fail "it did more than to ask"; fi
+ok torte sync --platform linux/arm64 --tags attested "docker://$plain/several" "dir:$work/synced-dir"
+prints "copied attested $arm64"
+ok torte sync --platform linux/arm64 --tags attested "docker://$plain/several" "dir:$work/synced-dir"
+prints "kept attested $arm64"
+ok torte copy "docker://$plain/single:attested-linux-arm64" "docker://$plain/synced:attested"
+ok torte sync "dir:$work/synced-dir" "docker://$plain/synced"
+prints "kept attested $arm64"
+ok torte sync --tags attested "docker://$plain/several" "docker://$plain/synced"
+prints "copied attested $attested"
+status 2 torte sync "docker://$plain/several:1" "docker://$plain/synced"
+status 2 torte sync "docker://$plain/several" "store:synced"
+
+step "sync: one tag that fails does not keep the others; a damaged blob of a layout is written again"
+mkdir "$work/synced-dir/broken"
+echo '{"schemaVersion":2}' >"$work/synced-dir/broken/manifest.json"
+ok torte delete "$plain/synced:attested"
+status 1 torte sync "dir:$work/synced-dir" "docker://$plain/synced"
+prints "copied attested $arm64" "1 copied, 0 kept, 1 failed"
+says "tag broken"
+blob=$work/synced/blobs/sha256/$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][0]["digest"].split(":")[1])' "$work/arm64")
+printf x | dd of="$blob" bs=1 seek=20 conv=notrunc status=none
+touch -d '2001-01-01' "$work/synced/blobs/sha256/${arm64#sha256:}"
+ok torte copy --all "docker://$plain/several:1" "oci:$work/synced:again"
+equal "sha256:$(sha256sum <"$blob" | cut -d' ' -f1)" "sha256:$(basename "$blob")" "blob"
+equal "$(stat -c %Y "$work/synced/blobs/sha256/${arm64#sha256:}")" "$(date -d 2001-01-01 +%s)" "time of a blob that was right"
+
 step "damage is found on the way, and nothing is left that looks right"
 blob=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["layers"][0]["digest"].split(":")[1])' "$work/arm64")
 printf x | dd of="$work/dir/$blob" bs=1 seek=20 conv=notrunc status=none

@@ -49,6 +49,8 @@ unpacked() { find "$store/layers" -mindepth 1 -maxdepth 1 | wc -l; }
 equal "$(unpacked)" 0 "layers unpacked"
 ok torte images
 prints app
+ok torte tree app
+prints " (packed)"
 ok torte fsck --deep
 says_not missing
 ok torte df

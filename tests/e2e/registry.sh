@@ -129,6 +129,26 @@ says "[registry-denied]"
 ok torte push --cert-dir "$work/certs" --creds user:pass:word "$plain/team/made:1" "$secure/made:1"
 ok torte push --tls-verify=false --creds user:pass:word "$plain/team/made:1" "$secure/made:2"
 
+step "layers that have not come are fetched with the credentials of the command that needs them"
+recipe late <<R
+FROM $secure/made:1
+LABEL late=yes
+R
+whole=$store
+access=(--cert-dir "$work/certs" --creds user:pass:word)
+late_layers() {
+  store=$work/late-$1
+  ok torte build "${access[@]}" -f "$work/context/late" -t late "$work/context"
+  equal "$(ls -A "$store/layers")" "" "layers that came too early"
+}
+late_layers push
+ok torte push "${access[@]}" --compression zstd late "$secure/late:1"
+late_layers copy
+ok torte copy "${access[@]}" store:late "oci:$work/late-layout:1"
+late_layers save
+ok torte save "${access[@]}" -o "$work/late.tar" late
+store=$whole
+
 step "login keeps what works, for us and for others; logout forgets it"
 status 1 torte login --cert-dir "$work/certs" -u user -p wrong "$secure"
 says "[registry-denied]"

@@ -39,6 +39,8 @@ ok torte images
 prints made
 ok torte inspect made
 ok torte history made
+ok torte tree made
+prints " (not fetched)"
 ok torte fsck --deep
 ok torte prune -f
 ok torte df
@@ -131,6 +133,35 @@ status 2 torte build --cache-to "type=registry" "$work/context"
 status 1 torte build --cache-to "type=s3,bucket=b" "$work/context"
 says "not built"
 
+step "what can be known before anything runs is asked for at once, not step by step"
+line_port=$(free_port)
+: >"$work/line"
+python3 "$here/slow_line.py" "$line_port" "http://$plain" "$work/line" "$work/line.log" 2>"$work/slow_line.err" &
+wait_for 20 curl -so /dev/null "http://127.0.0.1:$line_port/v2/"
+{
+  echo "FROM $plain/base"
+  for n in $(seq 20); do echo "RUN echo $n >/$n"; done
+} >"$work/context/Recipe"
+store=$work/row.1
+ok torte build --cache-to "type=registry,ref=127.0.0.1:$line_port/row,mode=max" -t row "$work/context"
+id=$(torte inspect --format '{{.id}}' row)
+store=$work/row.2
+# The proxy answers none of them before sixteen have come: in a row they would wait for ever.
+echo gather=$(($(grep -c '/manifests/k1-' "$work/line.log") + 16)) >"$work/line"
+: >"$work/line.log"
+ok torte build --retry 0 --cache-from "type=registry,ref=127.0.0.1:$line_port/row" -t row "$work/context"
+says "21 of 21 cached"
+equal "$(torte inspect --format '{{.id}}' row)" "$id" "image"
+equal "$(grep -c '/manifests/k1-' "$work/line.log")" 20 "questions, one a step"
+: >"$work/line"
+sed -i 's/echo 11 /echo eleven /' "$work/context/Recipe"
+store=$work/row.3
+: >"$work/line.log"
+ok torte build --cache-from "type=registry,ref=127.0.0.1:$line_port/row" -t row "$work/context"
+says "11 of 21 cached"
+equal "$(grep -c '/manifests/k1-' "$work/line.log")" 20 "questions where half is not there"
+cp "$work/recipe" "$work/context/Recipe"
+
 step "a directory is a cache too, and an OCI layout that others read; what is in it comes when it is needed"
 cp "$work/recipe" "$work/context/Recipe"
 store=$work/local.1
@@ -210,3 +241,79 @@ status 125 torte run --rm made true
 says "fetched now that it is needed"
 ok torte build --no-cache -t made "$work/context"
 ok torte run --rm made true
+
+step "cache export and import: what one store remembers, another takes from a directory or a registry, and runs nothing"
+store=$work/exporting
+recipe <<R
+FROM $plain/base AS tools
+RUN echo tool >/tool && echo more >/more
+FROM $plain/base
+RUN date +%s%N >/when
+COPY file /file
+COPY --from=tools /tool /tool
+RUN cat /file /tool >/both
+R
+status 1 torte cache export "$work/exported"
+says "[cache-not-found]"
+ok torte build -t made "$work/context"
+id=$(torte inspect --format '{{.id}}' made)
+when=$(torte run --rm made cat /when)
+ok torte cache export --image made "$work/exported"
+prints "exported 4 steps"
+ok torte cache export "$work/exported"
+prints "exported 5 steps"
+ok torte cache export "$plain/exported"
+ok torte cache export "type=registry,ref=$plain/exported,scope=other"
+ok torte list-tags "$plain/exported"
+equal "$(grep -c '^k1-[0-9a-f]*$' "$work/out") $(grep -c '^k1-other-' "$work/out")" "5 5" "entries"
+step "an entry is an image of its own, with what lies below the step"
+entry=$(torte cache ls --steps --format '{{.Key}} {{.Text}}' | awk '/cat \/file/ {print $1}')
+ok torte run --rm "$plain/exported:k1-$entry" cat /both
+prints_line tool
+for place in "$work/exported" "$plain/exported" "type=registry,ref=$plain/exported,scope=other"; do
+  store=$(mktemp -d "$work/importing.XXXXXX")
+  ok torte cache import "$place"
+  prints "imported 5 steps, 0 known already"
+  equal "$(ls "$store/layers" | wc -l)" 5 "layers"
+  ok torte cache import "$place"
+  prints "imported 0 steps, 5 known already"
+  ok torte fsck --deep
+  ok torte cache ls
+  prints "RUN cat /file /tool >/both"
+  ok torte build -t made "$work/context"
+  says "7 of 7 cached"
+  equal "$(torte inspect --format '{{.id}}' made)" "$id" "image"
+  equal "$(torte run --rm made cat /when)" "$when" "content"
+done
+store=$work/importing-lazily
+ok torte cache import --lazy "$work/exported"
+equal "$(ls -A "$store/layers")" "" "layers in the store"
+ok torte build -t made "$work/context"
+says "7 of 7 cached"
+equal "$(torte run --rm made cat /when)" "$when" "content"
+status 2 torte cache export type=inline
+
+step "entries that are not what their key says are not taken"
+python3 - "$work/exported" <<'PY'
+import hashlib, json, os, sys
+os.chdir(sys.argv[1])
+index = json.load(open("index.json"))
+blob = lambda digest: "blobs/sha256/" + digest.split(":")[1]
+def put(data):
+    digest = hashlib.sha256(data).hexdigest()
+    open("blobs/sha256/" + digest, "wb").write(data)
+    return {"digest": "sha256:" + digest, "size": len(data)}
+for number, entry in enumerate(index["manifests"]):
+    manifest = json.load(open(blob(entry["digest"])))
+    config = json.load(open(blob(manifest["config"]["digest"])))
+    record = config["org.torte.cache.record"]
+    if number == 0: record["definition"] += "x"
+    if number == 1: config["org.torte.cache.record"] = ["odd"]
+    if number == 2: del config["org.torte.cache.record"]
+    manifest["config"].update(put(json.dumps(config).encode()))
+    entry.update(put(json.dumps(manifest).encode()))
+json.dump(index, open("index.json", "w"))
+PY
+store=$work/importing-odd
+ok torte cache import "$work/exported"
+prints "imported 2 steps, 0 known already, 3 without a definition passed over"

@@ -4,6 +4,7 @@ Passes requests on to UPSTREAM (http://host:port or https://...) and does what M
   rate=BYTES     so many bytes a second over each connection, in both directions
   ranges=off     the Range of a request is not passed on
   cut=BYTES      a body is cut off after so many bytes
+  gather=NUMBER  no manifest is answered before so many have been asked for; who waits for them in vain is told so by 503
 A line of LOG for each request: method, path, range asked for or -, status, bytes, requests for blobs there were just then.
 """
 import http.client
@@ -16,13 +17,16 @@ import urllib.parse
 
 PORT, UPSTREAM, MODE_FILE, LOG = int(sys.argv[1]), urllib.parse.urlparse(sys.argv[2]), sys.argv[3], sys.argv[4]
 PIECE = 65536
+GATHER_SECONDS = 20
 lock = threading.Lock()
+gathered = threading.Condition(lock)
+manifests = 0
 busy = 0
 
 
 def mode():
     with open(MODE_FILE, encoding="utf-8") as lines:
-        return {"rate": "0", "ranges": "on", "cut": "0"} | dict(line.split("=", 1) for line in lines.read().split())
+        return {"rate": "0", "ranges": "on", "cut": "0", "gather": "0"} | dict(line.split("=", 1) for line in lines.read().split())
 
 
 def connect():
@@ -81,8 +85,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True  # it has its answer before it has the body
         return upstream.getresponse()
 
+    def gather(self):
+        """False when the others did not come."""
+        global manifests
+        if "/manifests/k1-" not in self.path:
+            return True
+        with gathered:
+            manifests += 1
+            gathered.notify_all()
+            return gathered.wait_for(lambda: manifests >= int(mode()["gather"]), GATHER_SECONDS)
+
     def serve(self):
         global busy
+        if not self.gather():
+            return self.send_error(503)
         blob = self.command == "GET" and "/blobs/sha256:" in self.path
         with lock:
             busy += blob

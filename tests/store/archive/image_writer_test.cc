@@ -109,6 +109,49 @@ TEST(ImageWriter, DirectoriesKeepOtherImagesAndMoveNames) {
   EXPECT_EQ(layout->index().manifests.size(), 2u);
 }
 
+TEST(ImageWriter, EntriesHaveExactlyTheNameTheyWereGiven) {
+  support::TempDir dir;
+  auto put = [&](const std::string& document, const std::string& name) {
+    auto writer = archive::write_oci_directory(dir / "out");
+    oci::Descriptor entry = oci::Descriptor::of(oci::media_type::kIndex, document);
+    writer->add_blob(entry, document);
+    writer->add_entry(entry, name);
+    writer->finish();
+    return entry.digest;
+  };
+  const std::string empty = R"({"schemaVersion":2,"manifests":[]})";
+  put(empty, "v1");
+  oci::Digest moved = put(empty + " ", "v1");
+  oci::Digest unnamed = put(empty + "  ", "");
+  put(empty + "  ", "");
+  auto layout = ImageLayout::open(dir / "out");
+  ASSERT_EQ(layout->index().manifests.size(), 2u);
+  EXPECT_EQ(layout->index().manifests[0].annotation(oci::annotation::kRefName), "v1");
+  EXPECT_EQ(layout->get_entry("v1").digest, moved);
+  EXPECT_EQ(layout->index().manifests[1].digest, unnamed);
+  EXPECT_THROW(layout->get_entry(""), base::Error);  // which one?
+  EXPECT_THROW(layout->get_entry("v2"), base::Error);
+}
+
+TEST(ImageWriter, BlobsOfADirectoryStayUnlessTheyAreWrong) {
+  support::TempDir dir;
+  LayoutFixture fixture;
+  oci::Descriptor blob = fixture.manifest.layers[0];
+  int written = 0;
+  auto put = [&] {
+    archive::write_oci_directory(dir / "out")->add_blob(blob, [&](base::Sink& out) {
+      ++written;
+      out.write(base::as_bytes(fixture.layer));
+    });
+  };
+  put();
+  put();
+  EXPECT_EQ(written, 1);
+  dir.write(base::str("out/blobs/sha256/", blob.digest.hex()), std::string(fixture.layer.size(), 'x'));
+  put();
+  EXPECT_EQ(written, 2);
+}
+
 TEST(ImageWriter, BlobsMayBeNamedBySha512) {
   LayoutFixture fixture;
   base::Sha512 hash;
