@@ -48,6 +48,7 @@ const CommandTable& command_table() {
     table.push_back(&container_inspect_command());
     table.push_back(&container_monitor_command());
     table.push_back(&image_server_command());
+    table.push_back(&network_holder_command());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());
     table.insert(table.end(), completion_commands().begin(), completion_commands().end());

@@ -420,12 +420,16 @@ NewNamespace create_namespace() {
   return result;
 }
 
-Netlink open_inside(int namespace_fd) {
-  std::optional<Netlink> socket;
+void run_in_namespace(int namespace_fd, const std::function<void()>& work) {
   on_own_thread([&] {
     if (::setns(namespace_fd, CLONE_NEWNET) < 0) base::throw_errno("enter network namespace");
-    socket.emplace(NETLINK_ROUTE);
+    work();
   });
+}
+
+Netlink open_inside(int namespace_fd) {
+  std::optional<Netlink> socket;
+  run_in_namespace(namespace_fd, [&] { socket.emplace(NETLINK_ROUTE); });
   return std::move(*socket);
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -101,6 +102,8 @@ struct NewNamespace {
 };
 /// Made by a thread of its own, so that nobody else moves. Loopback is down. Throws SystemError.
 NewNamespace create_namespace();
+/// Runs `work` on a thread of its own that is in a network namespace, and hands on what it throws.
+void run_in_namespace(int namespace_fd, const std::function<void()>& work);
 /// A socket inside an existing one.
 Netlink open_inside(int namespace_fd);
 
