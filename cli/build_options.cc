@@ -12,6 +12,7 @@
 #include "cli/network_options.h"
 #include "cli/run_options.h"
 #include "builder/dockerfile/mount.h"
+#include "runner/container/cdi.h"
 #include "store/oci/reference.h"
 
 namespace cli {
@@ -150,6 +151,9 @@ solve::Sandbox sandbox_of(const Arguments& arguments) {
   container::Config config;
   config.capabilities = sandbox.capabilities;
   config.no_new_privileges = sandbox.no_new_privileges;
+  for (const std::string& text : arguments.all("device"))
+    if (container::is_cdi_name(text))
+      throw UsageError("--device " + base::printable(text) + ": steps of a build know devices by their paths");
   apply_sandbox_flags(arguments, config);
   apply_limits(arguments, sandbox.limits);
   sandbox.capabilities = config.capabilities;

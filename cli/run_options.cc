@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "runner/container/cdi.h"
 #include "runner/launch/seccomp_profile.h"
 
 namespace cli {
@@ -278,7 +279,9 @@ std::vector<Flag> container_flags() {
       {.name = "tmpfs", .value = "PATH[:OPTIONS]", .help = "empty directory in memory", .group = "files", .repeatable = true},
       {.name = "read-only", .help = "the root cannot be written", .group = "files"},
       {.name = "read-only-tmpfs", .help = "with --read-only: /run, /tmp and /var/tmp are empty and in memory", .group = "files"},
-      {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container", .group = "files", .repeatable = true},
+      {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container; run and create also take CDI names, vendor.com/class=name", .group = "files", .repeatable = true},
+      {.name = "gpus", .value = "WHICH", .help = "graphics processors by CDI: all, or device=NAME[,NAME..], of nvidia.com/gpu", .group = "files"},
+      {.name = "cdi-spec-dir", .value = "DIR", .help = "where CDI files lie (default: /etc/cdi, /var/run/cdi)", .group = "files", .repeatable = true},
       {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm (default: 64m)", .group = "files"},
       {.name = "ulimit", .value = "NAME=SOFT[:HARD]", .help = "limit of one process", .group = "limits", .repeatable = true},
       {.name = "sysctl", .value = "NAME=VALUE", .help = "kernel parameter of its namespaces", .group = "limits", .repeatable = true},
@@ -359,13 +362,34 @@ std::vector<Flag> sandbox_flags() {
 
 void apply_sandbox_flags(const Arguments& arguments, Config& config) {
   for (const std::string& text : arguments.all("ulimit")) config.ulimits.push_back(parse_ulimit(text));
-  for (const std::string& text : arguments.all("device")) config.devices.push_back(parse_device(text));
+  // Names are for apply_container_flags(): they bring more than a node.
+  for (const std::string& text : arguments.all("device"))
+    if (!container::is_cdi_name(text)) config.devices.push_back(parse_device(text));
   for (const std::string& text : arguments.all("security-opt")) apply_security_option(text, config);
   apply_capabilities(arguments, config);
   // Mistakes in a profile are told now, not when it starts.
   if (!config.seccomp.empty() && config.seccomp != "unconfined")
     launch::compile_seccomp_profile(config.seccomp, config.capabilities);
 }
+
+namespace {
+
+/// Devices given by name, and --gpus, which is another way to give some.
+std::vector<std::string> named_devices(const Arguments& arguments) {
+  constexpr const char* kGpu = "nvidia.com/gpu=";
+  constexpr std::string_view kDevice = "device=";
+  std::vector<std::string> names;
+  for (const std::string& text : arguments.all("device"))
+    if (container::is_cdi_name(text)) names.push_back(text);
+  const auto gpus = arguments.find("gpus");
+  if (!gpus) return names;
+  if (*gpus != "all" && !gpus->starts_with(kDevice)) fail("gpus", *gpus, "expected all, or device=NAME[,NAME..]");
+  for (const std::string& one : base::split(*gpus == "all" ? *gpus : gpus->substr(kDevice.size()), ','))
+    names.push_back(kGpu + one);
+  return names;
+}
+
+}  // namespace
 
 void apply_container_flags(const Arguments& arguments, Config& config) {
   for (const std::string& text : arguments.all("volume")) config.mounts.push_back(parse_volume(text));
@@ -387,6 +411,9 @@ void apply_container_flags(const Arguments& arguments, Config& config) {
       config.mounts.insert(config.mounts.begin(), std::move(mount));  // the user's own count more
     }
   }
+  std::vector<std::filesystem::path> cdi;
+  for (const std::string& directory : arguments.all("cdi-spec-dir")) cdi.emplace_back(directory);
+  container::apply_cdi_devices(cdi.empty() ? container::kCdiDirectories : cdi, named_devices(arguments), config);
   if (auto bytes = arguments.size_bytes("shm-size")) config.shm_bytes = *bytes;
   apply_limits(arguments, config.limits);
 }

@@ -133,3 +133,26 @@ for wrong in "--cpu-quota 10" "--cpu-period 5 --cpus 1" "--cpu-period 50000" "--
   # shellcheck disable=SC2086  # several words
   status 2 torte run --rm --network none $wrong base true
 done
+
+step "--device vendor.com/class=name: what the vendor's file says; --gpus is another spelling"
+mkdir -p "$work/cdi" "$work/card"
+echo driver >"$work/card/lib"
+cat >"$work/cdi/gpu.json" <<JSON
+{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu",
+ "containerEdits": {"env": ["CARDS=some"], "mounts": [{"hostPath": "$work/card", "containerPath": "/opt/card", "options": ["ro", "bind"]}]},
+ "devices": [{"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/card0", "hostPath": "/dev/null"}]}},
+             {"name": "all", "containerEdits": {"env": ["CARDS=all"], "deviceNodes": [{"path": "/dev/card0", "hostPath": "/dev/zero"}]}},
+             {"name": "hooked", "containerEdits": {"hooks": [{"hookName": "createContainer", "path": "/bin/true"}]}}]}
+JSON
+ok torte run --rm --cdi-spec-dir "$work/cdi" --device nvidia.com/gpu=0 base sh -c 'echo $CARDS; cat /opt/card/lib; echo gone >/dev/card0; wc -c </dev/card0; echo no >/opt/card/new || echo kept'
+prints some driver kept
+prints_line 0
+ok torte run --rm --cdi-spec-dir "$work/cdi" --gpus all base sh -c 'echo $CARDS; head -c 3 /dev/card0 | wc -c'
+prints all
+prints_line 3
+status 125 torte run --rm --cdi-spec-dir "$work/cdi" --gpus device=7 base true
+says "nvidia.com/gpu=7" "$work/cdi"
+status 125 torte run --rm --cdi-spec-dir "$work/cdi" --device nvidia.com/gpu=hooked base true
+says hooks
+status 2 torte run --rm --gpus 2 base true
+says "--gpus"
