@@ -9,6 +9,7 @@
 #include "cli/context.h"
 #include "cli/interrupt.h"
 #include "cli/open_store.h"
+#include "store/event_log.h"
 #include "cli/push.h"
 
 namespace cli {
@@ -81,6 +82,8 @@ int run_push(Context& context, const Arguments& arguments) {
   for (const auto& [image, destination] : parcels_of(*store, arguments)) {
     oci::Digest digest =
         push_image(*store, registries, image, destination, packing_of(arguments), options);
+    store::log_event(store->layout(),
+                     {.type = "image", .action = "push", .id = image.id.str(), .name = destination.str()});
     if (auto file = arguments.find("digestfile"))
       sys::write_file_durably(*file, digest.str(), 0644);
     context.out(context.quiet

@@ -14,6 +14,7 @@ const CommandTable& command_table() {
         &create_command(),
         &exec_command(),
         &ps_command(),
+        &events_command(),
         &images_command(),
         &tag_command(),
         &untag_command(),
