@@ -55,11 +55,12 @@ void apply_volume_option(const std::string& option, const std::string& text, Mou
   else if (option == "nocopy") mount.copy = false;
   else if (option == "bind") mount.recursive = false;
   else if (option == "idmap") mount.map_ids = true;
+  else if (option == "U") mount.chown = true;
   // Labels of a security module we do not set, and what is always so.
   else if (option != "rw" && option != "z" && option != "Z" && option != "exec" && option != "copy" &&
            option != "rbind" && option != "private" && option != "rprivate" && option != "nodev" &&
            option != "nosuid")
-    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind, idmap)");
+    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind, idmap, U)");
 }
 
 // [HOST|NAME:]CONTAINER[:OPTIONS]
@@ -82,6 +83,7 @@ MountConfig parse_volume(const std::string& text) {
   if (parts.size() == 3)
     for (const std::string& option : base::split(parts[2], ','))
       apply_volume_option(option, text, mount);
+  if (mount.chown && mount.overlay) fail("volume", text, "U changes the owners of what O leaves as it is");
   return mount;
 }
 
@@ -160,6 +162,31 @@ MountConfig parse_mount(const std::string& text) {
   }
   if (keys.contains("tmpfs-size")) mount.size_bytes = parse_bytes("mount", keys["tmpfs-size"]);
   if (keys.contains("tmpfs-mode")) mount.mode = parse_octal("mount", keys["tmpfs-mode"]);
+  return mount;
+}
+
+// id=ID,src=FILE[,target=PATH]
+MountConfig parse_secret(const std::string& text) {
+  MountConfig mount;
+  std::string id;
+  for (const std::string& field : base::split(text, ',')) {
+    const size_t equals = field.find('=');
+    const std::string key = field.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : field.substr(equals + 1);
+    if (value.empty()) fail("secret", text, "expected id=ID,src=FILE[,target=PATH]");
+    if (key == "id") id = value;
+    else if (key == "src" || key == "source") mount.source = host_path(value, "secret");
+    else if (key == "target" || key == "dst") mount.target = value;
+    else fail("secret", text, "unknown key " + base::printable(key) + " (known: id, src, target)");
+  }
+  if (mount.source.empty()) fail("secret", text, "src= is missing: a file of the host");
+  if (id.empty()) id = std::filesystem::path(mount.source).filename();
+  if (id.find('/') != std::string::npos) fail("secret", text, "an id has no /");
+  if (mount.target.empty()) mount.target = id;
+  if (!mount.target.starts_with('/')) mount.target = "/run/secrets/" + mount.target;
+  mount.target = container_path(mount.target, "secret");
+  mount.read_only = true;
+  mount.executable = false;
   return mount;
 }
 
@@ -274,9 +301,10 @@ std::vector<Flag> container_flags() {
   return {
       {.name = "env", .letter = 'e', .value = "NAME[=VALUE]", .help = "variable of the program", .repeatable = true, .common = true},
       {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},
-      {.name = "volume", .letter = 'v', .value = "[HOST|NAME:]CONTAINER[:OPTIONS]", .help = "directory, file or volume in the container; options ro, O (writes stay in the container), ...", .group = "files", .repeatable = true, .common = true},
+      {.name = "volume", .letter = 'v', .value = "[HOST|NAME:]CONTAINER[:OPTIONS]", .help = "directory, file or volume in the container; options ro, O (writes stay in the container), U (given to its user), ...", .group = "files", .repeatable = true, .common = true},
       {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P]", .group = "files", .repeatable = true},
       {.name = "tmpfs", .value = "PATH[:OPTIONS]", .help = "empty directory in memory", .group = "files", .repeatable = true},
+      {.name = "secret", .value = "id=ID,src=FILE[,target=PATH]", .help = "file of the host at /run/secrets/ID, read-only and in no layer", .group = "files", .repeatable = true},
       {.name = "read-only", .help = "the root cannot be written", .group = "files"},
       {.name = "read-only-tmpfs", .help = "with --read-only: /run, /tmp and /var/tmp are empty and in memory", .group = "files"},
       {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container; run and create also take CDI names, vendor.com/class=name", .group = "files", .repeatable = true},
@@ -395,6 +423,7 @@ void apply_container_flags(const Arguments& arguments, Config& config) {
   for (const std::string& text : arguments.all("volume")) config.mounts.push_back(parse_volume(text));
   for (const std::string& text : arguments.all("mount")) config.mounts.push_back(parse_mount(text));
   for (const std::string& text : arguments.all("tmpfs")) config.mounts.push_back(parse_tmpfs(text));
+  for (const std::string& text : arguments.all("secret")) config.mounts.push_back(parse_secret(text));
   for (const std::string& text : arguments.all("sysctl")) {
     size_t equals = text.find('=');
     if (equals == 0 || equals == std::string::npos) fail("sysctl", text, "expected NAME=VALUE");

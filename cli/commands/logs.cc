@@ -25,6 +25,8 @@ int run_logs(Context& context, const Arguments& arguments) {
     throw base::Error(base::Code::kUnsupported, "the container keeps no log", "no-log")
         .add_fact(config.log.driver == "none"
                       ? "it was started with --log-driver none"
+                  : config.log.driver == "journald"
+                      ? "it goes to the journal: journalctl CONTAINER_NAME=" + config.name
                       : "its streams are those of the command that started it (run --rm)");
   }
   container::LogOptions options;

@@ -49,7 +49,7 @@ class Monitor {
   int run() {
     try {
       clients_.listen(listen_control(home_.control()));
-      if (!options_.pass_through) log_.emplace(home_.log(), config_.log);
+      if (!options_.pass_through) log_.emplace(home_.log(), config_.log, journal_fields(config_));
       start();
     } catch (const base::Error& e) {
       fail_to_start(e);

@@ -301,8 +301,19 @@ class Preparation {
     // Volumes hold what containers wrote, with ids as containers have them.
     out.map_ids = volume || mount.map_ids;
     if (mount.map_ids) out.recursive = false;
+    if (mount.chown) give_away(path / std::filesystem::path(mount.subpath).relative_path(), out.map_ids);
     out.source_path = sys::RootedPath(mount.subpath);
     if (mount.overlay) cover(out);
+  }
+
+  /// `-v ..:U`: everything there is the container's user's.
+  void give_away(const std::filesystem::path& path, bool has_container_ids) {
+    // Elsewhere its user is somebody else on disk than inside.
+    if (out_.ids && !(out_.ids->maps_files && has_container_ids))
+      throw base::Error(base::Code::kUnsupported,
+                        "-v " + base::printable(path.string()) + ":U: not with --userns; :idmap shows files with its ids",
+                        "chown-unsupported");
+    sys::give_tree(path, out_.spec.identity.uid, out_.spec.identity.gid);
   }
 
   /// The source as the lower layer of an overlay whose changes are the container's own.
