@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
+#include "cli/filters.h"
 #include "cli/network_options.h"
 #include "cli/table.h"
 #include "runner/container/life.h"
@@ -91,10 +92,32 @@ int run_create(Context& context, const Arguments& arguments) {
   return 0;
 }
 
+using NetworkFilters = Filters<network::Network>;
+
+NetworkFilters::Predicate network_filter(const std::string& key, const std::string& value) {
+  using network::Network;
+  if (key == "name")
+    return [=](const Network& network) { return network.name.find(value) != std::string::npos; };
+  if (key == "driver") return [=](const Network&) { return value == "bridge"; };
+  if (key == "label") {
+    const size_t equals = value.find('=');
+    const std::string name = value.substr(0, equals);
+    return [=](const Network& network) {
+      return std::any_of(network.labels.begin(), network.labels.end(), [&](const auto& label) {
+        return label.first == name &&
+               (equals == std::string::npos || label.second == value.substr(equals + 1));
+      });
+    };
+  }
+  throw UsageError("unknown filter " + base::printable(key) + " (known: name, driver, label)");
+}
+
 int run_list(Context& context, const Arguments& arguments) {
+  const NetworkFilters filters(arguments.all("filter"), network_filter);
   Json items = Json::array();
   Table table({"NAME", "SUBNET", "GATEWAY", "INTERFACE", "CONTAINERS"});
   for (const network::Network& network : network::list_networks(network_state(context))) {
+    if (!filters.pass(network)) continue;
     Json item = describe(context, network);
     table.add({network.name,
                network.subnet + (network.ipv6 ? ", " + network.subnet6 : "") + (network.internal ? " (internal)" : ""),
@@ -120,6 +143,7 @@ int run_inspect(Context& context, const Arguments& arguments) {
 int run_remove(Context& context, const Arguments& arguments) {
   go_to_bridges(context);
   for (const std::string& name : arguments.words()) {
+    if (arguments.is_on("force") && !network::find_network(network_state(context), name)) continue;
     network::remove_network(network_state(context), name);
     context.out(name + "\n");
   }
@@ -251,6 +275,7 @@ Command create_network_command() {
       {.name = "gateway", .value = "ADDRESS", .help = "the host's address on it (default: the first); once more for IPv6", .repeatable = true},
       {.name = "ipv6", .help = "IPv6 addresses as well (default: a random range of the machine's own)", .common = true},
       {.name = "internal", .help = "no way out", .common = true},
+      {.name = "driver", .letter = 'd', .value = "DRIVER", .help = "bridge, which is all there is; for scripts", .choices = {"bridge"}},
       {.name = "mtu", .value = "BYTES", .help = "largest packet (default: that of the default route)"},
       {.name = "label", .value = "KEY=VALUE", .help = "label of the network", .repeatable = true}};
   create.examples = {{"torte network create back", "a network with an address range of its own"},
@@ -284,7 +309,8 @@ const std::vector<const Command*>& network_commands() {
   static const Command kList = [] {
     Command list = command("network ls", "list networks", "[FLAGS]", {0, 0}, run_list);
     list.aliases = {"network list"};
-    list.flags = {{.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}};
+    list.flags = {{.name = "filter", .letter = 'f', .value = "KEY=VALUE", .help = "name, driver, label", .repeatable = true},
+                  {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}};
     return list;
   }();
   static const Command kInspect = [] {
@@ -294,8 +320,9 @@ const std::vector<const Command*>& network_commands() {
     return inspect;
   }();
   static const Command kRemove = [] {
-    Command remove = command("network rm", "remove networks that no container uses", "NAME...",
+    Command remove = command("network rm", "remove networks that no container uses", "[FLAGS] NAME...",
                              {1, Positionals::kAny}, run_remove);
+    remove.flags = {{.name = "force", .letter = 'f', .help = "one that is not there is no error", .common = true}};
     remove.aliases = {"network remove"};
     return remove;
   }();

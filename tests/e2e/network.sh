@@ -159,7 +159,15 @@ equal "$(nft list map inet torte pub4 | grep -o '8090' | wc -l)" 0 "a dead conta
 step "user-defined networks: names and aliases, isolation, a fixed address"
 ok torte network create back
 ok torte network create --subnet 10.77.0.0/24 front
-ok torte network create --internal inner
+ok torte network create --internal -d bridge --label of=tests inner
+equal "$(torte network ls -q --filter label=of=tests)" inner
+equal "$(torte network ls -q --filter name=fro)" front
+equal "$(torte network ls -q --filter driver=macvlan)" ""
+status 2 torte network ls --filter colour=red
+says "known: name, driver, label"
+status 2 torte network create -d macvlan other
+status 1 torte network rm nowhere
+ok torte network rm -f nowhere
 start db --network back --network-alias store
 db=$address
 ok in_container --network back base sh -c 'cat /etc/hosts; nc -w 2 db 80; nc -w 2 store 81'
