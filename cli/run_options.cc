@@ -135,9 +135,10 @@ MountConfig parse_mount(const std::string& text) {
     if (key == "src") key = "source";
     if (key == "dst" || key == "destination") key = "target";
     if (key == "ro") key = "readonly";
+    if (key == "U") key = "chown";
     if (key == "volume-subpath" || key == "image-subpath") key = "subpath";
     static const std::vector<std::string> kKnown = {
-        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy", "idmap"};
+        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy", "idmap", "chown"};
     if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
       fail("mount", text, "unknown key " + base::printable(key));
     keys[key] = value;
@@ -148,6 +149,8 @@ MountConfig parse_mount(const std::string& text) {
   mount.read_only = keys.contains("readonly") && is_true(keys["readonly"]);
   mount.subpath = keys["subpath"];
   mount.map_ids = keys.contains("idmap") && is_true(keys["idmap"]);
+  mount.chown = keys.contains("chown") && is_true(keys["chown"]);
+  if (mount.chown && type != "bind" && type != "volume") fail("mount", text, "chown is for bind and volume");
   if (type == "bind" || type == "image") {
     if (keys["source"].empty()) fail("mount", text, "source= is missing");
     mount.type = type == "bind" ? MountConfig::Type::kBind : MountConfig::Type::kImage;
@@ -302,7 +305,7 @@ std::vector<Flag> container_flags() {
       {.name = "env", .letter = 'e', .value = "NAME[=VALUE]", .help = "variable of the program", .repeatable = true, .common = true},
       {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},
       {.name = "volume", .letter = 'v', .value = "[HOST|NAME:]CONTAINER[:OPTIONS]", .help = "directory, file or volume in the container; options ro, O (writes stay in the container), U (given to its user), ...", .group = "files", .repeatable = true, .common = true},
-      {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P]", .group = "files", .repeatable = true},
+      {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P][,chown]", .group = "files", .repeatable = true},
       {.name = "tmpfs", .value = "PATH[:OPTIONS]", .help = "empty directory in memory", .group = "files", .repeatable = true},
       {.name = "secret", .value = "id=ID,src=FILE[,target=PATH]", .help = "file of the host at /run/secrets/ID, read-only and in no layer", .group = "files", .repeatable = true},
       {.name = "read-only", .help = "the root cannot be written", .group = "files"},

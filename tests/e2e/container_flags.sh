@@ -194,6 +194,8 @@ else
   prints written
 fi
 status 2 torte run --rm -v "$work/given:/given:U,O" base true
+status 2 torte run --rm --mount type=tmpfs,target=/given,chown base true
+[ "${TORTE_AS:-root}" = user ] || ok torte run --rm -u guest --mount type=volume,source=its,target=/its,chown base sh -c 'echo new >/its/new'
 
 step "--log-driver k8s-file keeps plain lines; journald needs a journal"
 ok torte run --name plain --log-driver k8s-file base sh -c 'echo out; echo bad >&2'

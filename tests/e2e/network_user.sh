@@ -102,6 +102,9 @@ ok torte exec db ip -4 -o addr show eth0
 prints inet
 ok run --network container:web base ip -4 -o addr show eth0
 prints 10.77.0.9
+ok run --network back --userns keep-id base sh -c 'id -u; nc -w 2 db 81'
+prints_line "$(id -u)"
+prints_line inside
 ok run --network front base sh -c 'ip -6 -o addr show eth0 scope global'
 prints "inet6 fd"
 
