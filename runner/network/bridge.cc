@@ -50,15 +50,14 @@ void enable_forwarding() {
       .add_help("sysctl -w net.ipv4.ip_forward=1");
 }
 
-/// A host that forwards does not listen to routers any more, unless its interfaces say "even so": those
-/// that listened until now keep their addresses and routes.
-void enable_forwarding6() {
+/// A host that forwards does not listen to routers any more, unless an interface says "even so": those
+/// that have routes from them keep theirs. No others: containers could play the router.
+void enable_forwarding6(Netlink& route) {
   const std::filesystem::path settings = "/proc/sys/net/ipv6/conf";
   const std::string forwarding = settings / "all/forwarding";
   if (is_set_to(forwarding, "1")) return;
-  std::error_code none;
-  for (const auto& interface : std::filesystem::directory_iterator(settings, none)) {
-    const std::string announcements = interface.path() / "accept_ra";
+  for (const std::string& interface : interfaces_with_announced_routes(route)) {
+    const std::string announcements = settings / interface / "accept_ra";
     if (is_set_to(announcements, "1") && !write_setting(announcements, "2"))
       base::throw_errno("write " + announcements);
   }
@@ -177,6 +176,8 @@ Link ensure_bridge(const StateDirectory& state, const Network& network, Netlink&
     }
     // So that 127.0.0.1:PORT of the host leads to a published port; chain raw keeps others out.
     write_setting("/proc/sys/net/ipv4/conf/" + network.bridge + "/route_localnet", "1");
+    // So that no container is taken for a router by the host, where there is IPv6.
+    write_setting("/proc/sys/net/ipv6/conf/" + network.bridge + "/accept_ra", "0");
     link = find_link(route, network.bridge);
     if (!link) throw base::SystemError("look up bridge " + network.bridge, ENODEV);
   }
@@ -412,7 +413,7 @@ Attachment Attachment::make(const std::filesystem::path& given, const Request& r
   } else {
     network = default_network(state, route);
   }
-  if (network.ipv6) enable_forwarding6();
+  if (network.ipv6) enable_forwarding6(route);
   else refuse_ip6(network, request);
   Link bridge = ensure_bridge(state, network, route);
   sweep_network(state, network, route);
@@ -465,7 +466,7 @@ Network create_network(const std::filesystem::path& path, const Network& wanted)
   const bool is_here = bridges_are_here();
   Netlink route(NETLINK_ROUTE);
   if (is_here) enable_forwarding();
-  if (is_here && wanted.ipv6) enable_forwarding6();
+  if (is_here && wanted.ipv6) enable_forwarding6(route);
   sys::FileLock lock = state.lock();
   if (state.find(wanted.name))
     throw base::Error(base::Code::kUnavailable, "there is a network " + wanted.name + " already",

@@ -182,6 +182,21 @@ std::vector<Subnet6> subnets6_in_use(Netlink& route) {
   return found;
 }
 
+std::vector<std::string> interfaces_with_announced_routes(Netlink& route) {
+  std::vector<std::string> found;
+  rtmsg any = {};
+  any.rtm_family = AF_INET6;
+  Message routes(RTM_GETROUTE, NLM_F_DUMP, "list IPv6 routes");
+  routes.header(any).tolerate(EOPNOTSUPP);
+  for (const Answer& answer : route.ask(std::move(routes)).value_or(std::vector<Answer>())) {
+    if (answer.header<rtmsg>().rtm_protocol != RTPROT_RA) continue;
+    char name[IF_NAMESIZE];
+    if (const auto index = answer.find_number(sizeof(rtmsg), RTA_OIF); index && ::if_indextoname(*index, name))
+      found.emplace_back(name);
+  }
+  return found;
+}
+
 uint32_t default_mtu(Netlink& route) {
   rtmsg any = {};
   any.rtm_family = AF_INET;

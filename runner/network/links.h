@@ -56,6 +56,8 @@ void delete_link(Netlink& route, const std::string& name);
 std::vector<Subnet> subnets_in_use(Netlink& route);
 /// The same of IPv6, link-local ones left out.
 std::vector<Subnet6> subnets6_in_use(Netlink& route);
+/// Names of the interfaces that have routes which routers announced.
+std::vector<std::string> interfaces_with_announced_routes(Netlink& route);
 /// MTU of the interface the default route goes out of; 1500 without one.
 uint32_t default_mtu(Netlink& route);
 

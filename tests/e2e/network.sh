@@ -277,12 +277,15 @@ torte rm -f peer >/dev/null
 step "IPv6: addresses, names, the way out, published ports, isolation, also after a flush"
 outside ip addr add 2001:db8::2/64 dev wan nodad
 ip addr add 2001:db8::1/64 dev wan nodad
-ip -6 route add default via 2001:db8::2
+ip -6 route add default via 2001:db8::2 proto ra
+echo 1 >/proc/sys/net/ipv6/conf/wan/accept_ra
 who6() { sed 's/AF_INET/AF_INET6/' "$work/who.py" >"$work/who6.py"; outside python3 "$work/who6.py" tcp 2001:db8::2 99 outside6 & }
 sed 's/AF_INET/AF_INET6/' "$work/ask.py" >"$work/ask6.py"
 ask6() { "$1" python3 "$work/ask6.py" tcp "$2" "$3"; }
 who6
 ok torte network create --ipv6 six
+equal "$(cat /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/wan/accept_ra | tr '\n' ' ')" "1 2 " "forwarding, and what routers announce"
+equal "$(cat /proc/sys/net/ipv6/conf/torte*/accept_ra | sort -u)" 0 "what containers announce"
 ok torte network inspect -f '{{.Subnet6}}' six
 grep -q '^fd.*::/64$' "$work/out" || fail "not a unique local range"
 ok torte network create --subnet 10.78.0.0/24 --subnet fd00:78::/64 --gateway fd00:78::ff dual
