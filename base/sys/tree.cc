@@ -110,20 +110,22 @@ void remove_tree_at(int dir_fd, const char* name) {
 
 void remove_tree(const std::filesystem::path& path) { remove_tree_at(AT_FDCWD, path.c_str()); }
 
-void give_tree(const std::filesystem::path& path, uid_t uid, gid_t gid) {
+void give_tree(int fd, uid_t uid, gid_t gid) {
   struct stat top = {};
-  if (::lstat(path.c_str(), &top) < 0) base::throw_errno("stat " + path.string());
+  if (::fstat(fd, &top) < 0) base::throw_errno("stat what is given away");
   std::vector<UniqueFd> todo;
   auto give = [&](int directory, const char* name, const struct stat& st) {
     // Nothing is written where nothing changes, and set-id bits stay.
-    if ((st.st_uid != uid || st.st_gid != gid) && ::fchownat(directory, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-      base::throw_errno(std::string("change the owner of ") + name);
+    if ((st.st_uid != uid || st.st_gid != gid) &&
+        ::fchownat(directory, name, uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+      base::throw_errno(std::string("change the owner of ") + (*name == '\0' ? "the top" : name));
     if (!S_ISDIR(st.st_mode)) return;
-    UniqueFd below(::openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd below(::openat(directory, *name == '\0' ? "." : name,
+                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!below) base::throw_errno(std::string("open ") + name);
     todo.push_back(std::move(below));
   };
-  give(AT_FDCWD, path.c_str(), top);
+  give(fd, "", top);
   while (!todo.empty()) {
     const UniqueFd directory = std::move(todo.back());
     todo.pop_back();

@@ -301,19 +301,30 @@ class Preparation {
     // Volumes hold what containers wrote, with ids as containers have them.
     out.map_ids = volume || mount.map_ids;
     if (mount.map_ids) out.recursive = false;
-    if (mount.chown) give_away(path / std::filesystem::path(mount.subpath).relative_path(), out.map_ids);
     out.source_path = sys::RootedPath(mount.subpath);
+    if (mount.chown) give_away(out);
     if (mount.overlay) cover(out);
   }
 
   /// `-v ..:U`: everything there is the container's user's.
-  void give_away(const std::filesystem::path& path, bool has_container_ids) {
+  void give_away(const launch::Mount& mount) {
     // Elsewhere its user is somebody else on disk than inside.
-    if (out_.ids && !(out_.ids->maps_files && has_container_ids))
+    if (out_.ids && !(out_.ids->maps_files && mount.map_ids))
       throw base::Error(base::Code::kUnsupported,
-                        "-v " + base::printable(path.string()) + ":U: not with --userns; :idmap shows files with its ids",
-                        "chown-unsupported");
-    sys::give_tree(path, out_.spec.identity.uid, out_.spec.identity.gid);
+                        base::str("the owners of what is at ", base::printable(mount.target.str()),
+                                  " cannot be changed together with --userns"),
+                        "chown-unsupported")
+          .add_help("idmap instead of U shows the files with the container's ids");
+    base::with_context("give " + base::printable(mount.target.str()) + " to the container's user", [&] {
+      sys::give_tree(open_mount_source(mount).get(), out_.spec.identity.uid, out_.spec.identity.gid);
+    });
+  }
+
+  /// What a mount will show, its `source_path` resolved inside its source.
+  static sys::UniqueFd open_mount_source(const launch::Mount& mount) {
+    return mount.source_path.is_root()
+               ? mount.source.duplicate()
+               : sys::Root(mount.source.duplicate()).open_at(mount.source_path, O_PATH);
   }
 
   /// The source as the lower layer of an overlay whose changes are the container's own.
@@ -325,9 +336,7 @@ class Preparation {
     sys::make_directories(directory / "work");
     const sys::UniqueFd upper = open_directory(directory / "upper");
     const sys::UniqueFd work = open_directory(directory / "work");
-    sys::UniqueFd lower = mount.source_path.is_root()
-                              ? mount.source.duplicate()
-                              : sys::Root(mount.source.duplicate()).open_at(mount.source_path, O_PATH);
+    const sys::UniqueFd lower = open_mount_source(mount);
     struct stat like;
     if (::fstat(lower.get(), &like) < 0) base::throw_errno("stat the source of a mount");
     if (!S_ISDIR(like.st_mode))

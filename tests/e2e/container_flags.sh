@@ -196,6 +196,11 @@ fi
 status 2 torte run --rm -v "$work/given:/given:U,O" base true
 status 2 torte run --rm --mount type=tmpfs,target=/given,chown base true
 [ "${TORTE_AS:-root}" = user ] || ok torte run --rm -u guest --mount type=volume,source=its,target=/its,chown base sh -c 'echo new >/its/new'
+mkdir -p "$work/elsewhere"; : >"$work/elsewhere/outside"
+ok torte run --rm -v its:/its base ln -s "$work/elsewhere" /its/link
+[ "${TORTE_AS:-root}" = user ] ||
+  status 125 torte run --rm -u guest --mount "type=volume,source=its,target=/its,subpath=link,chown" base true
+equal "$(stat -c %u "$work/elsewhere/outside")" "$(id -u)" "a file that a link of the volume leads to"
 
 step "--log-driver k8s-file keeps plain lines; journald needs a journal"
 ok torte run --name plain --log-driver k8s-file base sh -c 'echo out; echo bad >&2'

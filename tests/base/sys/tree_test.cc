@@ -38,7 +38,8 @@ TEST(GiveTree, ChangesEveryOwnerAndFollowsNoLink) {
   std::ofstream(directory.path() / "outside") << "x";
   std::ofstream(directory.path() / "tree/below/file") << "x";
   std::filesystem::create_symlink(directory.path() / "outside", directory.path() / "tree/link");
-  sys::give_tree(directory.path() / "tree", 5, 6);
+  const sys::UniqueFd tree(::open((directory.path() / "tree").c_str(), O_PATH | O_CLOEXEC));
+  sys::give_tree(tree.get(), 5, 6);
   auto owner = [&](const char* name) {
     struct stat st = {};
     EXPECT_EQ(::lstat((directory.path() / name).c_str(), &st), 0);
@@ -47,7 +48,10 @@ TEST(GiveTree, ChangesEveryOwnerAndFollowsNoLink) {
   for (const char* name : {"tree", "tree/below", "tree/below/file", "tree/link"})
     EXPECT_EQ(owner(name), std::pair(uid_t{5}, gid_t{6})) << name;
   EXPECT_EQ(owner("outside"), std::pair(::geteuid(), ::getegid()));
-  EXPECT_THROW(sys::give_tree(directory.path() / "none", 5, 6), base::Error);
+  const sys::UniqueFd file(::open((directory.path() / "outside").c_str(), O_PATH | O_CLOEXEC));
+  sys::give_tree(file.get(), 7, 8);
+  EXPECT_EQ(owner("outside"), std::pair(uid_t{7}, gid_t{8}));
+  EXPECT_THROW(sys::give_tree(-1, 5, 6), base::Error);
 }
 
 }  // namespace
