@@ -15,6 +15,7 @@
 #include "cli/network_options.h"
 #include "cli/open_store.h"
 #include "runner/container/prepare.h"
+#include "runner/network/holder.h"
 
 namespace cli {
 
@@ -85,6 +86,13 @@ std::string duration_between(container::Time from, container::Time to) {
   return text;
 }
 
+/// A mode of `--network` that, for an ordinary user, only the holder of their networks can serve.
+bool is_on_bridge(const Context& context, const std::string& mode) {
+  if (network::bridges_are_here() || mode.empty() || !container::joined_container(mode).empty()) return false;
+  const std::string name = network::parse_mode(mode).name;
+  return !name.empty() && network::find_network(network_state(context), name);
+}
+
 }  // namespace
 
 OpenContainers open_containers(const Context& context) {
@@ -105,6 +113,12 @@ void enter_user_namespace_for(const Context& context, const std::vector<std::str
       container::enter_user_namespace_of(containers.read(*id));
       return;
     }
+  }
+  if (std::any_of(modes.begin(), modes.end(), [&](const std::string& mode) { return is_on_bridge(context, mode); })) {
+    network::join_holder(network_state(context),
+                         {"torte", "--root", context.root.string(), "--run-root", context.run_root.string(),
+                          network::kHolderCommand});
+    return;
   }
   sys::enter_user_namespace();
 }

@@ -20,7 +20,7 @@ OpenContainers open_containers(const Context& context);
 
 /// For commands that start containers, before anything is opened: an ordinary user's new container
 /// that shares a namespace of another one ("container:NAME" among `modes`) must live in the user
-/// namespace of that one; else torte makes its own, as for all commands.
+/// namespace of that one, one on a network with a name in that of the networks' holder; else torte makes its own, as for all commands.
 void enter_user_namespace_for(const Context& context, const std::vector<std::string>& modes);
 /// How containers of these names share namespaces; for those that are not there nothing.
 std::vector<std::string> shared_namespaces(const Context& context, const std::vector<std::string>& names);

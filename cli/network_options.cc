@@ -1,6 +1,9 @@
 #include "cli/network_options.h"
 
+#include <sstream>
+
 #include "base/error.h"
+#include "base/sys/file.h"
 #include "base/text.h"
 #include "cli/error_view.h"
 
@@ -17,6 +20,7 @@ std::vector<Flag> network_flags() {
       {.name = "ip6", .value = "ADDRESS", .help = "IPv6 address of the container on its network", .group = "network"},
       {.name = "mac-address", .value = "MAC", .help = "hardware address of its interface", .group = "network"},
       {.name = "add-host", .value = "NAME:ADDRESS", .help = "a line of /etc/hosts; host-gateway is the host's address", .group = "network", .repeatable = true},
+      {.name = "hosts-file", .value = "FILE", .help = "its names and addresses are in /etc/hosts too, before those of --add-host", .group = "network"},
       {.name = "dns", .value = "ADDRESS", .help = "name server instead of the host's", .group = "network", .repeatable = true},
       {.name = "dns-search", .value = "DOMAIN", .help = "search domain instead of the host's", .group = "network", .repeatable = true},
       {.name = "dns-option", .value = "OPTION", .help = "option of /etc/resolv.conf", .group = "network", .aliases = {"dns-opt"}, .repeatable = true},
@@ -32,6 +36,23 @@ std::pair<std::string, std::string> parse_add_host(const std::string& text) {
     address = address.substr(1, address.size() - 2);
   return {text.substr(0, split), address};
 }
+
+namespace {
+
+/// "ADDRESS NAME..", one a line, with remarks behind "#".
+std::vector<std::pair<std::string, std::string>> read_hosts_file(const std::string& path) {
+  constexpr uint64_t kMostBytes = 1 << 20;
+  std::vector<std::pair<std::string, std::string>> hosts;
+  for (const std::string& line : base::split(sys::read_user_file(path, kMostBytes), '\n')) {
+    std::istringstream words(line.substr(0, line.find('#')));
+    std::string address, name;
+    words >> address;
+    while (words >> name) hosts.emplace_back(name, address);
+  }
+  return hosts;
+}
+
+}  // namespace
 
 network::Request network_request(const Arguments& arguments, const std::set<std::string>& exposed) {
   network::Request request;
@@ -52,6 +73,7 @@ network::Request network_request(const Arguments& arguments, const std::set<std:
     if (arguments.is_on("publish-all"))
       request.ports.insert(request.ports.end(), ports.begin(), ports.end());
   }
+  if (const auto file = arguments.find("hosts-file")) request.extra_hosts = read_hosts_file(*file);
   for (const std::string& host : arguments.all("add-host"))
     request.extra_hosts.push_back(parse_add_host(host));
   request.dns = arguments.all("dns");

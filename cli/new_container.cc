@@ -13,6 +13,7 @@
 #include "cli/base_images.h"
 #include "cli/network_options.h"
 #include "cli/run_options.h"
+#include "cli/template.h"
 #include "overlay/snapshot.h"
 #include "runner/container/ids.h"
 #include "runner/container/prepare.h"
@@ -88,10 +89,44 @@ void set_log(const Arguments& arguments, Config& config) {
     const std::string value = equals == std::string::npos ? "" : option.substr(equals + 1);
     const auto bytes = base::parse_size(value);
     const auto number = base::parse_decimal(value);
+    if (key == "tag" && !value.empty() && config.log.driver == "journald") {
+      config.log.tag = value;
+      continue;
+    }
     if (key == "max-size" && bytes && *bytes > 0) config.log.max_bytes = *bytes;
     else if (key == "max-file" && number && *number > 0) config.log.files = *number;
-    else throw UsageError("--log-opt " + base::printable(option) + ": known are max-size=SIZE and max-file=N");
+    else throw UsageError("--log-opt " + base::printable(option) + ": known are max-size=SIZE, max-file=N, and for journald tag=TEMPLATE");
   }
+}
+
+/// What journald's lines are marked with, of the template in --log-opt tag=.
+std::string render_tag(const Config& config) {
+  return Template(config.log.tag)
+      .render({{"id", container::short_id(config.id)},
+               {"fullId", config.id},
+               {"name", config.name},
+               {"imageName", config.image}});
+}
+
+/// --tz: /etc/localtime is that of a zone, or the machine's.
+void set_time_zone(const Arguments& arguments, Config& config) {
+  const auto zone = arguments.find("tz");
+  if (!zone) return;
+  const std::filesystem::path zones = "/usr/share/zoneinfo";
+  const std::filesystem::path file = *zone == "local" ? std::filesystem::path("/etc/localtime")
+                                                      : zones / std::filesystem::path(*zone).relative_path();
+  std::error_code none;
+  MountConfig mount;
+  mount.source = std::filesystem::canonical(file, none);
+  if (zone->find("..") != std::string::npos || !std::filesystem::is_regular_file(mount.source, none))
+    throw base::Error(base::Code::kNotFound,
+                      base::str("--tz ", base::printable(*zone), ": this machine has no such time zone (",
+                                base::printable(file.string()), ")"),
+                      "no-time-zone");
+  mount.target = "/etc/localtime";
+  mount.read_only = true;
+  mount.executable = false;
+  config.mounts.push_back(std::move(mount));
 }
 
 std::chrono::nanoseconds health_time(const Arguments& arguments, const char* flag,
@@ -355,6 +390,7 @@ NewContainer make_container(Context& context, const Arguments& arguments,
   set_health(arguments, image.config, config);
   apply_container_flags(arguments, config);
   set_ids(containers, arguments, config);
+  set_time_zone(arguments, config);
   add_volumes_from(arguments, containers, config);
   add_image_volumes(arguments, image.config, config);
   order_mounts(config);
@@ -368,6 +404,7 @@ NewContainer make_container(Context& context, const Arguments& arguments,
       char name[256] = {};
       if (::gethostname(name, sizeof name - 1) == 0) made.hostname = name;
     }
+    if (!made.log.tag.empty()) made.log.tag = render_tag(made);
     make_volumes(store, made);
     write_id_file(arguments, made.id);
   };
@@ -401,6 +438,7 @@ std::vector<Flag> new_container_flags() {
       {.name = "pidfile", .value = "FILE", .help = "write the number of its process 1 to a file"},
       {.name = "domainname", .value = "NAME", .help = "its NIS domain name, and a second name in /etc/hosts"},
       {.name = "no-hostname", .help = "leave the image's /etc/hostname"},
+      {.name = "tz", .value = "ZONE", .help = "its time zone: Europe/Rome, or local for the machine's"},
       {.name = "no-hosts", .help = "leave the image's /etc/hosts"},
       {.name = "pid", .value = "MODE", .help = "process numbers: private (default), host, container:NAME or ns:PATH", .group = "namespaces"},
       {.name = "ipc", .value = "MODE", .help = "System V objects and message queues: the same", .group = "namespaces"},
@@ -413,8 +451,8 @@ std::vector<Flag> new_container_flags() {
       {.name = "stop-signal", .value = "SIGNAL", .help = "what asks it to end (default: the image's, or TERM)", .group = "life"},
       {.name = "stop-timeout", .value = "SECONDS", .help = "how long it may take then (default: 10)", .group = "life"},
       {.name = "timeout", .value = "SECONDS", .help = "kill it after so long", .group = "life"},
-      {.name = "log-driver", .value = "DRIVER", .help = "where its output is kept: json-file or none", .group = "life", .choices = {"json-file", "none"}},
-      {.name = "log-opt", .value = "KEY=VALUE", .help = "max-size=SIZE, max-file=N", .group = "life", .repeatable = true},
+      {.name = "log-driver", .value = "DRIVER", .help = "where its output is kept: json-file, k8s-file (plain lines), journald or none", .group = "life", .choices = {"json-file", "k8s-file", "journald", "none"}},
+      {.name = "log-opt", .value = "KEY=VALUE", .help = "max-size=SIZE, max-file=N; for journald tag=TEMPLATE of {{.ID}}, {{.Name}} and {{.ImageName}}", .group = "life", .repeatable = true},
       {.name = "health-cmd", .value = "COMMAND", .help = "shell command that probes it", .group = "health"},
       {.name = "health-interval", .value = "DURATION", .help = "time between probes (default: 30s)", .group = "health"},
       {.name = "health-timeout", .value = "DURATION", .help = "a probe may take so long (default: 30s)", .group = "health"},

@@ -6,6 +6,7 @@
 #include "cli/copy.h"
 #include "cli/known_layers.h"
 #include "cli/packed_import.h"
+#include "store/event_log.h"
 #include "store/oci/limits.h"
 
 namespace cli {
@@ -69,6 +70,7 @@ oci::Digest pull_image(store::Store& store, Registries& registries, const oci::R
     const oci::Digest id = remembered                      ? oci::Digest::sha256_of(image.config.bytes())
                            : extent == PullExtent::kPacked ? import_packed(store, image, {reference}, place, options)
                                                            : import_image(store, image, {reference}, options);
+    store::log_event(store.layout(), {.type = "image", .action = "pull", .id = id.str(), .name = reference.str()});
     remember_blob_places(store, repository.client().host(), repository.path(), blobs);
     return id;
   });

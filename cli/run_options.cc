@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "runner/container/cdi.h"
 #include "runner/launch/seccomp_profile.h"
 
 namespace cli {
@@ -57,11 +58,12 @@ void apply_volume_option(const std::string& option, const std::string& text, Mou
   else if (option == "nocopy") mount.copy = false;
   else if (option == "bind") mount.recursive = false;
   else if (option == "idmap") mount.map_ids = true;
+  else if (option == "U") mount.chown = true;
   // Labels of a security module we do not set, and what is always so.
   else if (option != "rw" && option != "z" && option != "Z" && option != "exec" && option != "copy" &&
            option != "rbind" && option != "private" && option != "rprivate" && option != "nodev" &&
            option != "nosuid")
-    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind, idmap)");
+    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind, idmap, U)");
 }
 
 // [HOST|NAME:]CONTAINER[:OPTIONS]
@@ -84,6 +86,7 @@ MountConfig parse_volume(const std::string& text) {
   if (parts.size() == 3)
     for (const std::string& option : base::split(parts[2], ','))
       apply_volume_option(option, text, mount);
+  if (mount.chown && mount.overlay) fail("volume", text, "U changes the owners of what O leaves as it is");
   return mount;
 }
 
@@ -135,9 +138,10 @@ MountConfig parse_mount(const std::string& text) {
     if (key == "src") key = "source";
     if (key == "dst" || key == "destination") key = "target";
     if (key == "ro") key = "readonly";
+    if (key == "U") key = "chown";
     if (key == "volume-subpath" || key == "image-subpath") key = "subpath";
     static const std::vector<std::string> kKnown = {
-        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy", "idmap"};
+        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy", "idmap", "chown"};
     if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
       fail("mount", text, "unknown key " + base::printable(key));
     keys[key] = value;
@@ -148,6 +152,8 @@ MountConfig parse_mount(const std::string& text) {
   mount.read_only = keys.contains("readonly") && is_true(keys["readonly"]);
   mount.subpath = keys["subpath"];
   mount.map_ids = keys.contains("idmap") && is_true(keys["idmap"]);
+  mount.chown = keys.contains("chown") && is_true(keys["chown"]);
+  if (mount.chown && type != "bind" && type != "volume") fail("mount", text, "chown is for bind and volume");
   if (type == "bind" || type == "image") {
     if (keys["source"].empty()) fail("mount", text, "source= is missing");
     mount.type = type == "bind" ? MountConfig::Type::kBind : MountConfig::Type::kImage;
@@ -162,6 +168,31 @@ MountConfig parse_mount(const std::string& text) {
   }
   if (keys.contains("tmpfs-size")) mount.size_bytes = parse_bytes("mount", keys["tmpfs-size"]);
   if (keys.contains("tmpfs-mode")) mount.mode = parse_octal("mount", keys["tmpfs-mode"]);
+  return mount;
+}
+
+// id=ID,src=FILE[,target=PATH]
+MountConfig parse_secret(const std::string& text) {
+  MountConfig mount;
+  std::string id;
+  for (const std::string& field : base::split(text, ',')) {
+    const size_t equals = field.find('=');
+    const std::string key = field.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : field.substr(equals + 1);
+    if (value.empty()) fail("secret", text, "expected id=ID,src=FILE[,target=PATH]");
+    if (key == "id") id = value;
+    else if (key == "src" || key == "source") mount.source = host_path(value, "secret");
+    else if (key == "target" || key == "dst") mount.target = value;
+    else fail("secret", text, "unknown key " + base::printable(key) + " (known: id, src, target)");
+  }
+  if (mount.source.empty()) fail("secret", text, "src= is missing: a file of the host");
+  if (id.empty()) id = std::filesystem::path(mount.source).filename();
+  if (id.find('/') != std::string::npos) fail("secret", text, "an id has no /");
+  if (mount.target.empty()) mount.target = id;
+  if (!mount.target.starts_with('/')) mount.target = "/run/secrets/" + mount.target;
+  mount.target = container_path(mount.target, "secret");
+  mount.read_only = true;
+  mount.executable = false;
   return mount;
 }
 
@@ -276,12 +307,15 @@ std::vector<Flag> container_flags() {
   return {
       {.name = "env", .letter = 'e', .value = "NAME[=VALUE]", .help = "variable of the program", .repeatable = true, .common = true},
       {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},
-      {.name = "volume", .letter = 'v', .value = "[HOST|NAME:]CONTAINER[:OPTIONS]", .help = "directory, file or volume in the container; options ro, O (writes stay in the container), ...", .group = "files", .repeatable = true, .common = true},
-      {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P]", .group = "files", .repeatable = true},
+      {.name = "volume", .letter = 'v', .value = "[HOST|NAME:]CONTAINER[:OPTIONS]", .help = "directory, file or volume in the container; options ro, O (writes stay in the container), U (given to its user), ...", .group = "files", .repeatable = true, .common = true},
+      {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P][,chown]", .group = "files", .repeatable = true},
       {.name = "tmpfs", .value = "PATH[:OPTIONS]", .help = "empty directory in memory", .group = "files", .repeatable = true},
+      {.name = "secret", .value = "id=ID,src=FILE[,target=PATH]", .help = "file of the host at /run/secrets/ID, read-only and in no layer", .group = "files", .repeatable = true},
       {.name = "read-only", .help = "the root cannot be written", .group = "files"},
       {.name = "read-only-tmpfs", .help = "with --read-only: /run, /tmp and /var/tmp are empty and in memory", .group = "files"},
-      {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container", .group = "files", .repeatable = true},
+      {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container; run and create also take CDI names, vendor.com/class=name", .group = "files", .repeatable = true},
+      {.name = "gpus", .value = "WHICH", .help = "graphics processors by CDI: all, or device=NAME[,NAME..], of nvidia.com/gpu", .group = "files"},
+      {.name = "cdi-spec-dir", .value = "DIR", .help = "where CDI files lie (default: /etc/cdi, /var/run/cdi)", .group = "files", .repeatable = true},
       {.name = "shm-size", .value = "SIZE", .help = "size of /dev/shm (default: 64m)", .group = "files"},
       {.name = "ulimit", .value = "NAME=SOFT[:HARD]", .help = "limit of one process", .group = "limits", .repeatable = true},
       {.name = "sysctl", .value = "NAME=VALUE", .help = "kernel parameter of its namespaces", .group = "limits", .repeatable = true},
@@ -362,7 +396,9 @@ std::vector<Flag> sandbox_flags() {
 
 void apply_sandbox_flags(const Arguments& arguments, Config& config) {
   for (const std::string& text : arguments.all("ulimit")) config.ulimits.push_back(parse_ulimit(text));
-  for (const std::string& text : arguments.all("device")) config.devices.push_back(parse_device(text));
+  // Names are for apply_container_flags(): they bring more than a node.
+  for (const std::string& text : arguments.all("device"))
+    if (!container::is_cdi_name(text)) config.devices.push_back(parse_device(text));
   for (const std::string& text : arguments.all("security-opt")) apply_security_option(text, config);
   apply_capabilities(arguments, config);
   // Mistakes in a profile are told now, not when it starts.
@@ -370,10 +406,30 @@ void apply_sandbox_flags(const Arguments& arguments, Config& config) {
     launch::compile_seccomp_profile(config.seccomp, config.capabilities);
 }
 
+namespace {
+
+/// Devices given by name, and --gpus, which is another way to give some.
+std::vector<std::string> named_devices(const Arguments& arguments) {
+  constexpr const char* kGpu = "nvidia.com/gpu=";
+  constexpr std::string_view kDevice = "device=";
+  std::vector<std::string> names;
+  for (const std::string& text : arguments.all("device"))
+    if (container::is_cdi_name(text)) names.push_back(text);
+  const auto gpus = arguments.find("gpus");
+  if (!gpus) return names;
+  if (*gpus != "all" && !gpus->starts_with(kDevice)) fail("gpus", *gpus, "expected all, or device=NAME[,NAME..]");
+  for (const std::string& one : base::split(*gpus == "all" ? *gpus : gpus->substr(kDevice.size()), ','))
+    names.push_back(kGpu + one);
+  return names;
+}
+
+}  // namespace
+
 void apply_container_flags(const Arguments& arguments, Config& config) {
   for (const std::string& text : arguments.all("volume")) config.mounts.push_back(parse_volume(text));
   for (const std::string& text : arguments.all("mount")) config.mounts.push_back(parse_mount(text));
   for (const std::string& text : arguments.all("tmpfs")) config.mounts.push_back(parse_tmpfs(text));
+  for (const std::string& text : arguments.all("secret")) config.mounts.push_back(parse_secret(text));
   for (const std::string& text : arguments.all("sysctl")) {
     size_t equals = text.find('=');
     if (equals == 0 || equals == std::string::npos) fail("sysctl", text, "expected NAME=VALUE");
@@ -390,6 +446,9 @@ void apply_container_flags(const Arguments& arguments, Config& config) {
       config.mounts.insert(config.mounts.begin(), std::move(mount));  // the user's own count more
     }
   }
+  std::vector<std::filesystem::path> cdi;
+  for (const std::string& directory : arguments.all("cdi-spec-dir")) cdi.emplace_back(directory);
+  container::apply_cdi_devices(cdi.empty() ? container::kCdiDirectories : cdi, named_devices(arguments), config);
   if (auto bytes = arguments.size_bytes("shm-size")) config.shm_bytes = *bytes;
   apply_limits(arguments, config.limits);
 }

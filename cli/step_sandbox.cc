@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/build_options.h"
 #include "cli/run_options.h"
+#include "runner/container/cdi.h"
 
 namespace cli {
 
@@ -83,6 +84,9 @@ solve::Sandbox parse_step_sandbox(const Arguments& arguments) {
   container::Config config;
   config.capabilities = sandbox.capabilities;
   config.no_new_privileges = sandbox.no_new_privileges;
+  for (const std::string& text : arguments.all("device"))
+    if (container::is_cdi_name(text))
+      throw UsageError("--device " + base::printable(text) + ": steps of a build know devices by their paths");
   apply_sandbox_flags(arguments, config);
   apply_limits(arguments, sandbox.limits);
   sandbox.capabilities = config.capabilities;

@@ -13,6 +13,7 @@
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "store/core.h"
+#include "store/event_log.h"
 
 namespace store {
 
@@ -238,6 +239,13 @@ bool Batch::commit_known() {
 
 void Batch::commit() {
   if (empty()) return;
+  const auto names = content_->names;
+  commit_content();
+  for (const auto& [name, image] : names)
+    log_event(core_->layout, {.type = "image", .action = "tag", .id = image.str(), .name = name.name});
+}
+
+void Batch::commit_content() {
   Core& core = *core_;
   if (commit_known()) return;
   StagedLayers staged;

@@ -50,6 +50,7 @@ class Batch {
 
  private:
   struct Content;
+  void commit_content();
   bool commit_known();
   Core* core_;
   std::unique_ptr<Content> content_;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "store/core.h"
+#include "store/event_log.h"
 #include "store/oci/reference.h"
 #include "store/store.h"
 
@@ -259,7 +260,10 @@ bool Store::untag(std::string_view name) {
   Core::Records records = core_->records();
   const std::optional<std::string> stored = resolve_name(records, name);
   if (!stored) return false;
+  const std::optional<std::string> image = resolve_image(records, *stored);
   Query(records, "DELETE FROM names WHERE name = ?").bind(*stored).run();
+  log_event(core_->layout,
+            {.type = "image", .action = "untag", .id = image.value_or(""), .name = *stored});
   return true;
 }
 

@@ -26,6 +26,7 @@ namespace store {
 ///       containers/ID/uses     the same list for a container; the rest is runner/container's
 ///       volumes/NAME/data/     directories that outlive containers (runner/container)
 ///       containers/mount-ID/   `torte mount`: uses, and mount, which says where (cli/image_mounts.h)
+///       events, events.1       what happened, for `torte events` (store/event_log.h), and events.lock
 ///       index/NAME             what other rooms remember and may lose at any time
 ///       builds/ID/             record.json and the logs of one build (cli/build_record.h)
 ///       cache-mounts/          persistent directories of RUN --mount=type=cache (builder/solve)
@@ -56,6 +57,9 @@ class Layout {
   std::filesystem::path containers() const { return root_ / "containers"; }
   std::filesystem::path container(std::string_view id) const { return containers() / id; }
   std::filesystem::path container_uses(std::string_view id) const { return container(id) / "uses"; }
+  std::filesystem::path events() const { return root_ / "events"; }
+  std::filesystem::path old_events() const { return root_ / "events.1"; }
+  std::filesystem::path events_lock() const { return root_ / "events.lock"; }
   std::filesystem::path index() const { return root_ / "index"; }
   std::filesystem::path builds() const { return root_ / "builds"; }
   std::filesystem::path volumes() const { return root_ / "volumes"; }

@@ -11,6 +11,7 @@
 #include "base/sys/root.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "store/event_log.h"
 #include "store/seek_file.h"
 
 namespace store {
@@ -285,6 +286,8 @@ void carry_out(Core& core, const Plan& plan) {
     }
     transaction.commit();
   }
+  for (const std::string& id : plan.images)
+    log_event(core.layout, {.type = "image", .action = "delete", .id = id});
   for (const std::string& id : plan.layers)
     core.trash.discard(core.layout.layer(oci::DiffId::parse(id)));
   for (const std::string& digest : plan.blobs) {

@@ -110,6 +110,36 @@ void remove_tree_at(int dir_fd, const char* name) {
 
 void remove_tree(const std::filesystem::path& path) { remove_tree_at(AT_FDCWD, path.c_str()); }
 
+void give_tree(int fd, uid_t uid, gid_t gid) {
+  struct stat top = {};
+  if (::fstat(fd, &top) < 0) base::throw_errno("stat what is given away");
+  std::vector<UniqueFd> todo;
+  auto give = [&](int directory, const char* name, const struct stat& st) {
+    // Nothing is written where nothing changes, and set-id bits stay.
+    if ((st.st_uid != uid || st.st_gid != gid) &&
+        ::fchownat(directory, name, uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+      base::throw_errno(std::string("change the owner of ") + (*name == '\0' ? "the top" : name));
+    if (!S_ISDIR(st.st_mode)) return;
+    UniqueFd below(::openat(directory, *name == '\0' ? "." : name,
+                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!below) base::throw_errno(std::string("open ") + name);
+    todo.push_back(std::move(below));
+  };
+  give(fd, "", top);
+  while (!todo.empty()) {
+    const UniqueFd directory = std::move(todo.back());
+    todo.pop_back();
+    for (const std::string& name : list_names(directory.get())) {
+      struct stat st = {};
+      if (::fstatat(directory.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno == ENOENT) continue;
+        base::throw_errno("stat " + name);
+      }
+      if (st.st_dev == top.st_dev) give(directory.get(), name.c_str(), st);
+    }
+  }
+}
+
 uint64_t disk_usage(const std::filesystem::path& directory) {
   uint64_t total = 0;
   std::set<std::pair<dev_t, ino_t>> seen;

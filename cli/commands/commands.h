@@ -14,7 +14,10 @@ const std::vector<const Command*>& builds_commands();
 const Command& run_command();
 const Command& create_command();
 const Command& container_monitor_command();
+/// Hidden: what keeps the networks of an ordinary user.
+const Command& network_holder_command();
 const Command& ps_command();
+const Command& events_command();
 /// start, stop, restart, kill, pause, unpause, wait, rename, rm, container prune.
 const std::vector<const Command*>& container_life_commands();
 const Command& exec_command();

@@ -6,6 +6,7 @@
 #include "cli/attach.h"
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
+#include "cli/when.h"
 #include "runner/container/life.h"
 #include "runner/container/log.h"
 #include "store/oci/timestamp.h"
@@ -13,19 +14,6 @@
 namespace cli {
 
 namespace {
-
-/// A time, seconds since 1970, or a duration before now.
-container::Time parse_when(const std::string& flag, const std::string& text) {
-  if (const auto time = oci::parse_timestamp(text)) return *time;
-  if (const auto duration = parse_duration(text)) {
-    constexpr int64_t kSurelyADate = 100000000;
-    if (const auto number = base::parse_decimal(text); number && *number >= kSurelyADate)
-      return container::Time(std::chrono::seconds(*number));
-    return container::now() - *duration;
-  }
-  throw UsageError("--" + flag + " " + base::printable(text) +
-                   ": expected a time (2006-01-02T15:04:05Z), seconds since 1970 or a duration (10m)");
-}
 
 int run_logs(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
@@ -37,6 +25,8 @@ int run_logs(Context& context, const Arguments& arguments) {
     throw base::Error(base::Code::kUnsupported, "the container keeps no log", "no-log")
         .add_fact(config.log.driver == "none"
                       ? "it was started with --log-driver none"
+                  : config.log.driver == "journald"
+                      ? "it goes to the journal: journalctl CONTAINER_NAME=" + config.name
                       : "its streams are those of the command that started it (run --rm)");
   }
   container::LogOptions options;

@@ -1,6 +1,4 @@
 // torte network ...: user-defined networks, and the default one.
-#include <unistd.h>
-
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
@@ -9,10 +7,12 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/container_list.h"
+#include "cli/filters.h"
 #include "cli/network_options.h"
 #include "cli/table.h"
 #include "runner/container/life.h"
 #include "runner/container/prepare.h"
+#include "runner/network/holder.h"
 #include "store/oci/timestamp.h"
 
 namespace cli {
@@ -21,19 +21,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-void need_root() {
-  if (::geteuid() != 0)
-    throw base::Error(base::Code::kUnsupported,
-                      "user-defined networks of ordinary users are not built yet",
-                      "network-unsupported")
-        .add_help("torte run without --network gives a container a network of its own");
+/// Ordinary users' bridges are in the namespaces of a holder, while there is one.
+void go_to_bridges(const Context& context) {
+  if (!network::bridges_are_here()) network::join_holder(network_state(context), {});
 }
 
 network::Network get(const Context& context, const std::string& name) {
-  auto found = network::find_network(network_state(context), name);
-  if (found) return *found;
-  throw base::Error(base::Code::kNotFound, "there is no network " + base::printable(name),
-                    "network-missing");
+  return network::get_network(network_state(context), name);
 }
 
 Json ports_json(const std::vector<network::Port>& ports) {
@@ -78,7 +72,6 @@ void put_by_kind(const Arguments& arguments, const char* flag, std::string& four
 }
 
 int run_create(Context& context, const Arguments& arguments) {
-  need_root();
   network::Network wanted;
   wanted.name = arguments.word(0);
   wanted.ipv6 = arguments.is_on("ipv6");
@@ -99,10 +92,32 @@ int run_create(Context& context, const Arguments& arguments) {
   return 0;
 }
 
+using NetworkFilters = Filters<network::Network>;
+
+NetworkFilters::Predicate network_filter(const std::string& key, const std::string& value) {
+  using network::Network;
+  if (key == "name")
+    return [=](const Network& network) { return network.name.find(value) != std::string::npos; };
+  if (key == "driver") return [=](const Network&) { return value == "bridge"; };
+  if (key == "label") {
+    const size_t equals = value.find('=');
+    const std::string name = value.substr(0, equals);
+    return [=](const Network& network) {
+      return std::any_of(network.labels.begin(), network.labels.end(), [&](const auto& label) {
+        return label.first == name &&
+               (equals == std::string::npos || label.second == value.substr(equals + 1));
+      });
+    };
+  }
+  throw UsageError("unknown filter " + base::printable(key) + " (known: name, driver, label)");
+}
+
 int run_list(Context& context, const Arguments& arguments) {
+  const NetworkFilters filters(arguments.all("filter"), network_filter);
   Json items = Json::array();
   Table table({"NAME", "SUBNET", "GATEWAY", "INTERFACE", "CONTAINERS"});
   for (const network::Network& network : network::list_networks(network_state(context))) {
+    if (!filters.pass(network)) continue;
     Json item = describe(context, network);
     table.add({network.name,
                network.subnet + (network.ipv6 ? ", " + network.subnet6 : "") + (network.internal ? " (internal)" : ""),
@@ -126,7 +141,9 @@ int run_inspect(Context& context, const Arguments& arguments) {
 }
 
 int run_remove(Context& context, const Arguments& arguments) {
+  go_to_bridges(context);
   for (const std::string& name : arguments.words()) {
+    if (arguments.is_on("force") && !network::find_network(network_state(context), name)) continue;
     network::remove_network(network_state(context), name);
     context.out(name + "\n");
   }
@@ -134,6 +151,7 @@ int run_remove(Context& context, const Arguments& arguments) {
 }
 
 int run_prune(Context& context, const Arguments& arguments) {
+  go_to_bridges(context);
   std::filesystem::path state = network_state(context);
   network::sweep(state);
   for (const network::Network& network : network::list_networks(state)) {
@@ -176,9 +194,11 @@ void set_first(container::Config& config, const network::Request& asked) {
 }
 
 int run_connect(Context& context, const Arguments& arguments) {
-  need_root();
   const std::string name = arguments.word(0);
   network::Request asked = network::parse_mode(name);
+  const bool is_users = !network::bridges_are_here();
+  if (is_users && asked.mode == network::Mode::kPrivate)
+    throw base::Error(base::Code::kInvalid, "the default network of an ordinary user is no bridge", "no-bridge");
   // The default one is made when it is first needed.
   if (asked.mode != network::Mode::kPrivate) get(context, name);
   asked.aliases = arguments.all("alias");
@@ -192,7 +212,8 @@ int run_connect(Context& context, const Arguments& arguments) {
   if (is_on(before, network::network_name(asked)))
     throw base::Error(base::Code::kUnavailable, before.name + " is on network " + name + " already", "on-network");
   container::Config config = before;
-  if (!container::networks_of(config).empty())
+  const bool has_forwarder = is_users && config.network.mode == network::Mode::kPrivate;
+  if (!has_forwarder && !container::networks_of(config).empty())
     config.further_networks.push_back(asked);
   else if (config.network.mode == network::Mode::kNone)
     set_first(config, asked);
@@ -204,7 +225,6 @@ int run_connect(Context& context, const Arguments& arguments) {
 }
 
 int run_disconnect(Context& context, const Arguments& arguments) {
-  need_root();
   const std::string name = network::network_name(network::parse_mode(arguments.word(0)));
   OpenContainers open = open_containers(context);
   const container::Config before = open.containers.read(open.containers.get(arguments.word(1))).config;
@@ -228,6 +248,7 @@ int run_disconnect(Context& context, const Arguments& arguments) {
 }
 
 int run_reload(Context& context, const Arguments&) {
+  go_to_bridges(context);
   network::reload_networks(network_state(context));
   return 0;
 }
@@ -254,6 +275,7 @@ Command create_network_command() {
       {.name = "gateway", .value = "ADDRESS", .help = "the host's address on it (default: the first); once more for IPv6", .repeatable = true},
       {.name = "ipv6", .help = "IPv6 addresses as well (default: a random range of the machine's own)", .common = true},
       {.name = "internal", .help = "no way out", .common = true},
+      {.name = "driver", .letter = 'd', .value = "DRIVER", .help = "bridge, which is all there is; for scripts", .choices = {"bridge"}},
       {.name = "mtu", .value = "BYTES", .help = "largest packet (default: that of the default route)"},
       {.name = "label", .value = "KEY=VALUE", .help = "label of the network", .repeatable = true}};
   create.examples = {{"torte network create back", "a network with an address range of its own"},
@@ -262,14 +284,33 @@ Command create_network_command() {
   return create;
 }
 
+int run_holder_command(Context&, const Arguments& arguments) {
+  const auto fd = base::parse_decimal(arguments.word(1));
+  if (!fd || *fd > 1 << 20) throw base::Error(base::Code::kInvalid, "this command is torte's own");
+  return network::run_holder(arguments.word(0), sys::UniqueFd(static_cast<int>(*fd)));
+}
+
 }  // namespace
+
+const Command& network_holder_command() {
+  static const Command kCommand{
+      .name = network::kHolderCommand,
+      .summary = "keep an ordinary user's networks (torte starts this itself)",
+      .group = "networks",
+      .positionals = {2, 2},
+      .run = run_holder_command,
+      .hidden = true,
+  };
+  return kCommand;
+}
 
 const std::vector<const Command*>& network_commands() {
   static const Command kCreate = create_network_command();
   static const Command kList = [] {
     Command list = command("network ls", "list networks", "[FLAGS]", {0, 0}, run_list);
     list.aliases = {"network list"};
-    list.flags = {{.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}};
+    list.flags = {{.name = "filter", .letter = 'f', .value = "KEY=VALUE", .help = "name, driver, label", .repeatable = true},
+                  {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}};
     return list;
   }();
   static const Command kInspect = [] {
@@ -279,8 +320,9 @@ const std::vector<const Command*>& network_commands() {
     return inspect;
   }();
   static const Command kRemove = [] {
-    Command remove = command("network rm", "remove networks that no container uses", "NAME...",
+    Command remove = command("network rm", "remove networks that no container uses", "[FLAGS] NAME...",
                              {1, Positionals::kAny}, run_remove);
+    remove.flags = {{.name = "force", .letter = 'f', .help = "one that is not there is no error", .common = true}};
     remove.aliases = {"network remove"};
     return remove;
   }();

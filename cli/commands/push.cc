@@ -11,6 +11,7 @@
 #include "cli/open_store.h"
 #include "cli/push.h"
 #include "cli/push_index.h"
+#include "store/event_log.h"
 
 namespace cli {
 
@@ -60,10 +61,19 @@ std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& ar
 // `packing`: nothing for a whole index.
 oci::Digest send(store::Store& store, Registries& registries, const Parcel& parcel, const std::optional<Packing>& packing,
                  const TransferOptions& options) {
-  if (!packing) return push_index(store, registries, parcel.name, parcel.destination, options);
+  auto log = [&](const oci::Digest& id) {
+    store::log_event(store.layout(), {.type = "image", .action = "push", .id = id.str(), .name = parcel.destination.str()});
+  };
+  if (!packing) {
+    oci::Digest digest = push_index(store, registries, parcel.name, parcel.destination, options);
+    log(digest);
+    return digest;
+  }
   auto image = find_image(store, parcel.name);
   if (!image) image = store.get_image(parcel.name);  // says what is near
-  return push_image(store, registries, *image, parcel.destination, *packing, options);
+  oci::Digest digest = push_image(store, registries, *image, parcel.destination, *packing, options);
+  log(image->id);
+  return digest;
 }
 
 int run_push(Context& context, const Arguments& arguments) {

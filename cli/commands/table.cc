@@ -14,6 +14,7 @@ const CommandTable& command_table() {
         &create_command(),
         &exec_command(),
         &ps_command(),
+        &events_command(),
         &images_command(),
         &tag_command(),
         &untag_command(),
@@ -53,6 +54,7 @@ const CommandTable& command_table() {
     table.push_back(&container_inspect_command());
     table.push_back(&container_monitor_command());
     table.push_back(&image_server_command());
+    table.push_back(&network_holder_command());
     table.insert(table.end(), cache_commands().begin(), cache_commands().end());
     table.insert(table.end(), cache_transfer_commands().begin(), cache_transfer_commands().end());
     table.insert(table.end(), network_commands().begin(), network_commands().end());

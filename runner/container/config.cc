@@ -34,6 +34,7 @@ Json mount_json(const MountConfig& mount) {
               {"notRecursive", !mount.recursive},
               {"overlay", mount.overlay},
               {"mapIds", mount.map_ids},
+              {"chown", mount.chown},
               {"anonymous", mount.anonymous},
               {"noCopy", !mount.copy},
               {"mode", mount.mode},
@@ -68,6 +69,7 @@ MountConfig read_mount(const nlohmann::json& object) {
   mount.recursive = !fields.flag("notRecursive");
   mount.overlay = fields.flag("overlay");
   mount.map_ids = fields.flag("mapIds");
+  mount.chown = fields.flag("chown");
   mount.anonymous = fields.flag("anonymous");
   mount.copy = !fields.flag("noCopy");
   mount.mode = static_cast<uint32_t>(number(fields, "mode"));
@@ -341,7 +343,7 @@ std::string Config::to_json() const {
               {"stopSignal", stop_signal},
               {"timeoutSeconds", timeout_seconds},
               {"restart", restart.str()},
-              {"log", {{"driver", log.driver}, {"maxBytes", log.max_bytes}, {"files", log.files}}},
+              {"log", {{"driver", log.driver}, {"maxBytes", log.max_bytes}, {"files", log.files}, {"tag", log.tag}}},
               {"autoRemove", auto_remove},
               {"pidFile", pid_file},
               {"healthOnFailure", health_on_failure},
@@ -409,7 +411,7 @@ Config Config::parse(std::string_view json) {
   config.restart = RestartPolicy::parse(fields.text("restart")).value_or(RestartPolicy{});
   if (const nlohmann::json* log = fields.find("log")) {
     Fields entries(*log, "log");
-    config.log = {entries.text("driver"), number(entries, "maxBytes"), number(entries, "files")};
+    config.log = {entries.text("driver"), number(entries, "maxBytes"), number(entries, "files"), entries.text("tag")};
   }
   config.auto_remove = fields.flag("autoRemove");
   config.pid_file = fields.text("pidFile");

@@ -31,6 +31,7 @@ struct MountConfig {
   bool overlay = false;    ///< kBind, kVolume: writes go to a layer of the container
   bool anonymous = false;  ///< kVolume: goes with the container
   bool map_ids = false;    ///< kBind: shown with the container's own ids
+  bool chown = false;      ///< kBind, kVolume: given to the container's user at every start
   bool copy = true;        ///< kVolume: an empty one takes what the image has at the target
   uint32_t mode = 0755;    ///< kTmpfs
   uint64_t size_bytes = 0;  ///< kTmpfs; 0: the kernel's default
@@ -53,9 +54,10 @@ struct RestartPolicy {
 };
 
 struct LogConfig {
-  std::string driver = "json-file";  ///< or "none"
+  std::string driver = "json-file";  ///< "k8s-file", "journald", or "none"
   uint64_t max_bytes = 0;            ///< a log file is put aside at this size; 0: never
   uint64_t files = 1;                ///< so many are kept, the current one included
+  std::string tag;                   ///< journald: what its lines are marked with
 };
 
 /// What a container is: everything that was asked for when it was made, and nothing that changes by

@@ -1,3 +1,4 @@
+#include "store/event_log.h"
 #include "runner/container/containers.h"
 
 #include <fcntl.h>
@@ -127,7 +128,18 @@ Claim Containers::create(Config& config, const store::ImageRecord* image, bool d
     store_->discard(home.path());
     throw;
   }
+  log_event(config, "create");
   return claim;
+}
+
+void Containers::log_event(const Config& config, std::string action,
+                           std::map<std::string, std::string> attributes) const {
+  attributes.emplace("image", config.image.empty() ? config.rootfs : config.image);
+  store::log_event(layout_, {.type = "container",
+                             .action = std::move(action),
+                             .id = config.id,
+                             .name = config.name,
+                             .attributes = std::move(attributes)});
 }
 
 std::optional<std::string> Containers::owner_of_name(const std::string& name) const {
@@ -349,12 +361,14 @@ void Containers::rename(std::string_view id, const std::string& name) {
   config.name = name;
   write_config_of_running(config);
   if (owner_of_name(before) == config.id) ::unlink((names() / before).c_str());
+  log_event(config, "rename", {{"oldName", before}});
 }
 
 void Containers::remove(const Claim& claim) {
   const Config config = read(claim.id).config;
   store_->discard(home(claim.id).path());
   if (owner_of_name(config.name) == claim.id) ::unlink((names() / config.name).c_str());
+  log_event(config, "destroy");
 }
 
 }  // namespace container

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -77,6 +78,9 @@ class Containers {
   Containers(const store::Layout& layout, store::Store* store, std::filesystem::path networks)
       : layout_(layout), store_(store), networks_(std::move(networks)) {}
 
+  /// Notes for `torte events` what happened to a container.
+  void log_event(const Config& config, std::string action,
+                 std::map<std::string, std::string> attributes = {}) const;
   const store::Layout& layout() const { return layout_; }
   store::Store& store() const { return *store_; }
   const std::filesystem::path& networks() const { return networks_; }

@@ -54,7 +54,20 @@ void append_escaped(std::string& out, std::string_view text) {
   }
 }
 
+std::optional<LogLine> parse_k8s_line(std::string_view text) {
+  const size_t stream = text.find(' '), flag = text.find(' ', stream + 1);
+  if (stream == std::string_view::npos || flag == std::string_view::npos || flag + 2 >= text.size()) return std::nullopt;
+  const auto time = oci::parse_timestamp(text.substr(0, stream));
+  if (!time || text[flag + 2] != ' ') return std::nullopt;
+  LogLine line;
+  line.time = *time;
+  line.is_error = text.substr(stream + 1, flag - stream - 1) == "stderr";
+  line.text = std::string(text.substr(flag + 3)) + (text[flag + 1] == 'F' ? "\n" : "");
+  return line;
+}
+
 std::optional<LogLine> parse_line(std::string_view text) {
+  if (!text.starts_with('{')) return parse_k8s_line(text);
   const nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
   if (!object.is_object()) return std::nullopt;  // torn by a power cut
   LogLine line;
@@ -122,9 +135,13 @@ class Watch {
 
 }  // namespace
 
-LogWriter::LogWriter(std::filesystem::path path, const LogConfig& config)
+LogWriter::LogWriter(std::filesystem::path path, const LogConfig& config, const std::string& journal)
     : path_(std::move(path)), config_(config) {
   if (config_.driver == "none") return;
+  if (config_.driver == "journald") {
+    journal_.emplace(Journal::kSocket, journal);
+    return;
+  }
   file_ = sys::UniqueFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file_) base::throw_errno("open log " + path_.string());
   struct stat st = {};
@@ -132,7 +149,7 @@ LogWriter::LogWriter(std::filesystem::path path, const LogConfig& config)
 }
 
 void LogWriter::write(bool is_error, std::string_view bytes) {
-  if (!file_) return;
+  if (!file_ && !journal_) return;
   std::string& pending = pending_[is_error ? 1 : 0];
   while (!bytes.empty()) {
     const size_t end = bytes.find('\n');
@@ -156,10 +173,19 @@ void LogWriter::flush() {
 }
 
 void LogWriter::write_line(bool is_error, std::string_view text) {
-  std::string line = "{\"log\":\"";
-  append_escaped(line, text);
-  line += base::str("\",\"stream\":\"", is_error ? "stderr" : "stdout", "\",\"time\":\"",
-                    oci::format_timestamp(now()), "\"}\n");
+  if (journal_) return journal_->write(is_error, text);
+  const char* stream = is_error ? "stderr" : "stdout";
+  const std::string time = oci::format_timestamp(now());
+  std::string line;
+  if (config_.driver == "k8s-file") {
+    const bool is_whole = text.ends_with('\n');
+    if (is_whole) text.remove_suffix(1);
+    line = base::str(time, " ", stream, is_whole ? " F " : " P ", text, "\n");
+  } else {
+    line = "{\"log\":\"";
+    append_escaped(line, text);
+    line += base::str("\",\"stream\":\"", stream, "\",\"time\":\"", time, "\"}\n");
+  }
   if (config_.max_bytes > 0 && size_ > 0 && size_ + line.size() > config_.max_bytes) put_aside();
   // One write a line: a reader, or a crash, sees whole lines.
   if (::write(file_.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size()))

@@ -10,6 +10,7 @@
 
 #include "base/sys/fd.h"
 #include "runner/container/config.h"
+#include "runner/container/journal.h"
 
 namespace container {
 
@@ -22,12 +23,15 @@ struct LogLine {
 
 /// Writes what a container says to ID/log, one JSON object a line as docker's json-file driver has
 /// it: {"log":"text\n","stream":"stdout","time":"..."}. Text that has no line break yet is kept until
-/// it has one, fills 16 KiB, or the container ends. Bytes that are not UTF-8 become U+FFFD.
+/// it has one, fills 16 KiB, or the container ends. Bytes that are not UTF-8 become U+FFFD. The driver
+/// k8s-file writes "TIME stdout F text" instead, P for a text without its line break, bytes as they
+/// are; journald sends lines to systemd's journal and writes no file.
 class LogWriter {
  public:
   /// Appends to `path`; put aside as path.1, path.2 ... when `config` says so. A driver "none" writes
   /// nothing.
-  LogWriter(std::filesystem::path path, const LogConfig& config);
+  /// `journal`: see journal_fields().
+  LogWriter(std::filesystem::path path, const LogConfig& config, const std::string& journal = {});
   /// Never throws for a full disk: the container goes on, and the log lacks lines.
   void write(bool is_error, std::string_view bytes);
   /// Writes what has no line break.
@@ -39,6 +43,7 @@ class LogWriter {
 
   std::filesystem::path path_;
   LogConfig config_;
+  std::optional<Journal> journal_;
   sys::UniqueFd file_;
   uint64_t size_ = 0;
   std::string pending_[2];

@@ -49,7 +49,7 @@ class Monitor {
   int run() {
     try {
       clients_.listen(listen_control(home_.control()));
-      if (!options_.pass_through) log_.emplace(home_.log(), config_.log);
+      if (!options_.pass_through) log_.emplace(home_.log(), config_.log, journal_fields(config_));
       start();
     } catch (const base::Error& e) {
       fail_to_start(e);
@@ -143,6 +143,7 @@ class Monitor {
       if (health_->is_on()) state_.health = Health::kStarting;
     }
     write_state(false);
+    containers_.log_event(config_, "start");
     if (!config_.pid_file.empty())
       sys::write_file_durably(config_.pid_file, std::to_string(state_.pid) + "\n", 0644);
   }
@@ -397,6 +398,7 @@ class Monitor {
     is_held_ = false;
     state_.status = frozen ? Status::kPaused : Status::kRunning;
     write_state(false);
+    containers_.log_event(config_, frozen ? "pause" : "unpause");
   }
 
   void hold(Client& client) {
@@ -435,6 +437,8 @@ class Monitor {
     const Health before = state_.health;
     if (!health_->work(*container_, config_, state_)) return;
     write_state(false);
+    if (state_.health != before)
+      containers_.log_event(config_, "health_status", {{"healthStatus", std::string(name_of(state_.health))}});
     if (state_.health != Health::kUnhealthy || before == Health::kUnhealthy) return;
     if (config_.health_on_failure == "kill" || config_.health_on_failure == "restart") {
       unhealthy_restart_ = config_.health_on_failure == "restart";
@@ -473,6 +477,7 @@ class Monitor {
     state_.interface = state_.address = state_.gateway = state_.mac = "";
     state_.networks.clear();
     state_.finished = now();
+    containers_.log_event(config_, "die", {{"exitCode", std::to_string(state_.exit_code)}});
     if (timed_out_) state_.error = base::str("ended after --timeout ", config_.timeout_seconds);
     if (!config_.pid_file.empty()) ::unlink(config_.pid_file.c_str());
   }

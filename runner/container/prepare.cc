@@ -303,7 +303,29 @@ class Preparation {
     out.map_ids = volume || mount.map_ids;
     if (mount.map_ids) out.recursive = false;
     out.source_path = sys::RootedPath(mount.subpath);
+    if (mount.chown) give_away(out);
     if (mount.overlay) cover(out);
+  }
+
+  /// `-v ..:U`: everything there is the container's user's.
+  void give_away(const launch::Mount& mount) {
+    // Elsewhere its user is somebody else on disk than inside.
+    if (out_.ids && !(out_.ids->maps_files && mount.map_ids))
+      throw base::Error(base::Code::kUnsupported,
+                        base::str("the owners of what is at ", base::printable(mount.target.str()),
+                                  " cannot be changed together with --userns"),
+                        "chown-unsupported")
+          .add_help("idmap instead of U shows the files with the container's ids");
+    base::with_context("give " + base::printable(mount.target.str()) + " to the container's user", [&] {
+      sys::give_tree(open_mount_source(mount).get(), out_.spec.identity.uid, out_.spec.identity.gid);
+    });
+  }
+
+  /// What a mount will show, its `source_path` resolved inside its source.
+  static sys::UniqueFd open_mount_source(const launch::Mount& mount) {
+    return mount.source_path.is_root()
+               ? mount.source.duplicate()
+               : sys::Root(mount.source.duplicate()).open_at(mount.source_path, O_PATH);
   }
 
   /// The source as the lower layer of an overlay whose changes are the container's own.
@@ -315,9 +337,7 @@ class Preparation {
     sys::make_directories(directory / "work");
     const sys::UniqueFd upper = open_directory(directory / "upper");
     const sys::UniqueFd work = open_directory(directory / "work");
-    sys::UniqueFd lower = mount.source_path.is_root()
-                              ? mount.source.duplicate()
-                              : sys::Root(mount.source.duplicate()).open_at(mount.source_path, O_PATH);
+    const sys::UniqueFd lower = open_mount_source(mount);
     struct stat like;
     if (::fstat(lower.get(), &like) < 0) base::throw_errno("stat the source of a mount");
     if (!S_ISDIR(like.st_mode))

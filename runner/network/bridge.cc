@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "runner/network/holder.h"
 #include "runner/network/host_ports.h"
 #include "runner/network/members.h"
 
@@ -28,6 +29,7 @@ namespace {
 constexpr int kDefaultPrefix = 22;
 constexpr int kNamedPrefix = 24;
 constexpr const char* kMachineState = "/run/torte/net";
+constexpr const char* kSlirpSubnet = "10.0.2.0/24";  // the way out of ordinary users' bridges
 constexpr const char* kPools[] = {"10.89.0.0/16", "172.30.0.0/16"};
 
 bool write_setting(const std::string& path, std::string_view value) {
@@ -48,15 +50,14 @@ void enable_forwarding() {
       .add_help("sysctl -w net.ipv4.ip_forward=1");
 }
 
-/// A host that forwards does not listen to routers any more, unless its interfaces say "even so": those
-/// that listened until now keep their addresses and routes.
-void enable_forwarding6() {
+/// A host that forwards does not listen to routers any more, unless an interface says "even so": those
+/// that have routes from them keep theirs. No others: containers could play the router.
+void enable_forwarding6(Netlink& route) {
   const std::filesystem::path settings = "/proc/sys/net/ipv6/conf";
   const std::string forwarding = settings / "all/forwarding";
   if (is_set_to(forwarding, "1")) return;
-  std::error_code none;
-  for (const auto& interface : std::filesystem::directory_iterator(settings, none)) {
-    const std::string announcements = interface.path() / "accept_ra";
+  for (const std::string& interface : interfaces_with_announced_routes(route)) {
+    const std::string announcements = settings / interface / "accept_ra";
     if (is_set_to(announcements, "1") && !write_setting(announcements, "2"))
       base::throw_errno("write " + announcements);
   }
@@ -126,6 +127,7 @@ Network define(const StateDirectory& state, Network network, Netlink& route) {
   network.bridge = state.bridge_name(network.name);
   std::vector<Subnet> taken = subnets_in_use(route);
   for (const Network& other : state.list()) taken.push_back(Subnet::parse(other.subnet));
+  if (!bridges_are_here()) taken.push_back(Subnet::parse(kSlirpSubnet));
   if (network.subnet.empty()) {
     network.subnet = free_subnet(taken, network.implicit ? kDefaultPrefix : kNamedPrefix).str();
   } else {
@@ -174,6 +176,8 @@ Link ensure_bridge(const StateDirectory& state, const Network& network, Netlink&
     }
     // So that 127.0.0.1:PORT of the host leads to a published port; chain raw keeps others out.
     write_setting("/proc/sys/net/ipv4/conf/" + network.bridge + "/route_localnet", "1");
+    // So that no container is taken for a router by the host, where there is IPv6.
+    write_setting("/proc/sys/net/ipv6/conf/" + network.bridge + "/accept_ra", "0");
     link = find_link(route, network.bridge);
     if (!link) throw base::SystemError("look up bridge " + network.bridge, ENODEV);
   }
@@ -284,14 +288,15 @@ Attachment::Attachment(Attachment&& other) noexcept
 
 Attachment::~Attachment() {
   if (!owns_) return;
-  if (is_published_) unpublish(text_.ports, !text_.address6.empty());
-  if (network_.implicit) return;
   try {
+    if (is_published_)
+      at_bridges(state_, [&] { unpublish(text_.ports, !text_.address6.empty()); });
+    if (network_.implicit) return;
     const StateDirectory state(state_);
     const sys::FileLock lock = state.lock();
     refresh_members(state, network_, text_.id);
   } catch (const base::Error&) {
-    // Names that lead nowhere until the next command puts them right.
+    // Names and ports that lead nowhere until the next command puts them right.
   }
 }
 
@@ -392,8 +397,8 @@ void wire(const Attachment& attachment, const Wiring& wiring, const Link& bridge
 
 }  // namespace
 
-Attachment attach(const std::filesystem::path& given, const Request& request, const Wiring& wiring,
-                  NewNamespace& inside) {
+Attachment Attachment::make(const std::filesystem::path& given, const Request& request,
+                            const Wiring& wiring, NewNamespace& inside) {
   std::filesystem::path path =
       request.mode == Mode::kNamed ? given : default_directory(given);
   StateDirectory state(path);
@@ -408,7 +413,7 @@ Attachment attach(const std::filesystem::path& given, const Request& request, co
   } else {
     network = default_network(state, route);
   }
-  if (network.ipv6) enable_forwarding6();
+  if (network.ipv6) enable_forwarding6(route);
   else refuse_ip6(network, request);
   Link bridge = ensure_bridge(state, network, route);
   sweep_network(state, network, route);
@@ -434,6 +439,20 @@ Attachment attach(const std::filesystem::path& given, const Request& request, co
   return attachment;
 }
 
+Attachment attach(const std::filesystem::path& state, const Request& request, const Wiring& wiring,
+                  NewNamespace& inside) {
+  std::optional<Attachment> made;
+  if (!at_bridges(state, [&] { made.emplace(Attachment::make(state, request, wiring, inside)); }))
+    throw_no_holder();
+  return std::move(*made);
+}
+
+Network get_network(const std::filesystem::path& state, const std::string& name) {
+  std::optional<Network> known = find_network(state, name);
+  if (!known) throw_missing(name);
+  return *known;
+}
+
 Network create_network(const std::filesystem::path& path, const Network& wanted) {
   check_network_name(wanted.name);
   for (const char* reserved : {"none", "host", "private", "default", "container", "ns", "pasta",
@@ -442,9 +461,12 @@ Network create_network(const std::filesystem::path& path, const Network& wanted)
       throw base::Error(base::Code::kInvalid, wanted.name + " already means something as a network",
                         "bad-network-name");
   StateDirectory state(path);
+  // An ordinary user's bridge is made when the first container comes; its range must be none of the
+  // machine's either.
+  const bool is_here = bridges_are_here();
   Netlink route(NETLINK_ROUTE);
-  enable_forwarding();
-  if (wanted.ipv6) enable_forwarding6();
+  if (is_here) enable_forwarding();
+  if (is_here && wanted.ipv6) enable_forwarding6(route);
   sys::FileLock lock = state.lock();
   if (state.find(wanted.name))
     throw base::Error(base::Code::kUnavailable, "there is a network " + wanted.name + " already",
@@ -454,6 +476,7 @@ Network create_network(const std::filesystem::path& path, const Network& wanted)
   made.implicit = false;
   made = define(state, made, route);
   state.save(made);
+  if (!is_here) return made;
   try {
     ensure_bridge(state, made, route);
   } catch (...) {
@@ -487,19 +510,24 @@ std::vector<Member> list_members(const std::filesystem::path& path, const Networ
 
 void remove_network(const std::filesystem::path& path, const std::string& name) {
   StateDirectory state(directory_of(path, name));
-  Netlink route(NETLINK_ROUTE);
   sys::FileLock lock = state.lock();
   std::optional<Network> network = state.find(name);
   if (!network) throw_missing(name);
-  sweep_network(state, *network, route);
+  at_bridges(path, [&] {
+    Netlink route(NETLINK_ROUTE);
+    sweep_network(state, *network, route);
+  });
   std::string users;
   for (const auto& lease : state.leases(*network))
     if (lease.is_live) users += " " + (lease.text.hostname.empty() ? lease.text.id : lease.text.hostname);
   if (!users.empty())
     throw base::Error(base::Code::kUnavailable, "network " + name + " is used by" + users,
                       "network-in-use");
-  unguard(guarded(*network));
-  delete_link(route, network->bridge);
+  at_bridges(path, [&] {
+    Netlink route(NETLINK_ROUTE);
+    unguard(guarded(*network));
+    delete_link(route, network->bridge);
+  });
   state.remove(*network);
 }
 
@@ -528,22 +556,25 @@ void reload_directory(const std::filesystem::path& path) {
 }  // namespace
 
 void reload_networks(const std::filesystem::path& path) {
-  for (const auto& directory : directories(path)) reload_directory(directory);
+  for (const auto& directory : directories(path))
+    at_bridges(path, [&] { reload_directory(directory); });
 }
 
 Swept sweep(const std::filesystem::path& path) {
   Swept total;
-  Netlink route(NETLINK_ROUTE);
-  for (const auto& directory : directories(path)) {
-    StateDirectory state(directory);
-    sys::FileLock lock = state.lock();
-    for (const Network& network : state.list()) {
-      Swept one = sweep_network(state, network, route);
-      total.leases += one.leases;
-      total.ports += one.ports;
-      refresh_members(state, network);
+  at_bridges(path, [&] {
+    Netlink route(NETLINK_ROUTE);
+    for (const auto& directory : directories(path)) {
+      StateDirectory state(directory);
+      sys::FileLock lock = state.lock();
+      for (const Network& network : state.list()) {
+        Swept one = sweep_network(state, network, route);
+        total.leases += one.leases;
+        total.ports += one.ports;
+        refresh_members(state, network);
+      }
     }
-  }
+  });
   return total;
 }
 

@@ -48,6 +48,9 @@ class Attachment {
   void tell_members() const;
 
  private:
+  /// attach(), where the bridges are.
+  static Attachment make(const std::filesystem::path& state, const Request& request,
+                         const Wiring& wiring, NewNamespace& inside);
   friend Attachment attach(const std::filesystem::path& state, const Request& request,
                            const Wiring& wiring, NewNamespace& inside);
   Attachment(std::filesystem::path state, Network network, Lease lease, LeaseText text,
@@ -71,7 +74,8 @@ class Attachment {
   bool owns_ = true;
 };
 
-/// Wires `inside` to the network that `request` names. [spec/network.md 2]
+/// Wires `inside` to the network that `request` names. Throws Unavailable (id "no-holder") where an
+/// ordinary user's bridges are gone. [spec/network.md 2]
 Attachment attach(const std::filesystem::path& state, const Request& request, const Wiring& wiring,
                   NewNamespace& inside);
 

@@ -147,18 +147,31 @@ Forwarder Forwarder::start_pasta(const Request& request, NewNamespace& inside,
   return forwarder;
 }
 
+class Forwarder::ControlDirectory {
+ public:
+  ControlDirectory() {
+    if (::mkdtemp(path_) == nullptr) base::throw_errno("create directory for slirp4netns");
+  }
+  ControlDirectory(const ControlDirectory&) = delete;
+  ControlDirectory& operator=(const ControlDirectory&) = delete;
+  ~ControlDirectory() {
+    ::unlink(socket().c_str());
+    ::rmdir(path_);
+  }
+  std::string socket() const { return base::str(path_, "/socket"); }
+
+ private:
+  char path_[sizeof "/tmp/torte-slirp-XXXXXX"] = "/tmp/torte-slirp-XXXXXX";
+};
+
+Forwarder::Forwarder() = default;
+Forwarder::Forwarder(Forwarder&&) noexcept = default;
+Forwarder::~Forwarder() = default;
+
 namespace {
 
-/// One request on slirp4netns' socket. Throws Unavailable with its answer when it refuses.
-void add_forward(const std::string& socket_path, const Port& port) {
-  nlohmann::json request = {
-      {"execute", "add_hostfwd"},
-      {"arguments",
-       {{"proto", name_of(port.protocol)},
-        {"host_addr", port.host_address.empty() ? "0.0.0.0" : port.host_address},
-        {"host_port", port.host},
-        {"guest_addr", kSlirpAddress},
-        {"guest_port", port.container}}}};
+/// One request on slirp4netns' socket, and its answer.
+nlohmann::json order(const std::string& socket_path, const nlohmann::json& request) {
   sys::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
@@ -169,72 +182,111 @@ void add_forward(const std::string& socket_path, const Port& port) {
   sys::write_all(socket.get(), base::as_bytes(request.dump()), "slirp4netns");
   ::shutdown(socket.get(), SHUT_WR);
   sys::FdSource source(socket.get(), "slirp4netns");
-  std::string answer = base::read_all(source, 1 << 16);
-  if (answer.find("\"error\"") == std::string::npos) return;
-  throw base::Error(base::Code::kUnavailable,
-                    "publish " + str(port) + ": slirp4netns: " + base::printable(answer),
-                    "port-in-use");
+  const std::string answer = base::read_all(source, 1 << 16);
+  nlohmann::json document = nlohmann::json::parse(answer, nullptr, false);
+  if (!document.is_object() || document.contains("error"))
+    throw base::Error(base::Code::kUnavailable, "slirp4netns: " + base::printable(base::trim(answer)),
+                      "port-in-use");
+  return document;
 }
 
 }  // namespace
 
-Forwarder Forwarder::start_slirp(const Request& request, NewNamespace& inside) {
+int Forwarder::open_port(const Port& port) {
+  if (!control_)
+    throw base::Error(base::Code::kUnsupported,
+                      "publishing ports here needs slirp4netns (Debian package slirp4netns); pasta "
+                      "cannot open them later",
+                      "port-unsupported");
+  try {
+    const nlohmann::json answer =
+        order(control_->socket(),
+              {{"execute", "add_hostfwd"},
+               {"arguments",
+                {{"proto", name_of(port.protocol)},
+                 {"host_addr", port.host_address.empty() ? "0.0.0.0" : port.host_address},
+                 {"host_port", port.host},
+                 {"guest_addr", kSlirpAddress},
+                 {"guest_port", port.container}}}});
+    return answer.at("return").at("id").get<int>();
+  } catch (const nlohmann::json::exception&) {
+    fail("slirp4netns", "does not say what it did");
+  } catch (base::Error& e) {
+    e.add_context("publish " + str(port));
+    throw;
+  }
+}
+
+void Forwarder::close_port(int number) {
+  order(control_->socket(), {{"execute", "remove_hostfwd"}, {"arguments", {{"id", number}}}});
+}
+
+Forwarder Forwarder::start_slirp(const Request& request, NewNamespace& inside, bool takes_ports) {
   need("slirp4netns", "slirp4netns");
   sys::Pipe ready = sys::make_pipe();
   sys::UniqueFd output = output_file("slirp4netns");
-  char directory[] = "/tmp/torte-slirp-XXXXXX";
-  std::string socket_path;
-  if (!request.ports.empty()) {
-    if (::mkdtemp(directory) == nullptr) base::throw_errno("create directory for slirp4netns");
-    socket_path = base::str(directory, "/socket");
-  }
+  Forwarder forwarder;
   std::vector<std::string> argv = {"slirp4netns", "--configure", "--mtu=65520",
                                    "--disable-host-loopback", "--enable-seccomp",
                                    "-r", std::to_string(ready.write_end.get())};
-  if (!socket_path.empty()) argv.insert(argv.end(), {"-a", socket_path});
+  if (takes_ports) {
+    forwarder.control_ = std::make_unique<ControlDirectory>();
+    argv.insert(argv.end(), {"-a", forwarder.control_->socket()});
+  }
   argv.insert(argv.end(), request.arguments.begin(), request.arguments.end());
   argv.insert(argv.end(), {"--netns-type=path", path_of(inside.fd), "tap0"});
-  Forwarder forwarder;
   forwarder.companion_ =
       sys::start_companion(argv, {.output = output.get(), .keep = {ready.write_end.get()}});
   forwarder.wait_for_address(inside, "slirp4netns", output.get());
   ready.write_end.reset();
   char byte;
   if (::read(ready.read_end.get(), &byte, 1) != 1) fail("slirp4netns", last_words(output.get()));
-  for (const Port& port : request.ports) add_forward(socket_path, port);
-  if (!socket_path.empty()) {
-    ::unlink(socket_path.c_str());
-    ::rmdir(directory);
-  }
+  for (const Port& port : request.ports) forwarder.open_port(port);
   forwarder.gateway_ = kSlirpGateway;
   forwarder.name_server_ = kSlirpDns;
   return forwarder;
 }
 
-Forwarder Forwarder::start(const Request& request, NewNamespace& inside,
-                           const std::filesystem::path& scratch) {
-  if (request.mode == Mode::kPasta) return start_pasta(request, inside, scratch);
-  if (request.mode == Mode::kSlirp) return start_slirp(request, inside);
-  // Debian 12's pasta loses connections to published ports that come from another host on newer
-  // kernels (it answers those of the host itself), so with ports slirp4netns comes first.
-  bool slirp_first = !request.ports.empty();
-  auto start_one = [&](bool slirp) {
-    return slirp ? start_slirp(request, inside) : start_pasta(request, inside, scratch);
-  };
+namespace {
+
+template <typename First, typename Second>
+Forwarder first_that_works(First&& first, Second&& second) {
   std::string said;
   try {
-    return start_one(slirp_first);
+    return first();
   } catch (const base::Error& e) {
     if (e.id() != "no-private-network") throw;
     said = e.what();
   }
   try {
-    return start_one(!slirp_first);
+    return second();
   } catch (const base::Error& e) {
     if (e.id() != "no-private-network") throw;
     throw base::Error(base::Code::kUnsupported, base::str(said, "; ", e.what()),
                       "no-private-network");
   }
+}
+
+}  // namespace
+
+Forwarder Forwarder::start(const Request& request, NewNamespace& inside,
+                           const std::filesystem::path& scratch) {
+  if (request.mode == Mode::kPasta) return start_pasta(request, inside, scratch);
+  if (request.mode == Mode::kSlirp) return start_slirp(request, inside, !request.ports.empty());
+  // Debian 12's pasta loses connections to published ports that come from another host on newer
+  // kernels (it answers those of the host itself), so with ports slirp4netns comes first.
+  bool slirp_first = !request.ports.empty();
+  auto start_one = [&](bool slirp) {
+    return slirp ? start_slirp(request, inside, slirp_first)
+                 : start_pasta(request, inside, scratch);
+  };
+  return first_that_works([&] { return start_one(slirp_first); },
+                          [&] { return start_one(!slirp_first); });
+}
+
+Forwarder Forwarder::start_for_many(NewNamespace& inside, const std::filesystem::path& scratch) {
+  return first_that_works([&] { return start_slirp({}, inside, true); },
+                          [&] { return start_pasta({}, inside, scratch); });
 }
 
 }  // namespace network

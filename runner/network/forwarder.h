@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,18 @@ class Forwarder {
   static Forwarder start(const Request& request, NewNamespace& inside,
                          const std::filesystem::path& scratch);
 
+  /// One that serves a namespace full of bridges, whose ports come and go: slirp4netns, else pasta,
+  /// which cannot open ports later.
+  static Forwarder start_for_many(NewNamespace& inside, const std::filesystem::path& scratch);
+  /// With start_for_many(): leads a port of the host to the namespace's. Returns a number for
+  /// close_port(). Throws Unavailable (id "port-in-use"), Unsupported with pasta.
+  int open_port(const Port& port);
+  void close_port(int number);
+
+  Forwarder(Forwarder&&) noexcept;
+  Forwarder& operator=(Forwarder&&) = delete;
+  ~Forwarder();
+
   const std::string& interface() const { return interface_; }
   const std::string& address() const { return address_; }  ///< with prefix length
   const std::string& gateway() const { return gateway_; }
@@ -29,13 +42,16 @@ class Forwarder {
   const std::string& name_server() const { return name_server_; }
 
  private:
-  Forwarder() = default;
+  /// A directory of ours, gone with it, where slirp4netns makes the socket it takes orders on.
+  class ControlDirectory;
+  Forwarder();
   static Forwarder start_pasta(const Request& request, NewNamespace& inside,
                                const std::filesystem::path& scratch);
-  static Forwarder start_slirp(const Request& request, NewNamespace& inside);
+  static Forwarder start_slirp(const Request& request, NewNamespace& inside, bool takes_ports);
   void wait_for_address(NewNamespace& inside, const std::string& output_name, int output);
 
   sys::Companion companion_;
+  std::unique_ptr<ControlDirectory> control_;  ///< of slirp4netns that takes ports
   std::string interface_, address_, gateway_, name_server_;
 };
 

@@ -182,6 +182,21 @@ std::vector<Subnet6> subnets6_in_use(Netlink& route) {
   return found;
 }
 
+std::vector<std::string> interfaces_with_announced_routes(Netlink& route) {
+  std::vector<std::string> found;
+  rtmsg any = {};
+  any.rtm_family = AF_INET6;
+  Message routes(RTM_GETROUTE, NLM_F_DUMP, "list IPv6 routes");
+  routes.header(any).tolerate(EOPNOTSUPP);
+  for (const Answer& answer : route.ask(std::move(routes)).value_or(std::vector<Answer>())) {
+    if (answer.header<rtmsg>().rtm_protocol != RTPROT_RA) continue;
+    char name[IF_NAMESIZE];
+    if (const auto index = answer.find_number(sizeof(rtmsg), RTA_OIF); index && ::if_indextoname(*index, name))
+      found.emplace_back(name);
+  }
+  return found;
+}
+
 uint32_t default_mtu(Netlink& route) {
   rtmsg any = {};
   any.rtm_family = AF_INET;
@@ -420,12 +435,16 @@ NewNamespace create_namespace() {
   return result;
 }
 
-Netlink open_inside(int namespace_fd) {
-  std::optional<Netlink> socket;
+void run_in_namespace(int namespace_fd, const std::function<void()>& work) {
   on_own_thread([&] {
     if (::setns(namespace_fd, CLONE_NEWNET) < 0) base::throw_errno("enter network namespace");
-    socket.emplace(NETLINK_ROUTE);
+    work();
   });
+}
+
+Netlink open_inside(int namespace_fd) {
+  std::optional<Netlink> socket;
+  run_in_namespace(namespace_fd, [&] { socket.emplace(NETLINK_ROUTE); });
   return std::move(*socket);
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,6 +56,8 @@ void delete_link(Netlink& route, const std::string& name);
 std::vector<Subnet> subnets_in_use(Netlink& route);
 /// The same of IPv6, link-local ones left out.
 std::vector<Subnet6> subnets6_in_use(Netlink& route);
+/// Names of the interfaces that have routes which routers announced.
+std::vector<std::string> interfaces_with_announced_routes(Netlink& route);
 /// MTU of the interface the default route goes out of; 1500 without one.
 uint32_t default_mtu(Netlink& route);
 
@@ -101,6 +104,8 @@ struct NewNamespace {
 };
 /// Made by a thread of its own, so that nobody else moves. Loopback is down. Throws SystemError.
 NewNamespace create_namespace();
+/// Runs `work` on a thread of its own that is in a network namespace, and hands on what it throws.
+void run_in_namespace(int namespace_fd, const std::function<void()>& work);
 /// A socket inside an existing one.
 Netlink open_inside(int namespace_fd);
 

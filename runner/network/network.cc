@@ -10,10 +10,10 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/sys/userns.h"
 #include "base/text.h"
 #include "runner/network/bridge.h"
 #include "runner/network/forwarder.h"
+#include "runner/network/holder.h"
 #include "runner/network/host_ports.h"
 #include "runner/network/members.h"
 #include "runner/network/names.h"
@@ -33,6 +33,8 @@ struct Connection::State {
   // What is taken back at the end.
   std::list<Attachment> attachments;
   std::optional<Forwarder> forwarder;
+  std::optional<HeldPorts> held;       ///< an ordinary user's, on a network with a name
+  std::vector<Port> held_ports;        ///< those, as asked
 
   State() = default;
   State(const State&) = delete;
@@ -58,6 +60,15 @@ void write_plain_names(State& state, const Request& request, bool own_namespace)
 }
 
 std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
+
+/// The host as a container on a bridge meets it.
+HolderNames surroundings_of(const std::filesystem::path& directory, const Network& network) {
+  if (bridges_are_here()) return {"", network.gateway};
+  HolderNames names = holder_names(directory);
+  // There is no way to it either.
+  if (network.internal) names = {};
+  return names;
+}
 
 NewNamespace new_namespace(const Request& request) {
   if (request.namespace_fd < 0) return create_namespace();
@@ -87,8 +98,10 @@ void connect_bridge(State& state, const std::filesystem::path& directory, const 
   state.gateway = attachment.gateway();
   state.gateway6 = attachment.gateway6();
   state.namespace_fd = std::move(inside.fd);
-  state.hosts = own_hosts_text(request, &attachment, attachment.network().gateway);
+  const HolderNames names = surroundings_of(directory, attachment.network());
+  state.hosts = own_hosts_text(request, &attachment, names.gateway);
   Surroundings around;
+  around.forwarded_dns = names.name_server;
   state.resolv_conf = resolv_text(request, around);
   state.is_bridged = true;
   if (attachment.hosts_file().empty()) return;
@@ -99,14 +112,32 @@ void connect_bridge(State& state, const std::filesystem::path& directory, const 
   attachment.tell_members();
 }
 
-void connect_forwarder(State& state, const std::filesystem::path& directory,
-                       const Request& given) {
-  Request request = given;
-  for (const Port& port : given.ports)
+/// Ports of an ordinary user's, which are opened on the machine's side of a forwarder.
+std::vector<Port> choose_forwarded(const std::vector<Port>& ports) {
+  for (const Port& port : ports)
     if (port.is_ip6())
       throw base::Error(base::Code::kUnsupported,
                         "publish " + str(port) + ": IPv6 needs a network of root's that has it", "no-ipv6");
-  request.ports = choose_host_ports(given.ports, false);
+  return choose_host_ports(ports, false);
+}
+
+/// A network with a name of an ordinary user: on the holder's side a port is published on every
+/// address, on the machine's on the one that was asked for.
+void connect_held(State& state, const std::filesystem::path& directory, const Request& given) {
+  get_network(directory, given.name);
+  Request request = given;
+  request.ports = choose_forwarded(given.ports);
+  state.held_ports = request.ports;
+  for (Port& port : request.ports) port.host_address.clear();
+  connect_bridge(state, directory, request);
+  if (!request.ports.empty()) state.held.emplace(directory, state.held_ports);
+  state.note_first();
+}
+
+void connect_forwarder(State& state, const std::filesystem::path& directory,
+                       const Request& given) {
+  Request request = given;
+  request.ports = choose_forwarded(given.ports);
   NewNamespace inside = new_namespace(request);
   bring_up_loopback(*inside.route);
   state.forwarder.emplace(Forwarder::start(request, inside, directory));
@@ -149,11 +180,12 @@ void refuse_unsuitable(const Request& request) {
     throw base::Error(base::Code::kInvalid,
                       "ports can only be published on a network of the container's own",
                       "ports-without-network");
-  bool bridged = sys::userns_mode() == sys::UsernsMode::kNone &&
-                 (request.mode == Mode::kPrivate || request.mode == Mode::kNamed);
+  bool bridged = request.mode == Mode::kNamed ||
+                 (request.mode == Mode::kPrivate && bridges_are_here());
   if ((request.address || request.address6 || request.mac) && !bridged)
     throw base::Error(base::Code::kUnsupported,
-                      "--ip, --ip6 and --mac-address need a bridge network of root's", "no-fixed-address");
+                      "--ip, --ip6 and --mac-address need a network with a name, or root's default one",
+                      "no-fixed-address");
   if (!request.aliases.empty() && request.mode != Mode::kNamed)
     throw base::Error(base::Code::kInvalid, "--network-alias needs a user-defined network",
                       "alias-without-network");
@@ -163,7 +195,7 @@ void refuse_unsuitable(const Request& request) {
 }
 
 void connect_as_asked(State& state, const std::filesystem::path& directory, const Request& request) {
-  bool is_root = sys::userns_mode() == sys::UsernsMode::kNone;
+  const bool is_root = bridges_are_here();
   switch (request.mode) {
     case Mode::kNone:
       return write_plain_names(state, request, true);
@@ -174,11 +206,8 @@ void connect_as_asked(State& state, const std::filesystem::path& directory, cons
     case Mode::kPrivate:
       return is_root ? connect_bridge(state, directory, request) : connect_forwarder(state, directory, request);
     case Mode::kNamed:
-      if (!is_root)
-        throw base::Error(base::Code::kUnsupported,
-                          "user-defined networks of ordinary users are not built yet",
-                          "network-unsupported");
-      return connect_bridge(state, directory, request);
+      return is_root ? connect_bridge(state, directory, request)
+                     : connect_held(state, directory, request);
     case Mode::kPasta:
     case Mode::kSlirp:
       return connect_forwarder(state, directory, request);
@@ -201,7 +230,10 @@ void Connection::State::note_first() {
   interface = first == nullptr ? "" : first->interface();
   address = first == nullptr ? "" : base::str(first->address().str(), "/", first->subnet().prefix);
   mac = first == nullptr ? "" : str(first->mac());
-  ports = first == nullptr ? std::vector<Port>() : first->ports();
+  const bool publishes = first != nullptr && !first->ports().empty();
+  if (!publishes) held.reset();
+  if (!publishes) ports.clear();
+  else ports = held ? held_ports : first->ports();
 }
 
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -239,6 +271,9 @@ void Connection::join(const std::filesystem::path& directory, const Request& giv
         base::Code::kUnsupported,
         "the container was not started on a bridge, so it can join none while it runs", "no-bridge")
         .add_help("stop it first: it is on the network at its next start");
+  if (given.mode == Mode::kPrivate && !bridges_are_here())
+    throw base::Error(base::Code::kUnsupported, "the default network of an ordinary user is no bridge",
+                      "no-bridge");
   Request request = given;
   request.namespace_fd = namespace_fd;
   Wiring wiring{
@@ -275,7 +310,7 @@ void Connection::leave(const std::string& network, int namespace_fd) {
   const bool was_way_out = !state.gateway.empty() && state.gateway == left->gateway();
   const bool was_way_out6 = !state.gateway6.empty() && state.gateway6 == left->gateway6();
   const bool had_own_text = !left->is_further();
-  const std::string host = left->network().gateway;
+  const std::string host = surroundings_of(state.directory, left->network()).gateway;
   state.attachments.erase(left);
   state.note_first();
   if (was_way_out) state.gateway.clear();

@@ -183,6 +183,8 @@ Network create_network(const std::filesystem::path& state, const Network& wanted
 /// All networks, by name.
 std::vector<Network> list_networks(const std::filesystem::path& state);
 std::optional<Network> find_network(const std::filesystem::path& state, const std::string& name);
+/// Throws NotFound (id "network-missing").
+Network get_network(const std::filesystem::path& state, const std::string& name);
 /// Live containers on it.
 std::vector<Member> list_members(const std::filesystem::path& state, const Network& network);
 /// Takes the network, its bridge and its rules away. Throws NotFound, or Unavailable (id

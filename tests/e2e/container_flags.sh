@@ -107,7 +107,7 @@ prints_line seed
 quiet rm -v giver
 
 step "wait --condition, ps --watch"
-quiet run -d --network none --rm --name short base sleep 0.5
+quiet run -d --network none --rm --name short base sleep 2
 ok torte wait --condition running short
 prints_line -1
 ok torte wait --condition removed short
@@ -133,3 +133,86 @@ for wrong in "--cpu-quota 10" "--cpu-period 5 --cpus 1" "--cpu-period 50000" "--
   # shellcheck disable=SC2086  # several words
   status 2 torte run --rm --network none $wrong base true
 done
+
+step "--device vendor.com/class=name: what the vendor's file says; --gpus is another spelling"
+mkdir -p "$work/cdi" "$work/card"
+echo driver >"$work/card/lib"
+cat >"$work/cdi/gpu.json" <<JSON
+{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu",
+ "containerEdits": {"env": ["CARDS=some"], "mounts": [{"hostPath": "$work/card", "containerPath": "/opt/card", "options": ["ro", "bind"]}]},
+ "devices": [{"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/card0", "hostPath": "/dev/null"}]}},
+             {"name": "all", "containerEdits": {"env": ["CARDS=all"], "deviceNodes": [{"path": "/dev/card0", "hostPath": "/dev/zero"}]}},
+             {"name": "hooked", "containerEdits": {"hooks": [{"hookName": "createContainer", "path": "/bin/true"}]}}]}
+JSON
+ok torte run --rm --cdi-spec-dir "$work/cdi" --device nvidia.com/gpu=0 base sh -c 'echo $CARDS; cat /opt/card/lib; echo gone >/dev/card0; wc -c </dev/card0; echo no >/opt/card/new || echo kept'
+prints some driver kept
+prints_line 0
+ok torte run --rm --cdi-spec-dir "$work/cdi" --gpus all base sh -c 'echo $CARDS; head -c 3 /dev/card0 | wc -c'
+prints all
+prints_line 3
+status 125 torte run --rm --cdi-spec-dir "$work/cdi" --gpus device=7 base true
+says "nvidia.com/gpu=7" "$work/cdi"
+status 125 torte run --rm --cdi-spec-dir "$work/cdi" --device nvidia.com/gpu=hooked base true
+says hooks
+status 2 torte run --rm --gpus 2 base true
+says "--gpus"
+
+step "--tz, --hosts-file, --secret"
+if [ -e /usr/share/zoneinfo/Asia/Tokyo ]; then
+  ok torte run --rm --tz Asia/Tokyo base date +%Z
+  prints_line JST
+  recipe <<'RECIPE'
+FROM base
+RUN mkdir -p /usr/share/zoneinfo/Etc && echo none >/usr/share/zoneinfo/Etc/UTC && ln -s /usr/share/zoneinfo/Etc/UTC /etc/localtime
+RECIPE
+  ok torte build -t zoned "$work/context"
+  ok torte run --rm --tz Asia/Tokyo zoned date +%Z
+  prints_line JST
+fi
+status 125 torte run --rm --tz Mars/Olympus base true
+says "Mars/Olympus"
+status 125 torte run --rm --tz ../../etc/passwd base true
+printf '192.0.2.9 ship boat # both\n\n# 192.0.2.10 none\n' >"$work/names"
+ok torte run --rm --hosts-file "$work/names" --add-host me:192.0.2.11 base cat /etc/hosts
+prints "192.0.2.9	ship" "192.0.2.9	boat" "192.0.2.11	me"
+prints_not 192.0.2.10
+echo sesame >"$work/word"
+ok torte run --rm --secret id=door,src="$work/word" --secret src="$work/word",target=/opt/key base sh -c 'cat /run/secrets/door /opt/key; echo no >/run/secrets/door || echo kept'
+equal "$(grep -cx sesame "$work/out")" 2
+prints kept
+status 2 torte run --rm --secret id=door base true
+says "src="
+
+step "-v ..:U gives the directory to the container's user"
+mkdir -p "$work/given/below"
+: >"$work/given/below/file"
+if [ "${TORTE_AS:-root}" = user ]; then
+  status 125 torte run --rm -u guest -v "$work/given:/given:U" base true
+else
+  ok torte run --rm -u guest -v "$work/given:/given:U" base sh -c 'stat -c %u /given /given/below/file; echo new >/given/below/new && echo written'
+  equal "$(grep -cx 1000 "$work/out")" 2
+  prints written
+fi
+status 2 torte run --rm -v "$work/given:/given:U,O" base true
+status 2 torte run --rm --mount type=tmpfs,target=/given,chown base true
+[ "${TORTE_AS:-root}" = user ] || ok torte run --rm -u guest --mount type=volume,source=its,target=/its,chown base sh -c 'echo new >/its/new'
+mkdir -p "$work/elsewhere"; : >"$work/elsewhere/outside"
+ok torte run --rm -v its:/its base ln -s "$work/elsewhere" /its/link
+[ "${TORTE_AS:-root}" = user ] ||
+  status 125 torte run --rm -u guest --mount "type=volume,source=its,target=/its,subpath=link,chown" base true
+equal "$(stat -c %u "$work/elsewhere/outside")" "$(id -u)" "a file that a link of the volume leads to"
+
+step "--log-driver k8s-file keeps plain lines; journald needs a journal"
+ok torte run --name plain --log-driver k8s-file base sh -c 'echo out; echo bad >&2'
+ok torte logs plain
+prints_line out
+says bad
+grep -q ' stdout F out$' "$(torte inspect -f '{{.LogPath}}' plain)" || fail "not a line of k8s-file"
+ok torte rm plain
+if [ ! -e /run/systemd/journal/socket ]; then
+  status 125 torte run --name noted --log-driver journald --log-opt tag='{{.Name}}/{{.ID}}' base true
+  says "/run/systemd/journal/socket" "json-file"
+  torte rm noted >/dev/null 2>&1 || true
+fi
+status 2 torte run --rm --log-opt tag=x base true
+says "journald"

@@ -199,6 +199,30 @@ ok torte stop -t 0 front
 got=0; wait "$runner" || got=$?
 equal "$got" 137 "status of run"
 
+step "events: what happened to containers and images, filtered, and what happens from now on"
+ok torte tag base again:1
+status 3 torte run --name told base sh -c 'exit 3'
+status 3 torte start -a told
+ok torte rename told retold
+ok torte rm retold
+ok torte untag again:1
+ok torte events --no-stream --filter container=told --format '{{.Action}} {{index .Attributes "exitCode"}}'
+equal "$(tr -d '\n' <"$work/out")" "create start die 3start die 3" "the life of a container"
+ok torte events --no-stream --filter event=destroy --filter event=rename --filter type=container
+prints "name=retold, image=base, oldName=told" "container destroy"
+ok torte events --no-stream --filter image=docker.io/library/again:1 --format json
+prints '"action":"tag"' '"action":"untag"'
+ok torte events --no-stream --since 1h --until 30m
+equal "$(wc -l <"$work/out")" 0 "events of half an hour ago"
+status 2 torte events --filter colour=red
+says "known: type, event, container, image"
+"$TORTE" --root "$store" --run-root "$work/run" events --filter event=start --format '{{.Name}}' >"$work/stream" 2>&1 &
+stream=$!
+listening() { torte run --rm --name seen base true; grep -qx seen "$work/stream"; }
+wait_for 20 listening
+kill -TERM $stream
+wait $stream || fail "events ended with status $?"
+
 step "nothing is left: processes, mounts, groups, staging"
 equal "$(torte ps -a -q)" ""
 ! grep -qF "$store" /proc/self/mountinfo || fail "mounts left"

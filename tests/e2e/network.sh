@@ -159,7 +159,15 @@ equal "$(nft list map inet torte pub4 | grep -o '8090' | wc -l)" 0 "a dead conta
 step "user-defined networks: names and aliases, isolation, a fixed address"
 ok torte network create back
 ok torte network create --subnet 10.77.0.0/24 front
-ok torte network create --internal inner
+ok torte network create --internal -d bridge --label of=tests inner
+equal "$(torte network ls -q --filter label=of=tests)" inner
+equal "$(torte network ls -q --filter name=fro)" front
+equal "$(torte network ls -q --filter driver=macvlan)" ""
+status 2 torte network ls --filter colour=red
+says "known: name, driver, label"
+status 2 torte network create -d macvlan other
+status 1 torte network rm nowhere
+ok torte network rm -f nowhere
 start db --network back --network-alias store
 db=$address
 ok in_container --network back base sh -c 'cat /etc/hosts; nc -w 2 db 80; nc -w 2 store 81'
@@ -269,12 +277,15 @@ torte rm -f peer >/dev/null
 step "IPv6: addresses, names, the way out, published ports, isolation, also after a flush"
 outside ip addr add 2001:db8::2/64 dev wan nodad
 ip addr add 2001:db8::1/64 dev wan nodad
-ip -6 route add default via 2001:db8::2
+ip -6 route add default via 2001:db8::2 proto ra
+echo 1 >/proc/sys/net/ipv6/conf/wan/accept_ra
 who6() { sed 's/AF_INET/AF_INET6/' "$work/who.py" >"$work/who6.py"; outside python3 "$work/who6.py" tcp 2001:db8::2 99 outside6 & }
 sed 's/AF_INET/AF_INET6/' "$work/ask.py" >"$work/ask6.py"
 ask6() { "$1" python3 "$work/ask6.py" tcp "$2" "$3"; }
 who6
 ok torte network create --ipv6 six
+equal "$(cat /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/wan/accept_ra | tr '\n' ' ')" "1 2 " "forwarding, and what routers announce"
+equal "$(cat /proc/sys/net/ipv6/conf/torte*/accept_ra | sort -u)" 0 "what containers announce"
 ok torte network inspect -f '{{.Subnet6}}' six
 grep -q '^fd.*::/64$' "$work/out" || fail "not a unique local range"
 ok torte network create --subnet 10.78.0.0/24 --subnet fd00:78::/64 --gateway fd00:78::ff dual
