@@ -179,7 +179,8 @@ class DocumentCopy {
 
   oci::Digest copy(const registry::Document& document, const std::string& tag, size_t depth = 0) {
     if (depth > oci::kMaxIndexDepth)
-      throw base::Error(base::Code::kInvalid, from_.name() + ": too many documents inside each other");
+      throw base::Error(base::Code::kInvalid, from_.name() + ": too many documents inside each other",
+                        "bad-document");
     bool is_index = oci::document_kind(document.bytes, document.media_type) == oci::DocumentKind::kIndex;
     std::string type = is_index ? copy_entries(document, depth) : copy_blobs(document);
     oci::Digest digest = to_.put_document(document.bytes, type, tag);

@@ -38,7 +38,8 @@ std::string error_json(const base::Error& e) {
 [[noreturn]] void throw_reported(const std::string& text) {
   const nlohmann::json report = nlohmann::json::parse(text, nullptr, false);
   if (!report.is_object())
-    throw base::Error(base::Code::kUnavailable, "the container's monitor died while it started");
+    throw base::Error(base::Code::kUnavailable, "the container's monitor died while it started",
+                      "monitor-died");
   const oci::Fields fields(report, "report");
   base::Error error(static_cast<base::Code>(fields.integer("code", 0, 100).value_or(0)),
                     fields.text("message"), fields.text("id"));

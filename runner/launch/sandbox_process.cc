@@ -105,7 +105,7 @@ class ProcessPart {
   }
 
   void execute() {
-    if (spec_.argv.empty()) throw base::Error(base::Code::kInvalid, "no command to run");
+    if (spec_.argv.empty()) throw base::Error(base::Code::kInvalid, "no command to run", "no-command");
     std::string text;
     for (const auto* list : {&spec_.argv, &spec_.env}) {
       for (const std::string& entry : *list) {
