@@ -96,7 +96,7 @@ Started start_monitor(const std::vector<std::string>& command, Claim claim, bool
 int run_monitor(Containers& containers, const std::vector<std::string>& words) {
   constexpr size_t kWords = 5;
   if (words.size() != kWords)
-    throw base::Error(base::Code::kInvalid, "this command is torte's own");
+    throw base::Error(base::Code::kInvalid, "this command is torte's own", "usage");
   Claim claim{words[0], sys::LifeLock::adopt(take_descriptor(words[1]))};
   sys::UniqueFd report = take_descriptor(words[2]);
   // It was entered by the command that started us.

@@ -111,7 +111,8 @@ class ProcessPart {
       for (const std::string& entry : *list) {
         if (entry.find('\0') != std::string::npos)
           throw base::Error(base::Code::kInvalid,
-                            "an argument or variable holds a NUL byte: " + base::printable(entry));
+                            "an argument or variable holds a NUL byte: " + base::printable(entry),
+                            "nul-byte");
         text += entry;
         text += '\0';
       }
