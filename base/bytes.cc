@@ -31,7 +31,7 @@ uint64_t copy(Source& source, Sink& sink, uint64_t limit) {
     if (n == 0) return total;
     total += n;
     if (total > limit)
-      throw Error(Code::kInvalid, "more than " + std::to_string(limit) + " bytes");
+      throw Error(Code::kInvalid, "more than " + std::to_string(limit) + " bytes", "too-large");
     sink.write(Bytes(buffer).first(n));
   }
 }

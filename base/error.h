@@ -28,7 +28,7 @@ enum class Code {
 /// callers add one line of context each on the way up. Copyable, not shared between threads.
 class Error : public std::exception {
  public:
-  /// `id` is the stable name printed in brackets (docs/errors), for example "copy-source-missing".
+  /// `id` is the stable name printed in brackets (docs/errors.md), such as "copy-source-missing".
   Error(Code code, std::string message, std::string id = {});
 
   Code code() const noexcept { return code_; }

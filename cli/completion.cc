@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "cli/error_texts.h"
 
 namespace cli {
 
@@ -47,6 +48,7 @@ class Completer {
       return NameKind::kNone;
     }
     if (words_after_ == 0) add_commands();
+    if (command_ != nullptr && command_->name == "help") add_help_words();
     return command_ == nullptr ? NameKind::kNone : kind_of_words(command_->name);
   }
 
@@ -102,6 +104,15 @@ class Completer {
         name.remove_prefix(before.size());
         add(std::string(name.substr(0, name.find(' '))));
       }
+    }
+  }
+
+  // What help explains besides commands.
+  void add_help_words() {
+    if (words_after_ == 0) {
+      for (const char* word : {"docker", "error"}) add(word);
+    } else if (words_after_ == 1 && words_.back() == "error") {
+      for (const ErrorText& text : error_texts()) add(std::string(text.id));
     }
   }
 

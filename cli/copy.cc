@@ -25,7 +25,7 @@ class DocumentCopy {
 
   void copy(const registry::Document& document, bool is_top, size_t depth = 0) {
     if (depth > oci::kMaxIndexDepth)
-      throw base::Error(base::Code::kInvalid, "too many documents inside each other");
+      throw base::Error(base::Code::kInvalid, "too many documents inside each other", "bad-document");
     if (is_index(document)) {
       if (extent_ != Extent::kIndexOnly)
         for (const oci::Descriptor& entry : oci::Index::parse(document.bytes, document.media_type).manifests)

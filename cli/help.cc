@@ -26,25 +26,6 @@ std::string flag_label(const Flag& flag) {
   return label + (flag.implied.empty() ? str(" ", flag.value) : str("[=", flag.value, "]"));
 }
 
-// `text` broken at blanks to `width` columns, later lines indented. Help is ASCII: bytes are
-// columns.
-std::string wrap(std::string_view text, size_t width, size_t indent) {
-  std::string out;
-  size_t used = 0;
-  for (const std::string& word : base::split(text, ' ')) {
-    if (used > 0 && used + 1 + word.size() > width) {
-      out += "\n" + std::string(indent, ' ');
-      used = 0;
-    } else if (used > 0) {
-      out += ' ';
-      ++used;
-    }
-    out += word;
-    used += word.size();
-  }
-  return out;
-}
-
 std::string render(const std::vector<Row>& rows, int width) {
   size_t column = 0;
   for (const Row& row : rows) column = std::max(column, row.left.size() + 2);
@@ -93,6 +74,23 @@ std::string flag_text(const Flag& flag) {
   if (flag.repeatable) text += "; repeatable";
   if (!flag.environment.empty()) text += str(" [$", flag.environment, "]");
   return text;
+}
+
+std::string wrap(std::string_view text, size_t width, size_t indent) {
+  std::string out;
+  size_t used = 0;
+  for (const std::string& word : base::split(text, ' ')) {
+    if (used > 0 && used + 1 + word.size() > width) {
+      out += "\n" + std::string(indent, ' ');
+      used = 0;
+    } else if (used > 0) {
+      out += ' ';
+      ++used;
+    }
+    out += word;
+    used += word.size();
+  }
+  return out;
 }
 
 std::string short_help(const Command& command, int width) {

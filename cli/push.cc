@@ -58,14 +58,14 @@ class GrowingBlob : public PackWatcher {
   std::pair<oci::Digest, uint64_t> await_end() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return blob_ || failed_; });
-    if (failed_) throw base::Error(base::Code::kCancelled, "packing the layer failed");
+    if (failed_) throw base::Error(base::Code::kCancelled, "packing the layer failed", "cancelled");
     return {blob_->digest, blob_->size_bytes};
   }
   /// Waits for bytes after `position`; their number, 0 at the end.
   uint64_t await(uint64_t position) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return size_ > position || blob_ || failed_; });
-    if (failed_) throw base::Error(base::Code::kCancelled, "packing the layer failed");
+    if (failed_) throw base::Error(base::Code::kCancelled, "packing the layer failed", "cancelled");
     return size_ - std::min(size_, position);
   }
   int fd() const { return fd_.get(); }

@@ -275,7 +275,8 @@ bool RegistryCache::take_entry(Source& source, const registry::Document& documen
   };
   auto delta = base::parse_decimal(told(kDelta));
   if (told(kKey) != record.key || !delta || *delta >= entry.layers.size())
-    throw base::Error(base::Code::kInvalid, "the entry of " + record.key.substr(0, 12) + " is not one of torte's");
+    throw base::Error(base::Code::kInvalid, "the entry of " + record.key.substr(0, 12) + " is not one of torte's",
+                      "bad-document");
   // What is told of the layer is proven when it comes.
   auto diff_id = oci::Digest::try_parse(told(kDiffId));
   if (!diff_id) {

@@ -21,7 +21,7 @@ ReportedSource::~ReportedSource() {
 }
 
 size_t ReportedSource::read(std::span<std::byte> buffer) {
-  if (stop_.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted");
+  if (stop_.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted", "cancelled");
   size_t n = source_->read(buffer);
   state_.done_bytes += n;
   if (state_.done_bytes - reported_ >= kStep) report();

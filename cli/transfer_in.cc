@@ -154,7 +154,7 @@ class Import {
         if (!trees_[i]) return false;
       return true;
     });
-    if (error_) throw base::Error(base::Code::kCancelled, "another layer failed");
+    if (error_) throw base::Error(base::Code::kCancelled, "another layer failed", "cancelled");
   }
 
   overlay::Stack stack_below(size_t layer) {

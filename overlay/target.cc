@@ -58,7 +58,8 @@ Target Target::make_path(const sys::RootedPath& below, const Attributes& attribu
     std::optional<struct stat> st = at.find(component);
     if (st && !S_ISDIR(st->st_mode))
       throw base::Error(base::Code::kInvalid,
-                        base::printable(at.path().below(component).str()) + " is not a directory");
+                        base::printable(at.path().below(component).str()) + " is not a directory",
+                        "not-a-directory");
     if (st) {
       at = at.open(component);
     } else {

@@ -115,12 +115,13 @@ void Batch::Content::require_complete(Core& core) const {
     Core::Records records = core.records();
     std::optional<LayerRecord> layer = select_layer(records, id.str());
     if (!layer || (layer->origin != Origin::kKnown && !is_there(core.layout.layer_tree(id))))
-      throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"));
+      throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"),
+                  "layer-missing");
   };
   const auto require_blob = [&](const oci::Digest& digest, std::string_view user) {
     if (good_blobs.insert(digest).second && !is_there(core.layout.blob(digest)))
       throw Error(Code::kNotFound,
-                  base::str("blob ", digest.str(), " of ", user, " is not in the store"));
+                  base::str("blob ", digest.str(), " of ", user, " is not in the store"), "blob-missing");
   };
   for (const ImageRecord& image : images) {
     const std::string user = "image " + image.id.str();

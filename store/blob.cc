@@ -91,7 +91,7 @@ class BeginningSource : public base::Source {
     do n = ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(position_));
     while (n < 0 && errno == EINTR);
     if (n < 0) base::throw_errno("read a partial blob");
-    if (n == 0) throw base::Error(base::Code::kCorrupt, "a partial blob became shorter");
+    if (n == 0) throw base::Error(base::Code::kCorrupt, "a partial blob became shorter", "blob-size");
     position_ += static_cast<uint64_t>(n);
     left_ -= static_cast<uint64_t>(n);
     return static_cast<size_t>(n);

@@ -166,7 +166,8 @@ void insert_image(Database& database, const ImageRecord& image, int64_t now) {
 void insert_name(Database& database, const Name& name, const std::string& image, int64_t now) {
   Query known(database, "SELECT 1 FROM images WHERE config = ?");
   known.bind(image);
-  if (!known.step()) throw Error(Code::kNotFound, base::str("no image ", image, " in the store"));
+  if (!known.step())
+    throw Error(Code::kNotFound, base::str("no image ", image, " in the store"), "image-not-found");
   const std::optional<std::string> digest =
       name.digest ? std::optional(name.digest->str()) : std::nullopt;
   Query(database,

@@ -213,7 +213,7 @@ std::optional<BlobReader> Store::find_blob(const oci::Digest& digest) {
 
 BlobReader Store::open_blob(const oci::Digest& digest) {
   std::optional<BlobReader> blob = find_blob(digest);
-  if (!blob) throw Error(Code::kNotFound, "blob " + digest.str() + " is not in the store");
+  if (!blob) throw Error(Code::kNotFound, "blob " + digest.str() + " is not in the store", "blob-missing");
   return std::move(*blob);
 }
 

@@ -21,7 +21,7 @@ void require_regular(int fd, const std::filesystem::path& path) {
   struct stat st;
   if (::fstat(fd, &st) < 0) base::throw_errno("stat " + path.string());
   if (!S_ISREG(st.st_mode))
-    throw base::Error(base::Code::kInvalid, path.string() + " is not a regular file");
+    throw base::Error(base::Code::kInvalid, path.string() + " is not a regular file", "not-a-file");
 }
 
 std::string read_checked(const UniqueFd& fd, const std::filesystem::path& path, uint64_t limit) {

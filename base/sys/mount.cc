@@ -200,7 +200,8 @@ uint64_t mount_id(int fd) {
     if (std::from_chars(number.data(), number.data() + number.size(), id).ec == std::errc())
       return id;
   }
-  throw base::Error(base::Code::kUnsupported, "the kernel does not tell mount ids (" + path + ")");
+  throw base::Error(base::Code::kUnsupported, "the kernel does not tell mount ids (" + path + ")",
+                    "kernel-too-old");
 }
 
 }  // namespace sys

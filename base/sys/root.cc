@@ -93,7 +93,7 @@ RootedPath Root::resolve(const RootedPath& path) const {
     }
     if (++links > 255)
       throw base::Error(base::Code::kInvalid,
-                        "too many symbolic links in " + base::printable(path.str()));
+                        "too many symbolic links in " + base::printable(path.str()), "too-many-links");
     UniqueFd link = open_at(next, O_PATH | O_NOFOLLOW);
     std::string target = read_link_at(link.get(), "");
     std::vector<std::string> parts = base::split(target, '/');
@@ -114,7 +114,8 @@ std::optional<std::string> Root::read_file(const RootedPath& path, uint64_t limi
   struct stat st;
   if (::fstat(fd->get(), &st) < 0) base::throw_errno("stat " + base::printable(path.str()));
   if (!S_ISREG(st.st_mode))
-    throw base::Error(base::Code::kInvalid, base::printable(path.str()) + " is not a regular file");
+    throw base::Error(base::Code::kInvalid, base::printable(path.str()) + " is not a regular file",
+                      "not-a-file");
   FdSource source(fd->get(), base::printable(path.str()));
   return base::with_context(base::printable(path.str()),
                             [&] { return base::read_all(source, limit); });

@@ -7,7 +7,7 @@ namespace sys {
 
 RootedPath::RootedPath(std::string_view path) {
   if (path.find('\0') != std::string_view::npos)
-    throw base::Error(base::Code::kInvalid, "path contains a NUL byte");
+    throw base::Error(base::Code::kInvalid, "path contains a NUL byte", "nul-byte");
   std::vector<std::string_view> kept;
   while (!path.empty()) {
     size_t slash = path.find('/');

@@ -179,7 +179,8 @@ class Holder {
     ready_.write_end.reset();
     char byte;
     if (::read(ready_.read_end.get(), &byte, 1) != 1)
-      throw base::Error(base::Code::kUnsupported, "cannot make a network namespace in the user namespace");
+      throw base::Error(base::Code::kUnsupported, "cannot make a network namespace in the user namespace",
+                        "userns-denied");
   }
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;

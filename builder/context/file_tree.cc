@@ -85,7 +85,8 @@ sys::UniqueFd FileTree::open(const Node& node, int flags) const {
   if (::fstat(fd.get(), &st) < 0) base::throw_errno("stat " + base::printable(node.path().str()));
   if (st.st_ino != node.st.st_ino || (node.is_regular() && FileStamp::of(st) != FileStamp::of(node.st)))
     throw base::Error(base::Code::kUnavailable,
-                      base::printable(node.path().str()) + " changed while the build read it");
+                      base::printable(node.path().str()) + " changed while the build read it",
+                      "files-changed");
   return fd;
 }
 
@@ -152,7 +153,7 @@ Node* FileTree::follow(Node* node, int& links) {
   while (node != nullptr && node->is_link()) {
     if (++links > kMostLinks)
       throw base::Error(base::Code::kInvalid, "too many symbolic links at " +
-                                                  base::printable(node->path().str()));
+                                                  base::printable(node->path().str()), "too-many-links");
     node = walk(node->link.starts_with('/') ? root_node_.get() : node->parent, node->link, false,
                 links);
   }
@@ -250,7 +251,8 @@ FileDigest FileTree::read_digest(const Node& node, int directory_fd) const {
     if (::fstat(fd.get(), &st) < 0 || FileStamp::of(st) != FileStamp::of(node.st) ||
         length != static_cast<uint64_t>(node.st.st_size))
       throw base::Error(base::Code::kUnavailable,
-                        base::printable(node.path().str()) + " changed while the build read it");
+                        base::printable(node.path().str()) + " changed while the build read it",
+                        "files-changed");
   }
   for (const auto& [name, value] : sys::list_xattrs(fd.get())) {
     if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;

@@ -216,7 +216,8 @@ void Copier::copy_regular(const Node& node, const Target& target, const std::str
   if (::fstat(from.get(), &st) < 0) base::throw_errno("stat " + base::printable(node.path().str()));
   if (context::FileStamp::of(st) != context::FileStamp::of(node.st))
     throw base::Error(base::Code::kUnavailable,
-                      base::printable(node.path().str()) + " changed while the build copied it");
+                      base::printable(node.path().str()) + " changed while the build copied it",
+                      "files-changed");
   overlay::Attributes attributes = attributes_of(node);
   sys::UniqueFd to(::openat(target.fd(), name.c_str(),
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));

@@ -41,7 +41,7 @@ uint32_t id_field(const std::vector<std::string>& fields, size_t at, const char*
   std::optional<uint32_t> id = at < fields.size() ? number(fields[at]) : std::nullopt;
   if (!id)
     throw base::Error(base::Code::kInvalid,
-                      base::str(file, " has no valid id for ", base::printable(fields[0])));
+                      base::str(file, " has no valid id for ", base::printable(fields[0])), "user-invalid");
   return *id;
 }
 

@@ -135,7 +135,8 @@ Place place_of(const Side& to, const std::string& source_name, bool source_is_di
   if (there && S_ISDIR(there->st_mode))
     return {to.root.subdirectory(path), source_is_directory && contents ? "" : source_name};
   if (there && source_is_directory)
-    throw base::Error(base::Code::kInvalid, base::printable(to.path) + " is a file, and a directory cannot replace it");
+    throw base::Error(base::Code::kInvalid, base::printable(to.path) + " is a file, and a directory cannot replace it",
+                      "copy-directory-over-file");
   if (!there && to.path.ends_with('/') && !source_is_directory)
     throw missing(to.path);
   const auto parent = to.root.stat(path.parent());
@@ -168,7 +169,8 @@ void copy_between(const Side& from, const Side& to, const CopyOptions& options) 
     return;
   }
   if (!S_ISREG(status->st_mode))
-    throw base::Error(base::Code::kUnsupported, base::printable(from.path) + " is neither a file, a directory nor a link");
+    throw base::Error(base::Code::kUnsupported, base::printable(from.path) + " is neither a file, a directory nor a link",
+                      "not-a-file");
   copy_file(from.root.open_at(source, O_RDONLY | (options.follow ? 0 : O_NOFOLLOW)), *status, place.parent,
             place.name, options);
 }
@@ -188,7 +190,8 @@ void write_stream(Context& context, store::Store& store, const Side& from, const
 void read_stream(Context& context, const Side& to, const CopyOptions& options) {
   const auto status = to.root.stat(path_of(to));
   if (!status || !S_ISDIR(status->st_mode))
-    throw base::Error(base::Code::kInvalid, base::printable(to.path) + " must be a directory that exists");
+    throw base::Error(base::Code::kInvalid, base::printable(to.path) + " must be a directory that exists",
+                      "copy-destination-not-directory");
   sys::FdSource source(context.in_fd, "standard input");
   layer::ArchiveOptions archive;
   archive.single_id = sys::userns_mode() == sys::UsernsMode::kSingle;

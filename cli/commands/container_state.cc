@@ -95,7 +95,7 @@ int run_top(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const Record record = running(open.containers, arguments.word(0));
   if (record.config.pid_mode == "host")
-    throw base::Error(base::Code::kUnsupported, "it shares the machine's processes (--pid host)");
+    throw base::Error(base::Code::kUnsupported, "it shares the machine's processes (--pid host)", "pid-host");
   container::enter_user_namespace_of(record);
   Table table({"UID", "PID", "PPID", "S", "COMMAND"});
   Json items = Json::array();

@@ -41,7 +41,7 @@ bool is_sound(store::Store& store, const store::LayerRecord& record,
     throw base::Error(base::Code::kCorrupt,
                       base::str("its tree differs in ", differences.size(), " place(s), first ",
                                 base::printable(first.path, 200), ": ",
-                                base::printable(first.what, 100)));
+                                base::printable(first.what, 100)), "layer-damaged");
   }
   return true;
 }

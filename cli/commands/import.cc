@@ -63,7 +63,7 @@ oci::ImageConfig make_config(const Arguments& arguments, const oci::DiffId& diff
 sys::UniqueFd open_source(const Context& context, const std::string& source) {
   if (source.find("://") != std::string::npos)
     throw base::Error(base::Code::kUnsupported, "import " + base::printable(source) +
-                                                    ": URLs are not supported yet")
+                                                    ": URLs are not supported yet", "not-built")
         .add_help("download it first, or pipe it in: curl ... | torte import - NAME");
   if (source != "-") return sys::open_user_file(source);
   if (::isatty(context.in_fd) == 1) throw UsageError("standard input is a terminal, not a tar");

@@ -175,11 +175,11 @@ int run_inspect(Context& context, const Arguments& arguments) {
     if (auto text = arguments.find("platform");
         text && !oci::Platform::parse(image.platform).satisfies(oci::Platform::parse(*text)))
       throw base::Error(base::Code::kNotFound,
-                        base::str(word, " is for ", image.platform, ", not for ", *text));
+                        base::str(word, " is for ", image.platform, ", not for ", *text), "platform-missing");
     if (arguments.is_on("raw")) {
       if (!image.manifest)
         throw base::Error(base::Code::kNotFound,
-                          word + " has no manifest yet: its layers were never packed")
+                          word + " has no manifest yet: its layers were never packed", "no-manifest")
             .add_help("torte save or torte push makes one");
       context.out(store->read_blob(*image.manifest, oci::kMaxManifestBytes));
       continue;

@@ -27,7 +27,7 @@ void require_platform(store::Store& store, const std::string& target, const std:
   const std::string platform = store.get_image(target).platform;
   if (!oci::Platform::parse(platform).satisfies(oci::Platform::parse(wanted)))
     throw base::Error(base::Code::kNotFound,
-                      base::str(target, " is for ", platform, ", not for ", wanted));
+                      base::str(target, " is for ", platform, ", not for ", wanted), "platform-missing");
 }
 
 int run_rmi(Context& context, const Arguments& arguments) {

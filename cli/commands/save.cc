@@ -40,7 +40,8 @@ std::vector<Chosen> choose(store::Store& store, const Arguments& arguments) {
     if (auto text = arguments.find("platform");
         text && !oci::Platform::parse(record.platform).satisfies(oci::Platform::parse(*text)))
       throw base::Error(base::Code::kNotFound,
-                        base::str(word, " is for ", record.platform, ", not for ", *text));
+                        base::str(word, " is for ", record.platform, ", not for ", *text),
+                        "platform-missing");
     auto at = std::find_if(chosen.begin(), chosen.end(),
                            [&](const Chosen& c) { return c.record.id == record.id; });
     if (at == chosen.end()) at = chosen.insert(chosen.end(), Chosen{record, {}});

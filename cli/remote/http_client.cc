@@ -20,7 +20,7 @@ class Transfer {
  public:
   Transfer(const HttpRequest& request, base::Sink& body)
       : request_(request), body_(body), handle_(curl().easy_init()) {
-    if (handle_ == nullptr) throw base::Error(base::Code::kFailed, "libcurl gives no handle");
+    if (handle_ == nullptr) throw base::Error(base::Code::kFailed, "libcurl gives no handle", "no-libcurl");
     for (const auto& [name, value] : request.headers) add_header(name + ": " + value);
   }
   Transfer(const Transfer&) = delete;

@@ -38,7 +38,8 @@ std::string error_json(const base::Error& e) {
 [[noreturn]] void throw_reported(const std::string& text) {
   const nlohmann::json report = nlohmann::json::parse(text, nullptr, false);
   if (!report.is_object())
-    throw base::Error(base::Code::kUnavailable, "the container's monitor died while it started");
+    throw base::Error(base::Code::kUnavailable, "the container's monitor died while it started",
+                      "monitor-died");
   const oci::Fields fields(report, "report");
   base::Error error(static_cast<base::Code>(fields.integer("code", 0, 100).value_or(0)),
                     fields.text("message"), fields.text("id"));
@@ -95,7 +96,7 @@ Started start_monitor(const std::vector<std::string>& command, Claim claim, bool
 int run_monitor(Containers& containers, const std::vector<std::string>& words) {
   constexpr size_t kWords = 5;
   if (words.size() != kWords)
-    throw base::Error(base::Code::kInvalid, "this command is torte's own");
+    throw base::Error(base::Code::kInvalid, "this command is torte's own", "usage");
   Claim claim{words[0], sys::LifeLock::adopt(take_descriptor(words[1]))};
   sys::UniqueFd report = take_descriptor(words[2]);
   // It was entered by the command that started us.

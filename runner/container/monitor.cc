@@ -390,7 +390,7 @@ class Monitor {
 
   void freeze(bool frozen) {
     if (!container_)
-      throw base::Error(base::Code::kUnavailable, "the container is not running");
+      throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
     if (frozen == (state_.status == Status::kPaused))
       throw base::Error(base::Code::kInvalid,
                         frozen ? "the container is paused already" : "the container is not paused");
@@ -415,7 +415,8 @@ class Monitor {
   }
 
   void change_networks(bool join, const std::string& name) {
-    if (!container_) throw base::Error(base::Code::kUnavailable, "the container is not running");
+    if (!container_)
+      throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
     const std::string path = base::str("/proc/", container_->pid(), "/ns/net");
     const sys::UniqueFd space(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!space) base::throw_errno("open network namespace of the container");

@@ -342,7 +342,8 @@ class Preparation {
     if (::fstat(lower.get(), &like) < 0) base::throw_errno("stat the source of a mount");
     if (!S_ISDIR(like.st_mode))
       throw base::Error(base::Code::kInvalid,
-                        "an overlay needs a directory: " + base::printable(mount.target.str()));
+                        "an overlay needs a directory: " + base::printable(mount.target.str()),
+                        "not-a-directory");
     make_directory(directory / "upper", like);
     sys::OverlayOptions options;
     options.lowers = {lower.get()};

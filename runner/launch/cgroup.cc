@@ -128,7 +128,7 @@ std::string number_of(int pidfd) {
       sys::find_user_file(base::str("/proc/self/fdinfo/", pidfd), kMaxFile).value_or(""));
   for (std::string key, value; text >> key >> value;)
     if (key == "Pid:" && value != "-1") return value;
-  throw base::Error(base::Code::kNotFound, "the container is not running");
+  throw base::Error(base::Code::kNotFound, "the container is not running", "container-not-running");
 }
 
 bool write_file(const std::string& path, const std::string& value) {
@@ -398,7 +398,8 @@ void Cgroup::freeze(bool frozen) {
   } else {
     std::string freezer = directory_of("freezer");
     if (freezer.empty())
-      throw base::Error(base::Code::kUnsupported, "pausing needs the freezer controller");
+      throw base::Error(base::Code::kUnsupported, "pausing needs the freezer controller",
+                        "pause-unsupported");
     done = write_file(freezer + "/freezer.state", frozen ? "FROZEN" : "THAWED");
   }
   if (!done) base::throw_errno("freeze container");

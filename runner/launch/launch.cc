@@ -229,7 +229,7 @@ void Container::leave() && {
 bool can_have_cgroup() { return Cgroup::available("freezer"); }
 
 void Container::pause() {
-  if (!cgroup_) throw base::Error(base::Code::kUnsupported, "pausing needs a cgroup");
+  if (!cgroup_) throw base::Error(base::Code::kUnsupported, "pausing needs a cgroup", "pause-unsupported");
   cgroup_->freeze(true);
 }
 
@@ -240,7 +240,7 @@ void Container::resume() {
 void Container::update(const Limits& limits) {
   if (!limits.any()) return;
   if (!cgroup_)
-    throw base::Error(base::Code::kUnsupported, "the container has no cgroup to limit it with");
+    throw base::Error(base::Code::kUnsupported, "the container has no cgroup to limit it with", "no-cgroup");
   cgroup_->apply(limits);
 }
 

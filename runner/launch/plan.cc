@@ -14,7 +14,7 @@ int Plan::inherit(int fd) {
 
 int Plan::new_slot() {
   if (slots_ == wire::kMaxSlots)
-    throw base::Error(base::Code::kInvalid, "too many mounts for one container");
+    throw base::Error(base::Code::kInvalid, "too many mounts for one container", "too-many-mounts");
   return slots_++;
 }
 

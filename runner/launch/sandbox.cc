@@ -421,7 +421,8 @@ class Composer {
   void mount_user(const Mount& mount, int source) {
     std::string what = mount.target.str();
     if (mount.target.is_root())
-      throw base::Error(base::Code::kInvalid, "a mount cannot replace the root directory");
+      throw base::Error(base::Code::kInvalid, "a mount cannot replace the root directory",
+                        "mount-target-root");
     if (mount.kind == Mount::Kind::kFile) return mount_file(mount);
     uint64_t attributes = 0;
     if (mount.read_only) attributes |= MOUNT_ATTR_RDONLY;

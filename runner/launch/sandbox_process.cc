@@ -105,13 +105,14 @@ class ProcessPart {
   }
 
   void execute() {
-    if (spec_.argv.empty()) throw base::Error(base::Code::kInvalid, "no command to run");
+    if (spec_.argv.empty()) throw base::Error(base::Code::kInvalid, "no command to run", "no-command");
     std::string text;
     for (const auto* list : {&spec_.argv, &spec_.env}) {
       for (const std::string& entry : *list) {
         if (entry.find('\0') != std::string::npos)
           throw base::Error(base::Code::kInvalid,
-                            "an argument or variable holds a NUL byte: " + base::printable(entry));
+                            "an argument or variable holds a NUL byte: " + base::printable(entry),
+                            "nul-byte");
         text += entry;
         text += '\0';
       }

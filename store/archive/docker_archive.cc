@@ -117,7 +117,7 @@ class DockerArchive : public ImageLayout {
       else
         throw base::Error(base::Code::kUnsupported,
                           base::str("layer ", base::printable(path, 120), " is packed with ",
-                                    layer::compression_name(packed)));
+                                    layer::compression_name(packed)), "bad-layout");
       oci::Digester hash;
       auto source = file.open();
       base::copy(*source, hash);

@@ -70,7 +70,7 @@ std::unique_ptr<ImageLayout> detect(std::unique_ptr<FileSet> files, Format forma
   if (files->find(sys::RootedPath("/repositories")))
     throw base::Error(base::Code::kUnsupported,
                       files->name() + ": docker archives without manifest.json (before docker 1.10) "
-                                      "are not supported");
+                                      "are not supported", "image-too-old");
   invalid(files->name() + ": neither an OCI image layout nor a docker archive: it has no index.json "
                           "and no manifest.json");
 }
@@ -146,7 +146,7 @@ std::unique_ptr<ImageLayout> ImageLayout::open(const std::filesystem::path& path
   struct stat st;
   if (::stat(path.c_str(), &st) < 0) {
     if (errno == ENOENT || errno == ENOTDIR)
-      throw base::Error(base::Code::kNotFound, "no such file: " + path.string());
+      throw base::Error(base::Code::kNotFound, "no such file: " + path.string(), "file-missing");
     base::throw_errno("open " + path.string());
   }
   if (S_ISDIR(st.st_mode))
@@ -177,7 +177,8 @@ FoundImage ImageLayout::resolve(oci::Descriptor entry, const oci::Platform& plat
     const oci::Descriptor* found = inner.find(platform);
     if (found == nullptr)
       throw base::Error(base::Code::kNotFound, base::str("index ", entry.digest.str(),
-                                                         ": no image for ", platform.str()));
+                                                         ": no image for ", platform.str()),
+                        "platform-missing");
     oci::Descriptor next = *found;
     entry = std::move(next);
   }
@@ -202,7 +203,7 @@ std::vector<oci::Descriptor> ImageLayout::entries_named(std::string_view ref_nam
     base::Error error(base::Code::kNotFound,
                       ref_name.empty() ? "the layout holds no images"
                                        : base::str("the layout holds no image named \"",
-                                                   base::printable(ref_name, 200), "\""));
+                                                   base::printable(ref_name, 200), "\""), "image-missing");
     std::string known;
     for (const Group& group : group_by_digest(index().manifests))
       for (const std::string& name : group.names) known += " " + base::printable(name, 100);
@@ -232,7 +233,8 @@ FoundImage ImageLayout::get_image(std::string_view ref_name, const oci::Platform
     oci::Index choice{.media_type = std::string(oci::media_type::kIndex), .manifests = usable};
     const oci::Descriptor* best = choice.find(platform);
     if (best == nullptr)
-      throw base::Error(base::Code::kNotFound, "the layout holds no image for " + platform.str());
+      throw base::Error(base::Code::kNotFound, "the layout holds no image for " + platform.str(),
+                        "platform-missing");
     for (const oci::Descriptor& other : usable)
       if (other.digest != best->digest && other.platform == best->platform) throw several_images();
     groups = group_by_digest({*best});
@@ -258,7 +260,8 @@ std::vector<FoundImage> ImageLayout::get_images(const oci::Platform& platform) c
     images.back().names = group.names;
   }
   if (images.empty())
-    throw base::Error(base::Code::kNotFound, "the layout holds no image for " + platform.str());
+    throw base::Error(base::Code::kNotFound, "the layout holds no image for " + platform.str(),
+                      "platform-missing");
   return images;
 }
 

@@ -187,7 +187,7 @@ class TarFiles : public FileSet {
       key = member.link;
     }
     throw base::Error(base::Code::kInvalid,
-                      base::str(name_, base::printable(path.str()), ": a loop of links"));
+                      base::str(name_, base::printable(path.str()), ": a loop of links"), "too-many-links");
   }
   const std::string& name() const override { return name_; }
 

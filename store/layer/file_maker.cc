@@ -86,7 +86,7 @@ FileMaker::FileMaker(int tree_fd, Options options)
 
 void FileMaker::check_stop() const {
   if (options_.stop.stop_requested())
-    throw base::Error(base::Code::kCancelled, "unpacking was cancelled");
+    throw base::Error(base::Code::kCancelled, "unpacking was cancelled", "cancelled");
 }
 
 void FileMaker::count_written(uint64_t bytes) {

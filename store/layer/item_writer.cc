@@ -32,7 +32,7 @@ void ItemWriter::root(const sys::Root& tree, const timespec* mtime) {
 bool ItemWriter::item(const TreeWalk::Item& item) {
   if (item.is_whiteout()) {
     if (options_.plain)
-      throw base::Error(base::Code::kUnsupported, "a character device 0:0 in a plain tree");
+      throw base::Error(base::Code::kUnsupported, "a character device 0:0 in a plain tree", "layer-entry");
     size_t parent = item.path.size() - item.name.size();
     marker(base::str(item.path.substr(0, parent), kWhiteout, item.name));
     return true;

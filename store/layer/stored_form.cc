@@ -28,7 +28,8 @@ EntryType type_of(mode_t mode) {
 }
 
 [[noreturn]] void bad_value(const char* name) {
-  throw base::Error(base::Code::kCorrupt, base::str("attribute ", name, " has no valid value"));
+  throw base::Error(base::Code::kCorrupt, base::str("attribute ", name, " has no valid value"),
+                    "layer-damaged");
 }
 
 uint32_t number(const std::string& text, const char* name) {
@@ -45,7 +46,8 @@ bool belongs_to_host(std::string_view name) {
 void obey_overlay(std::string_view name, const std::string& value, StoredForm& form) {
   if (name == "redirect" || name == "metacopy")
     throw base::Error(base::Code::kUnsupported,
-                      base::str("the tree has an overlay ", name, ", so not all its content"));
+                      base::str("the tree has an overlay ", name, ", so not all its content"),
+                      "layer-damaged");
   if (name == "opaque" && value == "y") form.opaque = true;
 }
 

@@ -92,7 +92,7 @@ std::string pax_name(std::string_view path) {
 
 [[noreturn]] void throw_changed(const std::string& name) {
   throw base::Error(base::Code::kUnavailable,
-                    base::printable(name, 200) + " changed while it was read");
+                    base::printable(name, 200) + " changed while it was read", "files-changed");
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ class Verifier {
     Entry entry;
     while (reader_.next(entry)) {
       if (options_.stop.stop_requested())
-        throw base::Error(base::Code::kCancelled, "comparing was cancelled");
+        throw base::Error(base::Code::kCancelled, "comparing was cancelled", "cancelled");
       check(entry);
       if (differences_.size() > options_.max_differences * 4 + 1000) break;
     }

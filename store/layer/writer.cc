@@ -12,7 +12,7 @@ WriteResult write_tree(const sys::Root& tree, base::Sink& out, const WriteOption
   TreeWalk walk(tree);
   while (const TreeWalk::Item* item = walk.next()) {
     if (options.stop.stop_requested())
-      throw base::Error(base::Code::kCancelled, "writing a layer was cancelled");
+      throw base::Error(base::Code::kCancelled, "writing a layer was cancelled", "cancelled");
     try {
       if (!writer.item(*item)) walk.skip();
     } catch (base::Error& e) {

@@ -34,7 +34,7 @@ class ZstdDecoder : public base::Source {
     while (out.pos == 0 && out.size > 0) {
       base::Bytes packed = input_.peek();
       if (packed.empty() && !in_frame_) {
-        if (!started_) throw base::Error(base::Code::kCorrupt, "zstd: the stream is empty");
+        if (!started_) throw base::Error(base::Code::kCorrupt, "zstd: the stream is empty", "zstd-corrupt");
         break;
       }
       if (!in_frame_ && on_frame_) on_frame_(packed_offset_, offset_);

@@ -32,7 +32,8 @@ void require_version(const Fields& fields) {
   if (!version) fields.fail("schemaVersion", "missing");
   if (version == 1)
     throw base::Error(base::Code::kUnsupported,
-                      fields.where("schemaVersion") + ": Docker schema 1 images are not supported");
+                      fields.where("schemaVersion") + ": Docker schema 1 images are not supported",
+                      "image-too-old");
   if (version != 2) fields.fail("schemaVersion", "must be 2");
 }
 

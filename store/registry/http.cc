@@ -381,7 +381,7 @@ void Exchange::State::start() {
 }
 
 void Exchange::State::pump() {
-  if (options.stop.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted");
+  if (options.stop.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted", "cancelled");
   uint64_t before = moved;
   if (paused && buffer.size() - given <= kMostBuffered / 2) {
     paused = false;

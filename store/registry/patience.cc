@@ -34,7 +34,7 @@ void sleep(milliseconds time, const std::stop_token& stop) {
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
   never.wait_for(lock, stop, time, [] { return false; });
-  if (stop.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted");
+  if (stop.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted", "cancelled");
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ ResolvedImage Repository::resolve(const oci::Reference& reference, const oci::Pl
     }
     if (depth >= oci::kMaxIndexDepth)
       throw Error(Code::kInvalid, base::str(name(), ": more than ", oci::kMaxIndexDepth,
-                                            " indexes inside each other"));
+                                            " indexes inside each other"), "bad-document");
     oci::Index index = oci::Index::parse(document.bytes, document.media_type);
     const oci::Descriptor* entry = index.find(platform);
     if (entry == nullptr)
@@ -167,7 +167,7 @@ std::unique_ptr<base::Source> Repository::open_blob(const oci::Descriptor& blob,
 std::string Repository::read_blob(const oci::Descriptor& blob, uint64_t limit) {
   if (blob.size_bytes > limit)
     throw Error(Code::kInvalid, base::str("blob ", blob.digest.str(), " has ", blob.size_bytes,
-                                          " bytes; the limit is ", limit));
+                                          " bytes; the limit is ", limit), "too-large");
   oci::VerifiedSource source(open_blob(blob), blob.digest, blob.size_bytes);
   return base::read_all(source, limit);
 }
@@ -207,7 +207,8 @@ std::vector<std::string> Repository::list_tags() {
     nlohmann::json document =
         nlohmann::json::parse(exchange->read_text(kMostPageBytes), nullptr, false);
     if (!document.is_object())
-      throw Error(Code::kInvalid, "tags of " + name() + ": the answer is not a JSON object");
+      throw Error(Code::kInvalid, "tags of " + name() + ": the answer is not a JSON object",
+                  "registry-protocol");
     if (document.contains("tags") && document["tags"].is_array())
       for (const auto& tag : document["tags"])
         if (tag.is_string() && oci::is_valid_tag(tag.get_ref<const std::string&>()))

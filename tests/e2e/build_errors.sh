@@ -129,5 +129,21 @@ says "--iidfile"
 status 1 build --secret id=a,src=/nope
 says "--secret id=a: open /nope"
 
+step "what stands in brackets is explained"
+recipe <<'R'
+FROM base
+RUN exit 3
+R
+status 1 build
+id=$(sed -n 's/^error: .*\(\[.*\]\)$/\1/p' "$work/err")
+equal "$id" "[run-failed]"
+ok torte help error "$id"
+prints "run-failed" "A command of the recipe failed" "torte builds logs"
+ok torte help error
+prints_line "copy-source-missing              COPY or ADD names a file or directory that is not there"
+prints "SecretsUsedInArgOrEnv"
+status 2 torte help error run-faild
+says "[unknown-error]" "torte help error run-failed"
+
 step "nothing of all this is left half-made"
 ok torte fsck

@@ -62,6 +62,12 @@ prints_line last
 offers "torte build --target=final-"
 prints_line final-stage
 
+step "names of errors"
+offers "torte help error copy-source-m"
+prints_line copy-source-missing
+offers "torte help err"
+prints_line error
+
 step "help docker names commands that there are"
 ok torte help docker
 cp "$work/out" "$work/docker"
