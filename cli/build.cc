@@ -17,12 +17,14 @@
 #include "cli/build_outputs.h"
 #include "cli/build_record.h"
 #include "cli/build_sources.h"
+#include "cli/container_list.h"
 #include "cli/debug_shell.h"
 #include "cli/early_push.h"
 #include "cli/interrupt.h"
 #include "cli/introspection.h"
 #include "cli/known_layers.h"
 #include "cli/lock_file.h"
+#include "cli/network_options.h"
 #include "cli/registries.h"
 #include "cli/registry_cache.h"
 #include "cli/remote/git_checkout.h"
@@ -560,6 +562,7 @@ class Build {
 
 int run_build(Context& context, const Arguments& arguments) {
   // While there is one thread, and before the store is opened.
+  enter_user_namespace_for(context, {step_network(arguments)});
   if (arguments.has("runtime")) container::ForeignRuntime::leave_host_mounts();
   return Build(context, arguments).run();
 }

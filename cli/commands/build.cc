@@ -104,6 +104,7 @@ const Command& build_command() {
                 {"torte build --target web -t web --target api -t api .", "two images of one recipe"}},
       .positionals = {0, 1},
       .run = run_build,
+      .in_user_namespace = false,
   };
   return kCommand;
 }

@@ -67,8 +67,6 @@ for mode in pasta slirp4netns; do
   ok torte build --progress plain --network $mode "$work/context"
   says "outside 203.0.113.1" "2 of 3 cached"
 done
-status 1 torte build --network private:named "$work/context"
-says "networks of ordinary users are not built yet"
 
 step "with ids of its own a container has a network too"
 ok run --network private --userns keep-id base sh -c 'id -u; sleep 1 | nc 198.51.100.7 99'
@@ -90,6 +88,14 @@ prints back front 10.77.0.0/24 inner
 server='for port in 80 81; do while :; do echo inside | nc -l -p $port >/dev/null; done & done; while :; do sleep 1; done'
 torte run -d --name db --network back --network-alias store base sh -c "$server" >/dev/null
 torte run -d --name web --network front --ip 10.77.0.9 -p 127.0.0.1:8500:80 base sh -c "$server" >/dev/null
+recipe <<'RECIPE'
+FROM base
+RUN nc -w 2 db 80; sleep 1 | nc 198.51.100.7 99
+RECIPE
+ok torte build --progress plain --network private:back "$work/context"
+says inside "outside 203.0.113.1"
+status 1 torte build --network private:nowhere "$work/context"
+says "no network nowhere" "network create"
 ok run --network back base sh -c 'cat /etc/hosts; nc -w 2 db 80; nc -w 2 store 81; sleep 1 | nc 198.51.100.7 99'
 equal "$(grep -cx inside "$work/out")" 2 "answers by name and by alias"
 prints_line "outside 203.0.113.1"
