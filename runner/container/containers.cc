@@ -111,15 +111,10 @@ Claim Containers::create(Config& config, const store::ImageRecord* image, bool d
   Claim claim{config.id, std::move(*lock)};
   try {
     if (image != nullptr) store_->set_container_uses(config.id, *image);
-    if (!config.name.empty()) {
+    if (config.name.empty())
+      config.name = take_free_name(config.id);
+    else
       take_name(config.name, config.id);
-    } else {
-      config.name = made_up_name(config.id);
-      // Somebody has it already: the id makes it another one.
-      while (owner_of_name(config.name))
-        config.name = made_up_name(config.id) + "_" + random_id().substr(0, 6);
-      take_name(config.name, config.id);
-    }
     finish(config);
     write_whole(home.config(), config.to_json(), durable);
     if (durable) sys::sync_directory(layout_.containers());
@@ -147,6 +142,16 @@ std::optional<std::string> Containers::owner_of_name(const std::string& name) co
   const ssize_t size = ::readlink((names() / name).c_str(), id, sizeof id);
   if (size != static_cast<ssize_t>(kIdDigits)) return std::nullopt;
   return std::string(id, kIdDigits);
+}
+
+// Who asked first whether a name is free could meet another process that did the same.
+std::string Containers::take_free_name(const std::string& id) {
+  std::string name = made_up_name(id);
+  while (::symlink(id.c_str(), (names() / name).c_str()) < 0) {
+    if (errno != EEXIST) base::throw_errno("name the container");
+    name = made_up_name(id) + "_" + random_id().substr(0, 6);
+  }
+  return name;
 }
 
 void Containers::take_name(const std::string& name, const std::string& id) {

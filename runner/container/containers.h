@@ -123,6 +123,7 @@ class Containers {
   std::filesystem::path names() const { return layout_.containers() / ".names"; }
   std::optional<std::string> owner_of_name(const std::string& name) const;
   void take_name(const std::string& name, const std::string& id);
+  std::string take_free_name(const std::string& id);
   void mend(const Claim& claim);
   bool mend_if_dead(const std::string& id, const State& state);
   void discard_unfinished(const std::string& id);

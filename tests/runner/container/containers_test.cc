@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "tests/support/temp_dir.h"
@@ -49,6 +53,32 @@ TEST_F(ContainersTest, AreFoundByNameIdAndUniqueBeginning) {
   EXPECT_FALSE(containers_.find("three"));
   EXPECT_THROW(containers_.get("three"), base::Error);
   EXPECT_EQ(containers_.list().size(), 2u);
+}
+
+TEST_F(ContainersTest, NamesThatAreMadeUpDifferHoweverManyAreMadeAtOnce) {
+  constexpr int kThreads = 8, kEach = 150;  // more than there are pairs of words
+  std::atomic<int> failed = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i)
+      threads.emplace_back([&] {
+        Containers containers(store_->layout(), store_.get(), dir_ / "net");
+        for (int n = 0; n < kEach; ++n) {
+          Config config;
+          config.rootfs = "/";
+          config.entrypoint = {"true"};
+          try {
+            containers.create(config, nullptr, false, [](Config&) {});
+          } catch (const base::Error&) {
+            ++failed;
+          }
+        }
+      });
+  }
+  EXPECT_EQ(failed, 0);
+  std::set<std::string> names;
+  for (const container::Record& record : containers_.list()) names.insert(record.config.name);
+  EXPECT_EQ(names.size(), size_t{kThreads * kEach});
 }
 
 TEST_F(ContainersTest, ANameBelongsToOneAndIsFreeAfterRemoval) {
