@@ -331,6 +331,8 @@ void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment
   root.put_into(spec, active, environment.store.layout());
 
   sys::Pipe pipe = sys::make_pipe();
+  // Whoever the program is, it may open /dev/stdout anew. Only its own processes find the pipe.
+  if (::fchmod(pipe.read_end.get(), 0666) < 0) base::throw_errno("open the step's output to its user");
   spec.stdout_fd = pipe.write_end.get();
   spec.stderr_fd = pipe.write_end.get();
   std::shared_ptr<void> keep;

@@ -18,9 +18,11 @@ namespace cli {
 namespace {
 
 /// A container that is thrown away and has no terminal needs nobody between its streams and ours: this
-/// process is its monitor.
+/// process is its monitor. Unless its user is another one, who could not open /dev/stdout anew.
 bool stays_in_this_process(const Arguments& arguments, const container::Config& config) {
-  return config.auto_remove && !config.tty && !arguments.has("detach-keys");
+  const std::string user = config.user.substr(0, config.user.find(':'));
+  const bool is_root = user.empty() || user == "root" || user == "0";
+  return config.auto_remove && !config.tty && !arguments.has("detach-keys") && is_root;
 }
 
 int run_here(Context& context, container::Containers& containers, NewContainer made,

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -88,6 +89,10 @@ class Monitor {
       out = sys::make_pipe();
       err = sys::make_pipe();
       if (config_.interactive) in = sys::make_pipe();
+      // Whoever the program is, it may open /dev/stdout anew. Only its own processes find the pipe.
+      for (const sys::Pipe* pipe : {&in, &out, &err})
+        if (pipe->read_end && ::fchmod(pipe->read_end.get(), 0666) < 0)
+          base::throw_errno("open the container's streams to its user");
       spec.stdin_fd = in.read_end.get();
       spec.stdout_fd = out.write_end.get();
       spec.stderr_fd = err.write_end.get();

@@ -3,6 +3,26 @@
 base_image
 run() { torte run --rm "$@"; }
 
+step "a user of the image opens its streams anew, wherever they lead"
+if [ "$(torte run --rm --network none -u 33 base id -u 2>/dev/null)" = 33 ]; then
+  for streams in "$work/out $work/err" "/dev/null /dev/null"; do
+    torte run --rm --network none -u 33 base sh -c 'echo to err >/dev/stderr; echo to out >/dev/stdout' \
+      >"${streams% *}" 2>"${streams#* }" || fail "with $streams"
+  done
+  equal "$(torte run --rm --network none -u 33 base sh -c 'echo piped >/dev/stdout' | cat)" piped
+  ok torte run -d --network none --name logger -u 33 base sh -c 'echo logged >/dev/stderr'
+  ok torte wait logger
+  ok torte logs logger
+  says logged
+  ok torte rm logger
+  recipe <<'R'
+FROM base
+USER 33
+RUN echo of a step >/dev/stderr
+R
+  ok torte build --network none "$work/context"
+fi
+
 step "the container's status is the program's"
 ok run base true
 status 7 run base sh -c 'exit 7'
