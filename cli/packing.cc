@@ -6,7 +6,7 @@ namespace cli {
 
 std::string Packing::settings() const {
   if (how == kZstd) return base::str("zstd-", level.value_or(3));
-  return level ? base::str("gzip-zlib-", *level) : "gzip-isal-2";
+  return level ? base::str("gzip-zlib-", *level) : "gzip-isal-3";
 }
 
 Packing::How parse_packing(const std::string& text) {

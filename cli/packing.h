@@ -21,7 +21,7 @@ struct Packing {
   /// settings. Set: made with this level, and no other.
   std::optional<int> level = {};
 
-  /// What a blob of gzip or zstd made by torte is remembered as: "gzip-isal-2", "gzip-zlib-9", "zstd-3".
+  /// What a blob of gzip or zstd made by torte is remembered as: "gzip-isal-3", "gzip-zlib-9", "zstd-3".
   std::string settings() const;
 };
 

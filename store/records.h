@@ -26,7 +26,7 @@ struct LayerBlob {
   oci::Digest digest;
   std::string media_type;
   uint64_t size_bytes = 0;
-  std::string compression;  ///< "gzip", "zstd", "none", with settings: "gzip-isal-2"
+  std::string compression;  ///< "gzip", "zstd", "none", with settings: "gzip-isal-3"
   /// torte's own encoder makes the same bytes from the tree: prune may drop the blob.
   bool remakeable = false;
   /// Where it can be fetched again, "registry/repository"; empty when unknown.

@@ -5,9 +5,8 @@
 #include "cli/cache_steps.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/interrupt.h"
-#include "cli/open_store.h"
 #include "cli/registry_cache.h"
+#include "cli/registry_session.h"
 
 namespace cli {
 
@@ -28,28 +27,12 @@ CacheSpec place_of(const Arguments& arguments, bool to) {
   return place;
 }
 
-/// What both commands work with.
-struct Session {
-  Session(Context& context, const Arguments& arguments)
-      : events(context.make_progress(arguments.get("progress"))),
-        registries(context, arguments, interrupt.token(), events.get()), store(open_store(context, registries, options)),
-        lease(store->lease()) {
-    options.stop = interrupt.token();
-    options.events = events.get();
-  }
-  Interrupt interrupt;
-  std::unique_ptr<base::EventSink> events;
-  Registries registries;
-  std::unique_ptr<store::Store> store;
-  store::Lease lease;
-  TransferOptions options;
-};
-
 std::string count_of_steps(size_t count) { return base::str(count, count == 1 ? " step" : " steps"); }
 
 int run_export(Context& context, const Arguments& arguments) {
   const CacheSpec place = place_of(arguments, true);
-  Session session(context, arguments);
+  RegistrySession session(context, arguments, arguments.get("progress"));
+  const store::Lease lease = session.store->lease();
   std::optional<store::ImageRecord> image;
   if (auto name = arguments.find("image")) {
     image = find_image(*session.store, *name);
@@ -71,7 +54,8 @@ int run_export(Context& context, const Arguments& arguments) {
 
 int run_import(Context& context, const Arguments& arguments) {
   const CacheSpec place = place_of(arguments, false);
-  Session session(context, arguments);
+  RegistrySession session(context, arguments, arguments.get("progress"));
+  const store::Lease lease = session.store->lease();
   RegistryCache cache(*session.store, session.registries, {place}, {}, session.options);
   const ImportedSteps done = cache.import_all(!arguments.is_on("lazy"));
   if (context.quiet) return 0;

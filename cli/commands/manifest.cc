@@ -4,28 +4,13 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/copy_source.h"
-#include "cli/interrupt.h"
 #include "cli/manifest_list.h"
 #include "cli/open_store.h"
+#include "cli/registry_session.h"
 
 namespace cli {
 
 namespace {
-
-/// What every subcommand works with.
-struct Session {
-  Session(Context& context, const Arguments& arguments)
-      : events(context.make_progress()), registries(context, arguments, interrupt.token(), events.get()),
-        store(open_store(context, registries, options)) {
-    options.stop = interrupt.token();
-    options.events = events.get();
-  }
-  Interrupt interrupt;
-  std::unique_ptr<base::EventSink> events;
-  Registries registries;
-  std::unique_ptr<store::Store> store;
-  TransferOptions options;
-};
 
 std::string remote_text(std::string text) {
   constexpr std::string_view kTransport = "docker://";
@@ -48,7 +33,7 @@ void annotate(oci::Descriptor& entry, const Arguments& arguments) {
 }
 
 int run_create(Context& context, const Arguments& arguments) {
-  Session session(context, arguments);
+  RegistrySession session(context, arguments);
   auto there = ManifestList::find(*session.store, arguments.word(0));
   if (there && !arguments.is_on("amend"))
     throw base::Error(base::Code::kInvalid, "there is a manifest list " + arguments.word(0), "list-exists")
@@ -62,7 +47,7 @@ int run_create(Context& context, const Arguments& arguments) {
 }
 
 int run_add(Context& context, const Arguments& arguments) {
-  Session session(context, arguments);
+  RegistrySession session(context, arguments);
   ManifestList list = ManifestList::get(*session.store, arguments.word(0));
   size_t before = list.index.manifests.size();
   add_image(list, *session.store, session.registries, arguments.word(1), session.options);
@@ -74,7 +59,7 @@ int run_add(Context& context, const Arguments& arguments) {
 }
 
 int run_annotate(Context& context, const Arguments& arguments) {
-  Session session(context, arguments);
+  RegistrySession session(context, arguments);
   ManifestList list = ManifestList::get(*session.store, arguments.word(0));
   annotate(list.entry(arguments.word(1)), arguments);
   list.save(*session.store);
@@ -82,7 +67,7 @@ int run_annotate(Context& context, const Arguments& arguments) {
 }
 
 int run_remove(Context& context, const Arguments& arguments) {
-  Session session(context, arguments);
+  RegistrySession session(context, arguments);
   ManifestList list = ManifestList::get(*session.store, arguments.word(0));
   oci::Digest digest = list.entry(arguments.word(1)).digest;
   std::erase_if(list.index.manifests, [&](const oci::Descriptor& entry) { return entry.digest == digest; });
@@ -92,7 +77,7 @@ int run_remove(Context& context, const Arguments& arguments) {
 }
 
 int run_inspect(Context& context, const Arguments& arguments) {
-  Session session(context, arguments);
+  RegistrySession session(context, arguments);
   if (auto list = ManifestList::find(*session.store, arguments.word(0))) {
     context.out(list->index.bytes() + "\n");
     return 0;
@@ -105,7 +90,7 @@ int run_inspect(Context& context, const Arguments& arguments) {
 }
 
 int run_raw(Context& context, const Arguments& arguments) {
-  Session session(context, arguments);
+  RegistrySession session(context, arguments);
   const std::string& text = arguments.word(0);
   std::optional<Place> place = Place::try_parse(text);
   if (!place)
@@ -121,7 +106,7 @@ int run_raw(Context& context, const Arguments& arguments) {
 }
 
 int run_push(Context& context, const Arguments& arguments) {
-  Session session(context, arguments);
+  RegistrySession session(context, arguments);
   ManifestList list = ManifestList::get(*session.store, arguments.word(0));
   std::string to = arguments.words().size() > 1 ? remote_text(arguments.word(1)) : list.name;
   oci::Reference destination = oci::Reference::parse(to).with_default_tag();

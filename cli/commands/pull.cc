@@ -4,9 +4,8 @@
 #include "cli/base_images.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/interrupt.h"
-#include "cli/open_store.h"
 #include "cli/pull.h"
+#include "cli/registry_session.h"
 
 namespace cli {
 
@@ -34,31 +33,27 @@ void report(const Context& context, const oci::Reference& reference, const oci::
 }
 
 int run_pull(Context& context, const Arguments& arguments) {
-  Interrupt interrupt;
   const bool all_platforms = arguments.is_on("all-platforms");
   if (all_platforms && (arguments.has("platform") || arguments.has("policy")))
     throw UsageError("--all-platforms always asks for all: leave --platform and --policy out");
   oci::Platform platform = oci::Platform::host();
   if (auto text = arguments.find("platform")) platform = oci::Platform::parse(*text);
-  auto events = context.make_progress(arguments.get("progress"));
-  TransferOptions options;
-  options.stop = interrupt.token();
-  options.events = events.get();
-  if (auto most = arguments.size_bytes("max-unpacked")) options.limits.unpacked_bytes = *most;
-  Registries registries(context, arguments, interrupt.token(), events.get());
+  const auto most = arguments.size_bytes("max-unpacked");
   PullPolicy policy = parse_pull_policy(arguments.get("policy", "always"));
   const bool lazy = arguments.is_on("lazy");
 
-  auto store = open_store(context, registries, options);
-  for (const oci::Reference& reference : wanted_names(registries, arguments)) {
+  RegistrySession session(context, arguments, arguments.get("progress"));
+  if (most) session.options.limits.unpacked_bytes = *most;
+  store::Store& store = *session.store;
+  for (const oci::Reference& reference : wanted_names(session.registries, arguments)) {
     if (!all_platforms) {
       report(context, reference,
-             pull_by_policy(*store, registries, reference, platform, policy, options,
+             pull_by_policy(store, session.registries, reference, platform, policy, session.options,
                             lazy ? PullExtent::kPacked : PullExtent::kWhole), {});
       continue;
     }
-    for (const oci::Digest& id : pull_all_platforms(*store, registries, reference, options, lazy))
-      report(context, reference, id, store->find_image_by_id(id).value().platform);
+    for (const oci::Digest& id : pull_all_platforms(store, session.registries, reference, session.options, lazy))
+      report(context, reference, id, store.find_image_by_id(id).value().platform);
   }
   return 0;
 }

@@ -7,10 +7,9 @@
 #include "cli/base_images.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/interrupt.h"
-#include "cli/open_store.h"
 #include "cli/push.h"
 #include "cli/push_index.h"
+#include "cli/registry_session.h"
 #include "store/event_log.h"
 
 namespace cli {
@@ -77,7 +76,6 @@ oci::Digest send(store::Store& store, Registries& registries, const Parcel& parc
 }
 
 int run_push(Context& context, const Arguments& arguments) {
-  Interrupt interrupt;
   if (arguments.is_on("all-tags") && arguments.has("digestfile"))
     throw UsageError("--digestfile takes one digest, --all-tags pushes several");
   for (const char* packs : {"compression", "compression-level"})
@@ -86,17 +84,12 @@ int run_push(Context& context, const Arguments& arguments) {
   std::optional<Packing> packing;
   if (!arguments.is_on("all")) packing = packing_of(arguments);
   const oci::Reference destination = destination_of(arguments);  // what is wrong with it is said before anything is opened
-  auto events = context.make_progress(arguments.get("progress"));
-  TransferOptions options;
-  options.stop = interrupt.token();
-  options.events = events.get();
-  Registries registries(context, arguments, interrupt.token(), events.get());
-  auto store = open_store(context, registries, options);
+  RegistrySession session(context, arguments, arguments.get("progress"));
   const bool all_tags = arguments.is_on("all-tags");
   const std::vector<Parcel> parcels =
-      all_tags ? parcels_of_all_tags(*store, arguments) : std::vector<Parcel>{{arguments.word(0), destination}};
+      all_tags ? parcels_of_all_tags(*session.store, arguments) : std::vector<Parcel>{{arguments.word(0), destination}};
   for (const Parcel& parcel : parcels) {
-    oci::Digest digest = send(*store, registries, parcel, packing, options);
+    oci::Digest digest = send(*session.store, session.registries, parcel, packing, session.options);
     if (auto file = arguments.find("digestfile"))
       sys::write_file_durably(*file, digest.str(), 0644);
     context.out(context.quiet

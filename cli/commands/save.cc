@@ -8,10 +8,8 @@
 #include "cli/attestation.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/interrupt.h"
-#include "cli/open_store.h"
 #include "cli/output_file.h"
-#include "cli/registries.h"
+#include "cli/registry_session.h"
 #include "cli/transfer.h"
 #include "store/archive/image_writer.h"
 
@@ -66,31 +64,25 @@ void write_images(store::Store& store, const std::vector<Chosen>& chosen, const 
 }
 
 int run_save(Context& context, const Arguments& arguments) {
-  Interrupt interrupt;
   std::string format = arguments.get("format", "docker-archive");
   std::string output = arguments.get("output", "-");
   if (output == "-" && format.ends_with("-dir")) throw UsageError("--format " + format + " needs --output DIR");
   if (output == "-" && ::isatty(context.out_fd) == 1)
     throw UsageError("an image on a terminal helps nobody: give --output FILE, or redirect");
   Packing packing = packing_of(arguments, format);
-  TransferOptions options;
-  options.stop = interrupt.token();
-  // Layers that have not come are fetched as the flags say.
-  auto events = context.make_progress();
-  options.events = events.get();
-  Registries registries(context, arguments, interrupt.token(), events.get());
-  auto store = open_store(context, registries, options);
-  store::Lease lease = store->lease();
-  std::vector<Chosen> chosen = choose(*store, arguments);
+  RegistrySession session(context, arguments);
+  store::Store& store = *session.store;
+  store::Lease lease = store.lease();
+  std::vector<Chosen> chosen = choose(store, arguments);
   if (format.ends_with("-dir")) {
     auto writer = format == "oci-dir" ? archive::write_oci_directory(output) : archive::write_docker_directory(output);
-    write_images(*store, chosen, packing, *writer, format == "oci-dir", options);
+    write_images(store, chosen, packing, *writer, format == "oci-dir", session.options);
     return 0;
   }
   OutputFile file(output, context.out_fd);
   auto writer = format == "docker-archive" ? archive::write_docker_archive(file)
                                            : archive::write_oci_archive(file);
-  write_images(*store, chosen, packing, *writer, format != "docker-archive", options);
+  write_images(store, chosen, packing, *writer, format != "docker-archive", session.options);
   file.commit();
   return 0;
 }

@@ -20,7 +20,7 @@ class Transfer {
  public:
   Transfer(const HttpRequest& request, base::Sink& body)
       : request_(request), body_(body), handle_(curl().easy_init()) {
-    if (handle_ == nullptr) throw base::Error(base::Code::kFailed, "libcurl gives no handle", "no-libcurl");
+    if (handle_ == nullptr) throw base::Error(base::Code::kFailed, "libcurl gives no handle", "libcurl-missing");
     for (const auto& [name, value] : request.headers) add_header(name + ": " + value);
   }
   Transfer(const Transfer&) = delete;
@@ -65,7 +65,7 @@ class Transfer {
   template <typename Value>
   void set(CURLoption option, Value value) {
     if (curl().easy_setopt(handle_, option, value) != CURLE_OK)
-      throw base::Error(base::Code::kUnsupported, "this libcurl is too old", "no-libcurl");
+      throw base::Error(base::Code::kUnsupported, "this libcurl is too old", "libcurl-missing");
   }
   void add_header(const std::string& line) { list_ = curl().slist_append(list_, line.c_str()); }
   long status() {

@@ -74,19 +74,27 @@ class HolderProcess {
     const auto request = holder_socket::receive(client.socket.get());
     std::string answer = kDone;
     try {
-      if (!request || *request == "close") {
-        while (!client.ports.empty()) {
-          const int number = client.ports.back();
-          client.ports.pop_back();
-          forwarder_.close_port(number);
-        }
-      } else {
+      if (!request || *request == "close")
+        answer = close_ports(client);
+      else
         client.ports.push_back(forwarder_.open_port(read_port(*request)));
-      }
     } catch (const base::Error& e) {
       answer = e.what();
     }
     return request && holder_socket::send(client.socket.get(), answer);
+  }
+
+  /// One that cannot be closed does not keep the others open.
+  std::string close_ports(Client& client) {
+    std::string answer = kDone;
+    for (const int number : std::exchange(client.ports, {})) {
+      try {
+        forwarder_.close_port(number);
+      } catch (const base::Error& e) {
+        answer = e.what();
+      }
+    }
+    return answer;
   }
 
   static Port read_port(const std::string& request) {

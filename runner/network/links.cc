@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -258,19 +259,26 @@ Message allow_hairpin(const std::string& name) {
   return change;
 }
 
-Message default_route(int interface, Ip4 gateway) {
+// The way to everywhere by `gateway`, which is in the byte order of the wire.
+Message default_route(unsigned char family, int interface, std::span<const std::byte> gateway) {
   rtmsg header = {};
-  header.rtm_family = AF_INET;
+  header.rtm_family = family;
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = RTPROT_STATIC;
   header.rtm_scope = RT_SCOPE_UNIVERSE;
   header.rtm_type = RTN_UNICAST;
-  Message route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "set the default route");
+  Message route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+                family == AF_INET ? "set the default route" : "set the IPv6 default route");
   route.header(header)
-      .number(RTA_GATEWAY, wire(gateway))
+      .attribute(RTA_GATEWAY, gateway.data(), gateway.size())
       .number(RTA_OIF, interface)
       .tolerate(EEXIST);  // another network's came first
   return route;
+}
+
+Message default_route(int interface, Ip4 gateway) {
+  const auto address = wire(gateway);
+  return default_route(AF_INET, interface, std::as_bytes(std::span(&address, 1)));
 }
 
 }  // namespace
@@ -349,18 +357,7 @@ void add_ip6(Netlink& route, const std::string& name, const Ip6& address, const 
 void set_default_route6(Netlink& inside, const std::string& name, const Ip6& gateway) {
   const std::optional<Link> link = find_link(inside, name);
   if (!link) throw base::SystemError("look up the container's " + name, ENODEV);
-  rtmsg header = {};
-  header.rtm_family = AF_INET6;
-  header.rtm_table = RT_TABLE_MAIN;
-  header.rtm_protocol = RTPROT_STATIC;
-  header.rtm_scope = RT_SCOPE_UNIVERSE;
-  header.rtm_type = RTN_UNICAST;
-  Message route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "set the IPv6 default route");
-  route.header(header)
-      .attribute(RTA_GATEWAY, gateway.bytes.data(), gateway.bytes.size())
-      .number(RTA_OIF, link->index)
-      .tolerate(EEXIST);  // another network's came first
-  inside.perform(std::move(route));
+  inside.perform(default_route(AF_INET6, link->index, std::as_bytes(std::span(gateway.bytes))));
 }
 
 void put_on_bridge(Netlink& route, const std::string& name, int bridge, bool hairpin) {
