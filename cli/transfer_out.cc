@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/transfer.h"
 #include "store/layer/compression.h"
+#include "store/layer/tar_digest.h"
 #include "store/layer/writer.h"
 #include "store/oci/limits.h"
 #include "store/oci/media_types.h"
@@ -96,6 +97,16 @@ void unpack_blob(store::Store& store, const oci::Descriptor& blob, const oci::Di
   auto ahead = layer::read_ahead(*plain);
   base::copy(*ahead, checked);
   verifier.finish();
+}
+
+/// A tree was hashed when it came into the store; what there is to notice is that it changed since.
+void require_unchanged(const store::LayerRecord& layer, const layer::Checksum& sum) {
+  if (sum.count() == layer.tar_size_bytes && sum.crc32() == *layer.tar_crc32) return;
+  throw base::Error(base::Code::kCorrupt,
+                    base::str("its files are not what they were when it came into the store: the tar has ", sum.count(),
+                              " bytes and checksum ", sum.crc32(), ", not ", layer.tar_size_bytes, " and ", *layer.tar_crc32),
+                    "layer-damaged")
+      .add_help("torte fsck --deep tells what is damaged; fsck --repair takes it out of the store");
 }
 
 /// A layer whose tree stands under another id leaves as it came, or unpacked.
@@ -214,11 +225,19 @@ void write_layer_tar(store::Store& store, const store::LayerRecord& layer, base:
   base::with_context("layer " + layer.diff_id.str(), [&] {
     if (const store::LayerBlob* blob = find_stored(store, layer, Packing::kAsIs))
       return unpack_blob(store, describe(*blob), layer.diff_id, out, options);
+    auto write = [&](base::Sink& check) {
+      base::TeeSink checked(check, out);
+      layer::WriteOptions writing;
+      writing.stop = options.stop;
+      layer::write_tree(sys::Root::open(store.layout().layer_tree(layer.diff_id)), checked, writing);
+    };
+    if (layer.tar_crc32) {
+      layer::Checksum sum;
+      write(sum);
+      return require_unchanged(layer, sum);
+    }
     oci::Verifier verifier(layer.diff_id.digest(), {}, "layer");
-    base::TeeSink checked(verifier, out);
-    layer::WriteOptions writing;
-    writing.stop = options.stop;
-    layer::write_tree(sys::Root::open(store.layout().layer_tree(layer.diff_id)), checked, writing);
+    write(verifier);
     verifier.finish();
   });
 }

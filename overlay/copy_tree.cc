@@ -67,9 +67,9 @@ void copy_tree(const sys::Root& from, const sys::Root& to,
       });
 }
 
-CopiedLayer copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below,
+layer::TarDigest copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below,
                        bool plain) {
-  base::Sha256 hash;
+  layer::TarHasher hash;
   through_pipe(
       [&](base::Sink& sink) {
         base::TeeSink both(hash, sink);
@@ -82,8 +82,7 @@ CopiedLayer copy_layer(const sys::Root& from, const sys::Root& to, const sys::Ro
         if (below != nullptr) options.lower = [below] { return below; };
         layer::extract(source, to, options);
       });
-  const uint64_t bytes = hash.count();
-  return {oci::DiffId(oci::Digest::from_sha256(hash.finish())), bytes};
+  return hash.finish();
 }
 
 }  // namespace overlay

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/sys/root.h"
-#include "store/oci/digest.h"
+#include "store/layer/tar_digest.h"
 
 namespace overlay {
 
@@ -19,11 +19,7 @@ void copy_tree(const sys::Root& from, const sys::Root& to,
 
 /// Copies a tree in overlay's own form (whiteouts, opaque marks), or a `plain` one (a merged view), into
 /// an empty directory, and returns the hash of its canonical tar.
-struct CopiedLayer {
-  oci::DiffId diff_id;
-  uint64_t tar_bytes = 0;
-};
-CopiedLayer copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below,
+layer::TarDigest copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below,
                        bool plain);
 
 }  // namespace overlay

@@ -173,6 +173,14 @@ void Query::bind_one(const std::optional<std::string>& text) {
   }
 }
 
+void Query::bind_one(const std::optional<int64_t>& number) {
+  if (number) {
+    bind_one(*number);
+  } else {
+    ++next_;
+  }
+}
+
 Transaction::Transaction(Database& database) : database_(database) {
   database_.execute("BEGIN IMMEDIATE");
 }

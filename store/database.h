@@ -83,6 +83,7 @@ class Query {
   void bind_one(int number) { bind_one(static_cast<int64_t>(number)); }
   void bind_one(bool flag) { bind_one(static_cast<int64_t>(flag)); }
   void bind_one(const std::optional<std::string>& text);
+  void bind_one(const std::optional<int64_t>& number);
 
   Database& database_;
   sqlite3_stmt* statement_;

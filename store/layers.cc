@@ -11,7 +11,7 @@ Origin origin_of(int64_t number) {
 
 std::optional<LayerRecord> select_layer(Database& database, const std::string& diff_id) {
   Query query(database,
-              "SELECT tar_size, tree_size, origin, created, last_used FROM layers "
+              "SELECT tar_size, tree_size, origin, created, last_used, tar_crc32 FROM layers "
               "WHERE diff_id = ?");
   query.bind(diff_id);
   if (!query.step()) return std::nullopt;
@@ -21,6 +21,7 @@ std::optional<LayerRecord> select_layer(Database& database, const std::string& d
                     .origin = origin_of(query.number(2)),
                     .created = from_milliseconds(query.number(3)),
                     .last_used = from_milliseconds(query.number(4))};
+  if (!query.is_null(5)) layer.tar_crc32 = static_cast<uint32_t>(query.number(5));
   Query blobs(database,
               "SELECT digest, media_type, size, compression, remakeable, source "
               "FROM layer_blobs WHERE diff_id = ?");
@@ -47,14 +48,15 @@ void insert_layer(Database& database, const LayerRecord& layer, int64_t now) {
         .run();
   }
   Query(database,
-        "INSERT INTO layers(diff_id, tar_size, tree_size, origin, created, last_used) "
-        "VALUES(?, ?, ?, ?, ?, ?) "
+        "INSERT INTO layers(diff_id, tar_size, tree_size, origin, created, last_used, tar_crc32) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT(diff_id) DO UPDATE SET last_used = excluded.last_used, "
         "tar_size = iif(origin = 2, excluded.tar_size, tar_size), "
         "tree_size = iif(origin = 2, excluded.tree_size, tree_size), "
-        "origin = iif(origin = 2, excluded.origin, origin)")
+        "origin = iif(origin = 2, excluded.origin, origin), "
+        "tar_crc32 = iif(origin = 2, excluded.tar_crc32, tar_crc32)")
       .bind(id, layer.tar_size_bytes, layer.tree_size_bytes, static_cast<int>(layer.origin),
-            created, now)
+            created, now, layer.tar_crc32)
       .run();
   for (const LayerBlob& blob : layer.blobs) insert_layer_blob(database, id, blob);
 }

@@ -38,6 +38,9 @@ struct LayerRecord {
   oci::DiffId diff_id;
   uint64_t tar_size_bytes = 0;   ///< of the canonical (or the pulled) tar
   uint64_t tree_size_bytes = 0;  ///< on disk, unpacked
+  /// Of the canonical tar, where torte made that when the layer came: tells a tree that changed since,
+  /// for less than hashing costs.
+  std::optional<uint32_t> tar_crc32 = {};
   Origin origin = Origin::kBuilt;
   Time created = {};
   Time last_used = {};

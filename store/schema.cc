@@ -74,8 +74,11 @@ CREATE TABLE documents(
   PRIMARY KEY(kind, id));
 )sql";
 
+// What is cheap to compare when a tree is read again; of older layers it is not known.
+constexpr const char* kVersion2 = "ALTER TABLE layers ADD COLUMN tar_crc32 INTEGER";
+
 // kMigrations[n] brings version n to n + 1.
-constexpr std::array<const char*, kSchemaVersion> kMigrations = {kVersion1};
+constexpr std::array<const char*, kSchemaVersion> kMigrations = {kVersion1, kVersion2};
 
 int64_t version_of(Database& database) {
   Query query(database, "PRAGMA user_version");
@@ -115,5 +118,7 @@ void prepare_schema(Database& database) {
   database.execute(base::str("PRAGMA user_version=", kSchemaVersion).c_str());
   transaction.commit();
 }
+
+bool is_outdated(Database& database) { return version_of(database) < kSchemaVersion; }
 
 }  // namespace store

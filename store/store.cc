@@ -139,6 +139,11 @@ Core::Records::Records(Core& core)
           mode = no_log && frozen ? Database::Mode::kImmutable : Database::Mode::kReadOnly;
         }
         auto database = std::make_unique<Database>(core.layout.database(), mode, core.durable);
+        // Whoever comes first after an update and may write brings the tables up to date.
+        if (mode == Database::Mode::kReadOnly && is_outdated(*database) && ::access(core.layout.root().c_str(), W_OK) == 0) {
+          Database writer(core.layout.database(), Database::Mode::kReadWrite, core.durable);
+          prepare_schema(writer);
+        }
         prepare_schema(*database);
         core.database_ = std::move(database);
         return *core.database_;

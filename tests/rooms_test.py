@@ -55,10 +55,6 @@ JSON_HEADERS = {"cli/template_syntax.h"}
 MAX_LINES = 1000  # past this it is two files
 
 
-# Headers private to a few sources that include the JSON library anyway.
-JSON_HEADERS = {"cli/template_syntax.h"}
-
-
 def room_of(path):
     """The room a file or an include belongs to: the longest name in SEES that holds it."""
     folder = str(pathlib.PurePosixPath(path).parent)

@@ -23,8 +23,7 @@ std::string make_failed_image(store::Store& store, Results& results, const plan:
   store::Batch batch = store.batch();
   std::shared_ptr<void> claims = results.move_to(batch);
   LayerHandle& top = *layers.back();
-  batch.add_layer({{.diff_id = top.diff_id(), .tar_size_bytes = top.tar_size_bytes(),
-                    .tree_size_bytes = top.tar_size_bytes()}, top.tree(store)->path()});
+  batch.add_layer({top.record(), top.tree(store)->path()});
   std::unique_ptr<store::BlobWriter> blob = store.write_blob();
   blob->write(base::as_bytes(config.to_json()));
   store::StagedBlob staged = blob->finish();

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "overlay/built_layer.h"
 #include "overlay/merge_trees.h"
 #include "store/layer/writer.h"
 
@@ -76,23 +77,20 @@ class Finisher {
     if (auto known = oci::DiffId::try_parse(store_.find_index(note).value_or("")))
       if (store_.find_layer(*known)) return *known;
     overlay::Stack trees = overlay::open_stack(store_, ids);
-    if (ids.size() == 1 && hash(*trees[0], options_.latest_mtime).first == ids[0]) return ids[0];
+    if (ids.size() == 1 && hash(*trees[0], options_.latest_mtime).diff_id == ids[0]) return ids[0];
     overlay::TreePtr tree = overlay::merge_trees(
         store_, trees, {.latest_mtime = options_.latest_mtime, .keep_whiteouts = has_below});
-    auto [id, size] = hash(*tree, {});
-    store::NewLayer layer{{.diff_id = id, .tar_size_bytes = size, .tree_size_bytes = size}, tree->path()};
-    batch_.add_layer(std::move(layer));
+    const layer::TarDigest digest = hash(*tree, {});
+    const oci::DiffId id = digest.diff_id;
+    batch_.add_layer({overlay::built_layer(digest), tree->path()});
     trees_.push_back(std::move(tree));
-    result_.new_bytes += size;
+    result_.new_bytes += digest.size_bytes;
     store_.put_index(note, id.str());
     return id;
   }
 
-  static std::pair<oci::DiffId, uint64_t> hash(const overlay::Tree& tree, std::optional<int64_t> clamp) {
-    base::Sha256 sum;
-    layer::write_tree(sys::Root::open(tree.path()), sum, {.clamp_mtime = clamp, .plain = false, .stop = {}});
-    uint64_t size = sum.count();
-    return {oci::DiffId(oci::Digest::from_sha256(sum.finish())), size};
+  static layer::TarDigest hash(const overlay::Tree& tree, std::optional<int64_t> clamp) {
+    return layer::tar_digest(sys::Root::open(tree.path()), {.clamp_mtime = clamp, .plain = false, .stop = {}});
   }
 
   Result result_;

@@ -1,7 +1,7 @@
 #include "builder/solve/layers.h"
 
 #include "base/sys/tree.h"
-#include "store/layer/writer.h"
+#include "overlay/built_layer.h"
 
 namespace solve {
 
@@ -21,13 +21,7 @@ std::shared_ptr<LayerHandle> LayerHandle::made(overlay::TreePtr tree, int64_t cr
   auto hash = [tree, follower = std::move(follower)]() mutable {
     std::optional<layer::TarDigest> digest;
     if (follower) digest = std::move(*follower).finish();
-    if (!digest) {
-      base::Sha256 sum;
-      layer::write_tree(sys::Root::open(tree->path()), sum, {});
-      uint64_t size = sum.count();
-      digest = layer::TarDigest{sum.finish(), size};
-    }
-    return LayerHash{oci::DiffId(oci::Digest::from_sha256(digest->sha256)), digest->size_bytes};
+    return digest ? *std::move(digest) : layer::tar_digest(sys::Root::open(tree->path()));
   };
   handle->hashing_ = std::async(std::launch::async, std::move(hash)).share();
   return handle;
@@ -44,7 +38,7 @@ bool LayerHandle::is_hashed_by(std::chrono::steady_clock::time_point until) cons
   return known_ || hashing_.wait_until(until) == std::future_status::ready;
 }
 
-uint64_t LayerHandle::tar_size_bytes() { return hashing_.get().tar_size_bytes; }
+store::LayerRecord LayerHandle::record() { return overlay::built_layer(hashing_.get()); }
 
 overlay::TreePtr LayerHandle::tree(store::Store& store) {
   std::lock_guard lock(mutex_);

@@ -14,12 +14,6 @@
 
 namespace solve {
 
-/// What hashing a new layer's canonical tar found.
-struct LayerHash {
-  oci::DiffId diff_id;
-  uint64_t tar_size_bytes;
-};
-
 /// One layer of a stage being built: remembered (its diff id is known, its tree is opened when
 /// needed) or new (its tree is there, its diff id is being computed in the background). Shared by the
 /// stages of a build; thread-safe.
@@ -36,7 +30,8 @@ class LayerHandle {
   const oci::DiffId& diff_id();
   /// True when diff_id() would not wait.
   bool is_hashed() const;
-  uint64_t tar_size_bytes();
+  /// Of a new layer, for the store; waits for the hash.
+  store::LayerRecord record();
   /// As is_hashed(), after waiting until then if need be.
   bool is_hashed_by(std::chrono::steady_clock::time_point until) const;
   overlay::TreePtr tree(store::Store& store);
@@ -47,7 +42,7 @@ class LayerHandle {
  private:
   std::optional<int64_t> created_;
   std::optional<oci::DiffId> known_;
-  std::shared_future<LayerHash> hashing_;
+  std::shared_future<layer::TarDigest> hashing_;
   std::mutex mutex_;  // of tree_
   overlay::TreePtr tree_;
 };

@@ -124,9 +124,7 @@ std::shared_ptr<void> Results::fill(store::Batch& batch, std::vector<Item> items
     record.result = layer->diff_id();
     if (item.made.extra) record.extra = item.made.extra();
     if (layer->is_new()) {
-      store::NewLayer added{{.diff_id = layer->diff_id(), .tar_size_bytes = layer->tar_size_bytes()},
-                            layer->tree(store_)->path()};
-      added.record.tree_size_bytes = added.record.tar_size_bytes;
+      store::NewLayer added{layer->record(), layer->tree(store_)->path()};
       record.size_bytes = added.record.tar_size_bytes;
       new_bytes_ += record.size_bytes;
       batch.add_layer(std::move(added));

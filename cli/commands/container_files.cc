@@ -13,6 +13,7 @@
 #include "cli/container_list.h"
 #include "cli/image_changes.h"
 #include "cli/output_file.h"
+#include "overlay/built_layer.h"
 #include "overlay/copy_tree.h"
 #include "runner/container/life.h"
 #include "runner/container/ids.h"
@@ -298,7 +299,7 @@ oci::ImageConfig commit_config(const Arguments& arguments, store::Store& store, 
 
 struct CommittedLayer {
   store::StagingDir staging;
-  std::optional<overlay::CopiedLayer> copied;
+  std::optional<layer::TarDigest> copied;
 };
 
 CommittedLayer copy_changes(container::Containers& containers, const Config& config, bool squash) {
@@ -358,7 +359,7 @@ int run_commit(Context& context, const Arguments& arguments) {
   store::StagedBlob blob = writer->finish();
   const oci::Digest id = blob.digest();
   store::Batch batch = store.batch();
-  store::LayerRecord record{.diff_id = layer->copied->diff_id, .tar_size_bytes = layer->copied->tar_bytes};
+  store::LayerRecord record = overlay::built_layer(*layer->copied);
   record.tree_size_bytes = sys::disk_usage(layer->staging / "tree");
   batch.add_layer({std::move(record), layer->staging / "tree"});
   batch.add_blob(std::move(blob));

@@ -9,6 +9,7 @@
 #include "cli/context.h"
 #include "cli/image_changes.h"
 #include "cli/interrupt.h"
+#include "overlay/built_layer.h"
 #include "overlay/unpack.h"
 #include "store/layer/compression.h"
 #include "store/layer/writer.h"
@@ -34,12 +35,10 @@ NewTree unpack(store::Store& store, base::Source& source, const layer::Limits& l
   unpacking.limits = limits;
   unpacking.stop = stop;
   overlay::Unpacked unpacked = overlay::unpack_layer(store, *plain, {}, unpacking);
-  oci::Digester digester;
   layer::WriteOptions writing;
   writing.stop = stop;
-  layer::write_tree(sys::Root::open(unpacked.tree->path()), digester, writing);
-  uint64_t tar_bytes = digester.count();
-  store::LayerRecord record{.diff_id = oci::DiffId(digester.finish()), .tar_size_bytes = tar_bytes};
+  store::LayerRecord record =
+      overlay::built_layer(layer::tar_digest(sys::Root::open(unpacked.tree->path()), writing));
   record.tree_size_bytes = sys::disk_usage(unpacked.tree->path());
   return {std::move(unpacked.tree), std::move(record)};
 }

@@ -49,7 +49,7 @@ std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads = 0,
 /// zstd of level 1 to 22, one frame with a checksum; equally independent of how the input was cut.
 std::unique_ptr<CompressSink> zstd_sink(base::Sink& out, int level = 3);
 
-/// Reads `source` on a thread of its own, up to 8 MiB ahead, so that producing (download, inflate)
+/// Reads `source` on a thread of its own, up to 4 MiB ahead, so that producing (download, inflate)
 /// and consuming (hash, extract) overlap. `source` is borrowed and must not be touched meanwhile;
 /// its exceptions come out of read(). The destructor stops the thread after its current read.
 std::unique_ptr<base::Source> read_ahead(base::Source& source);

@@ -13,7 +13,7 @@ namespace layer {
 namespace {
 
 constexpr size_t kPiece = 1 << 20;
-constexpr size_t kPieces = 8;
+constexpr size_t kPieces = 4;
 
 /// A ring of buffers between one reading thread and the caller.
 class ReadAhead : public base::Source {

@@ -163,8 +163,7 @@ class TreeFollower::Work {
     close();
     if (queue_.lock()->abandoned) return std::nullopt;
     writer_.finish();
-    uint64_t size = hash_.count();
-    return TarDigest{hash_.finish(), size};
+    return hash_.finish();
   }
 
  private:
@@ -261,7 +260,7 @@ class TreeFollower::Work {
   sys::RootedPath directory_path_;
   sys::UniqueFd directory_;
   const WriteOptions options_;
-  base::Sha256 hash_;
+  TarHasher hash_;
   ItemWriter writer_;
   std::string last_;  // announced
   std::function<void()> end_content_;  // of the last file, while it comes

@@ -2,7 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <array>
 #include <cstdint>
 #include <ctime>
 #include <memory>
@@ -11,14 +10,9 @@
 
 #include "base/bytes.h"
 #include "base/sys/root.h"
+#include "store/layer/tar_digest.h"
 
 namespace layer {
-
-/// SHA-256 and size of a canonical tar: what the diff id says.
-struct TarDigest {
-  std::array<std::byte, 32> sha256;
-  uint64_t size_bytes = 0;
-};
 
 /// A regular file whose content is still being written. The writer says how far it is.
 class GrowingFile {

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "cli/image_changes.h"
+#include "overlay/built_layer.h"
 #include "store/layer/compression.h"
-#include "store/layer/writer.h"
+#include "store/layer/tar_digest.h"
 #include "tests/support/layout_fixture.h"
 #include "tests/support/temp_dir.h"
 
@@ -28,6 +31,27 @@ class Transfer : public testing::Test {
   oci::Digest load_fixture(const std::string& name = "a:1") {
     fixture_.write(dir_);
     return load(dir_ / "layout", name);
+  }
+  // As a build leaves it: a tree, no blob, no manifest.
+  oci::DiffId build(const std::string& name, bool has_checksum = true) {
+    const std::filesystem::path tree = store_->layout().root() / "tree";
+    std::filesystem::create_directory(tree);
+    std::ofstream(tree / "hello") << "hello\n";
+    store::LayerRecord layer = overlay::built_layer(layer::tar_digest(sys::Root::open(tree)));
+    if (!has_checksum) layer.tar_crc32.reset();
+    const oci::DiffId diff_id = layer.diff_id;
+    fixture_.config.diff_ids = {diff_id};
+    auto writer = store_->write_blob();
+    writer->write(base::as_bytes(fixture_.config.to_json()));
+    store::StagedBlob config = writer->finish();
+    oci::Digest image_id = config.digest();
+    store::Batch batch = store_->batch();
+    batch.add_blob(std::move(config));
+    batch.add_layer({std::move(layer), tree});
+    batch.add_image({.id = image_id, .platform = "linux/amd64", .layers = {diff_id}});
+    batch.set_name({oci::Reference::parse(name).str()}, image_id);
+    batch.commit();
+    return diff_id;
   }
   std::string save(const std::string& name, cli::Packing packing) {
     base::StringSink sink;
@@ -87,31 +111,29 @@ TEST_F(Transfer, EveryPackingComesBackAsTheSameImage) {
 }
 
 TEST_F(Transfer, ImagesThatWereNeverPackedAreOnce) {
-  oci::Digest id = load_fixture();
-  // As a build leaves it: a tree, no blob, no manifest.
-  store::ImageRecord built = store_->get_image("a:1");
-  store_ = store::Store::open(dir_ / "other", store::Access::kReadWrite);
-  std::filesystem::create_directory(dir_ / "other/tree");
-  dir_.write("other/tree/hello", "hello\n");
-  oci::Digester digester;
-  layer::write_tree(sys::Root::open(dir_ / "other/tree"), digester);
-  uint64_t size = digester.count();
-  oci::DiffId diff_id(digester.finish());
-  fixture_.config.diff_ids = {diff_id};
-  auto writer = store_->write_blob();
-  writer->write(base::as_bytes(fixture_.config.to_json()));
-  store::StagedBlob config = writer->finish();
-  oci::Digest image_id = config.digest();
-  store::Batch batch = store_->batch();
-  batch.add_blob(std::move(config));
-  batch.add_layer({{.diff_id = diff_id, .tar_size_bytes = size}, dir_ / "other/tree"});
-  batch.add_image({.id = image_id, .platform = "linux/amd64", .layers = {diff_id}});
-  batch.set_name({"docker.io/library/built:1"}, image_id);
-  batch.commit();
+  const oci::DiffId layer = build("built:1");
+  EXPECT_TRUE(store_->find_layer(layer)->tar_crc32);
   std::string first = save("built:1", cli::Packing::kAsIs);
   EXPECT_TRUE(store_->get_image("built:1").manifest);
   EXPECT_EQ(first, save("built:1", cli::Packing::kAsIs));
-  EXPECT_NE(id, image_id);
+}
+
+TEST_F(Transfer, LayersThatChangedInTheStoreDoNotLeave) {
+  for (bool has_checksum : {true, false}) {
+    store_ = store::Store::open(dir_ / (has_checksum ? "one" : "two"), store::Access::kReadWrite);
+    const oci::DiffId layer = build("built:1", has_checksum);
+    std::ofstream(store_->layout().layer_tree(layer) / "hello") << "hellO\n";
+    for (auto packing : {cli::Packing::kGzip, cli::Packing::kZstd, cli::Packing::kNone}) {
+      try {
+        save("built:1", packing);
+        ADD_FAILURE() << "it left";
+      } catch (const base::Error& e) {
+        EXPECT_EQ(e.code(), base::Code::kCorrupt);
+        EXPECT_EQ(e.id(), has_checksum ? "layer-damaged" : "digest-mismatch");
+      }
+    }
+    EXPECT_TRUE(store_->find_layer(layer)->blobs.empty());
+  }
 }
 
 TEST_F(Transfer, RefusedImagesLeaveNothing) {

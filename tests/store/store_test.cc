@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "store/database.h"
 #include "tests/support/store_fixture.h"
 
 namespace {
@@ -47,6 +48,25 @@ TEST(Store, RefusesAnUnknownFormatAndLeavesItAlone) {
   EXPECT_EQ(code_of([&] { Store::open(temp.path(), Access::kReadWrite); }),
             base::Code::kUnsupported);
   EXPECT_FALSE(std::filesystem::exists(temp / "blobs"));
+}
+
+TEST(Store, BringsTheTablesOfAnOlderTorteUpToDate) {
+  for (Access access : {Access::kReadOnly, Access::kReadWrite}) {
+    TempDir temp;
+    support::add_image(*Store::open(temp.path(), Access::kReadWrite), "docker.io/library/a:1", {"one"});
+    {
+      // As version 1 had them.
+      store::Database records(temp / "torte.db", store::Database::Mode::kReadWrite, true);
+      records.execute("ALTER TABLE layers DROP COLUMN tar_crc32");
+      records.execute("PRAGMA user_version=1");
+    }
+    auto store = Store::open(temp.path(), access);
+    EXPECT_EQ(store->list_images().size(), 1u);
+    auto layer = store->find_layer(support::layer_id("one"));
+    ASSERT_TRUE(layer);
+    EXPECT_EQ(layer->tar_size_bytes, 10u);
+    EXPECT_FALSE(layer->tar_crc32);
+  }
 }
 
 TEST(Store, RefusesADirectoryThatHoldsSomethingElse) {

@@ -38,7 +38,7 @@ class CopyTest : public ::testing::Test {
     base::Sha256 hash;
     layer::write_tree(active_->upper(), hash);
     EXPECT_EQ(foretold_->size_bytes, hash.count());
-    EXPECT_EQ(base::to_hex(foretold_->sha256), hash.finish_hex());
+    EXPECT_EQ(std::string(foretold_->diff_id.hex()), hash.finish_hex());
   }
   static plan::CopyStep step(std::vector<std::string> sources, std::string destination) {
     plan::CopyStep step;

@@ -33,7 +33,7 @@ class Follower : public TreeTest {
   std::optional<std::string> foretold() {
     std::optional<layer::TarDigest> digest = std::move(*follower_).finish();
     if (!digest) return std::nullopt;
-    return base::to_hex(digest->sha256);
+    return std::string(digest->diff_id.hex());
   }
   std::string written() const { return base::sha256_hex(base::as_bytes(write())); }
 

@@ -1,0 +1,27 @@
+#include "store/layer/tar_digest.h"
+
+#include <isa-l/crc.h>
+
+namespace layer {
+
+void Checksum::write(base::Bytes bytes) {
+  crc32_ = crc32_gzip_refl(crc32_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  count_ += bytes.size();
+}
+
+void TarHasher::write(base::Bytes bytes) {
+  sha256_.write(bytes);
+  checksum_.write(bytes);
+}
+
+TarDigest TarHasher::finish() {
+  return {oci::DiffId(oci::Digest::from_sha256(sha256_.finish())), checksum_.count(), checksum_.crc32()};
+}
+
+TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options) {
+  TarHasher hasher;
+  write_tree(tree, hasher, options);
+  return hasher.finish();
+}
+
+}  // namespace layer

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/sys/root.h"
+#include "store/layer/writer.h"
+#include "store/oci/digest.h"
+
+namespace layer {
+
+/// CRC-32 (the one of gzip) and size of what is written to it. Twenty times cheaper than SHA-256: it
+/// notices bytes that are not what they were, but does not withstand anybody who wants them to pass.
+class Checksum : public base::Sink {
+ public:
+  void write(base::Bytes bytes) override;
+  uint32_t crc32() const { return crc32_; }
+  uint64_t count() const { return count_; }
+
+ private:
+  uint32_t crc32_ = 0;
+  uint64_t count_ = 0;
+};
+
+/// What hashing the canonical tar of a tree found.
+struct TarDigest {
+  oci::DiffId diff_id;
+  uint64_t size_bytes = 0;
+  uint32_t crc32 = 0;
+};
+
+/// Makes the TarDigest of what is written to it.
+class TarHasher : public base::Sink {
+ public:
+  void write(base::Bytes bytes) override;
+  /// Ends the stream; once.
+  TarDigest finish();
+
+ private:
+  base::Sha256 sha256_;
+  Checksum checksum_;
+};
+
+/// Of the tar that write_tree() writes; throws what that throws.
+TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options = {});
+
+}  // namespace layer
