@@ -107,10 +107,16 @@ prints_line seed
 quiet rm -v giver
 
 step "wait --condition, ps --watch"
-quiet run -d --network none --rm --name short base sleep 2
+quiet run -d --network none --rm --name short base sleep 1000
 ok torte wait --condition running short
 prints_line -1
-ok torte wait --condition removed short
+"$TORTE" --root "$store" --run-root "$work/run" wait --condition removed short >"$work/out" &
+waiter=$!
+# It has opened the store, and finds the container next.
+wait_for 20 sh -c "ls -l /proc/$waiter/fd | grep -q ' $store\$'"
+sleep 1
+quiet kill short
+wait "$waiter" || fail "wait --condition removed failed"
 quiet run -d --network none --name probed --health-cmd true --health-interval 100ms base sleep 1000
 ok torte wait --condition healthy probed
 quiet create --name still base true

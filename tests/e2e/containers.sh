@@ -158,8 +158,12 @@ quiet rm lost
 
 step "attach: output from now on, input for -i, and the end"
 quiet run -d -i --name echo base cat
-printf 'over there\n' | timeout -s KILL 1 "$TORTE" --root "$store" --run-root "$work/run" attach echo >"$work/out" 2>"$work/err" || true
-prints_line "over there"
+echo "over there" >"$work/in"
+"$TORTE" --root "$store" --run-root "$work/run" attach echo <"$work/in" >"$work/out" 2>"$work/err" &
+client=$!
+wait_for 20 grep -qx "over there" "$work/out"
+kill -KILL "$client"
+wait "$client" || true
 running echo || fail "attach ended it"
 quiet rm -f echo
 printf 'a\nb\n' | torte run -i --name count base wc -l >"$work/out" || fail "run -i"
