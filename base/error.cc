@@ -40,8 +40,36 @@ Error& Error::set_place(Place place) {
   return *this;
 }
 
+namespace {
+
+/// Those that a user can do something about have names of their own.
+const char* id_of(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+      return "no-space";
+    case EACCES:
+    case EPERM:
+      return "permission-denied";
+    case EROFS:
+      return "read-only-file-system";
+    case EMFILE:
+    case ENFILE:
+      return "too-many-files";
+    case ENOMEM:
+      return "no-memory";
+    case EIO:
+      return "input-output";
+    default:
+      return "system-error";
+  }
+}
+
+}  // namespace
+
 SystemError::SystemError(std::string operation, int error_number)
-    : Error(Code::kSystem, std::move(operation) + ": " + (strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error")),
+    : Error(Code::kSystem, std::move(operation) + ": " + (strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error"),
+            id_of(error_number)),
       error_number_(error_number) {}
 
 void throw_errno(std::string operation) { throw SystemError(std::move(operation), errno); }

@@ -67,7 +67,7 @@ class Error : public std::exception {
   std::optional<Place> place_;
 };
 
-/// A failed system call. what() ends with the text and name of errno.
+/// A failed system call. what() ends with the text of errno, which also says its id.
 class SystemError : public Error {
  public:
   SystemError(std::string operation, int error_number);

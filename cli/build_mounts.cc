@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/dockerfile/mount.h"
-#include "cli/run_options.h"
+#include "cli/mount_options.h"
 
 namespace cli {
 

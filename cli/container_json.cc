@@ -64,13 +64,15 @@ Json state_json(const container::State& state) {
 }
 
 Json mounts_json(const container::Containers& containers, const container::Config& config) {
-  static constexpr const char* kTypes[] = {"bind", "volume", "tmpfs", "image"};
+  static constexpr const char* kTypes[] = {"bind", "volume", "tmpfs", "image", "devpts"};
+  static constexpr const char* kPropagations[] = {"rprivate", "rslave", "rshared"};
   Json out = Json::array();
   for (const container::MountConfig& mount : config.mounts) {
     Json item = {{"type", kTypes[static_cast<int>(mount.type)]},
                  {"source", mount.source},
                  {"destination", mount.target},
                  {"rw", !mount.read_only},
+                 {"propagation", kPropagations[static_cast<int>(mount.propagation)]},
                  {"overlay", mount.overlay}};
     if (mount.type == container::MountConfig::Type::kVolume) {
       item["name"] = mount.source;

@@ -11,6 +11,7 @@
 #include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/base_images.h"
+#include "cli/mount_options.h"
 #include "cli/network_options.h"
 #include "cli/run_options.h"
 #include "cli/template.h"
@@ -83,6 +84,8 @@ void set_life(const Arguments& arguments, const oci::ContainerConfig& image, Con
 
 void set_log(const Arguments& arguments, Config& config) {
   config.log.driver = arguments.get("log-driver", "json-file");
+  if (config.log.driver == "passthrough" && config.tty)
+    throw UsageError("--log-driver passthrough hands torte's own streams to the program; with --tty it has a terminal instead");
   for (const std::string& option : arguments.all("log-opt")) {
     const size_t equals = option.find('=');
     const std::string key = option.substr(0, equals);
@@ -183,6 +186,23 @@ std::vector<sys::IdRange> parse_id_map(const Arguments& arguments, const char* f
   return rows;
 }
 
+/// --subuidname, --subgidname: maps of the ranges that belong to somebody.
+void set_named_ids(const Arguments& arguments, Config& config) {
+  const auto uids = arguments.find("subuidname"), gids = arguments.find("subgidname");
+  if (!uids && !gids) return;
+  if (!config.id_maps.uids.empty())
+    throw UsageError("--subuidname and --uidmap or --gidmap say the same thing; use one of them");
+  for (const auto& [flag, name, file, rows] :
+       {std::tuple("--subuidname ", uids ? *uids : *gids, "/etc/subuid", &config.id_maps.uids),
+        std::tuple("--subgidname ", gids ? *gids : *uids, "/etc/subgid", &config.id_maps.gids)}) {
+    *rows = sys::subordinate_ids(file, name, 0);
+    if (rows->empty())
+      throw base::Error(base::Code::kNotFound,
+                        base::str(flag, base::printable(name), ": it has no range in ", file), "no-range-of-ids")
+          .add_help("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME");
+  }
+}
+
 void set_ids(container::Containers& containers, const Arguments& arguments, Config& config) {
   config.userns = arguments.get("userns");
   // An ordinary user's containers are in one that is not the machine's as it is.
@@ -194,8 +214,9 @@ void set_ids(container::Containers& containers, const Arguments& arguments, Conf
   config.id_maps = {parse_id_map(arguments, "uidmap"), parse_id_map(arguments, "gidmap")};
   if (config.id_maps.uids.empty()) config.id_maps.uids = config.id_maps.gids;
   if (config.id_maps.gids.empty()) config.id_maps.gids = config.id_maps.uids;
+  set_named_ids(arguments, config);
   if (!config.id_maps.uids.empty() && arguments.has("userns"))
-    throw UsageError("--userns and --uidmap or --gidmap say the same thing; use one of them");
+    throw UsageError("--userns and --uidmap, --gidmap or --subuidname say the same thing; use one of them");
   if (config.privileged && container::has_own_ids(config))
     throw UsageError("--privileged is over the machine, which a user namespace of its own has no say in");
 }
@@ -231,6 +252,46 @@ std::vector<std::string> given_environment(const Arguments& arguments, std::vect
   return image;
 }
 
+/// --init[=PATH] and --init-path
+void set_init(const Arguments& arguments, Config& config) {
+  const std::string init = arguments.get("init", arguments.has("init-path") ? "true" : "false");
+  if (init == "false" || init == "0") return;
+  config.init = true;
+  const bool is_path = init != "true" && init != "1";
+  if (is_path || arguments.has("init-path"))
+    config.init_path = host_path(is_path ? init : arguments.get("init-path"), is_path ? "init" : "init-path");
+}
+
+/// One line of /etc/passwd or /etc/group.
+std::string user_entry(const Arguments& arguments, const char* flag) {
+  const std::string text = arguments.get(flag);
+  const bool is_line = std::count(text.begin(), text.end(), ':') >= 3 && text.find_first_of(std::string("\n\0", 2)) == std::string::npos;
+  if (arguments.has(flag) && !is_line)
+    throw UsageError(base::str("--", flag, " ", base::printable(text), ": expected a line such as ",
+                               flag[0] == 'p' ? "'$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh'" : "'$GROUPNAME:x:$GID:$USERLIST'"));
+  return text;
+}
+
+/// What systemd, or what boots like it, finds. [spec/cli.md 4 "--systemd"]
+void set_systemd(const Arguments& arguments, Config& config) {
+  const std::string asked = arguments.get("systemd");
+  const std::string& program = config.entrypoint.empty() ? config.arguments.front() : config.entrypoint.front();
+  const bool is_init = program == "/sbin/init" || program == "/usr/sbin/init" || program == "/usr/local/sbin/init" ||
+                       program == "systemd" || program.ends_with("/systemd");
+  config.systemd = asked == "always" || (asked == "true" && is_init) ||
+                   (asked.empty() && is_init && launch::can_have_writable_cgroup());
+  if (!config.systemd) return;
+  if (!launch::can_have_writable_cgroup())
+    throw base::Error(base::Code::kUnsupported, "--systemd " + asked + ": its program needs cgroup v2 to make groups in",
+                      "systemd-unsupported")
+        .add_fact("an ordinary user's must have been delegated");
+  if (config.host_cgroup) throw UsageError("--systemd needs control groups of its own, not --cgroupns host");
+  if (config.stop_signal.empty()) config.stop_signal = "RTMIN+3";
+  for (const auto& [path, mode] : {std::pair("/var/log/journal", 0755), std::pair("/tmp", 01777),
+                                   std::pair("/run/lock", 0755), std::pair("/run", 0755)})
+    config.mounts.insert(config.mounts.begin(), tmpfs_mount(path, "systemd", mode));
+}
+
 void set_process(Context& context, const Arguments& arguments, const oci::ContainerConfig& image,
                  Config& config) {
   config.cwd = arguments.get("workdir", image.working_dir.empty() ? "/" : image.working_dir);
@@ -238,7 +299,9 @@ void set_process(Context& context, const Arguments& arguments, const oci::Contai
   config.groups = arguments.all("group-add");
   config.tty = arguments.is_on("tty");
   config.interactive = arguments.is_on("interactive");
-  config.init = arguments.is_on("init");
+  set_init(arguments, config);
+  config.passwd_entry = user_entry(arguments, "passwd-entry");
+  config.group_entry = user_entry(arguments, "group-entry");
   config.runtime = arguments.get("runtime");
   if (config.runtime == "torte") config.runtime.clear();
   config.env = container_environment(context, arguments, given_environment(arguments, image.env));
@@ -344,9 +407,16 @@ void write_id_file(const Arguments& arguments, const std::string& id) {
 
 void set_rootfs(const std::string& text, Config& config) {
   std::string path = text;
-  if (path.ends_with(":O")) {
-    config.rootfs_overlay = true;
-    path.resize(path.size() - 2);
+  // Of a container with ids of its own the root is always shown with them.
+  constexpr std::string_view kOverlay = ":O", kMapped = ":idmap";
+  for (bool found = true; found;) {
+    found = false;
+    for (const std::string_view option : {kOverlay, kMapped})
+      if (path.ends_with(option)) {
+        config.rootfs_overlay = config.rootfs_overlay || option == kOverlay;
+        path.resize(path.size() - option.size());
+        found = true;
+      }
   }
   config.rootfs = std::filesystem::absolute(path).lexically_normal();
   if (!std::filesystem::is_directory(config.rootfs))
@@ -389,6 +459,8 @@ NewContainer make_container(Context& context, const Arguments& arguments,
   set_log(arguments, config);
   set_health(arguments, image.config, config);
   apply_container_flags(arguments, config);
+  set_systemd(arguments, config);
+  config.sdnotify = arguments.get("sdnotify", "container");
   set_ids(containers, arguments, config);
   set_time_zone(arguments, config);
   add_volumes_from(arguments, containers, config);
@@ -428,9 +500,13 @@ std::vector<Flag> new_container_flags() {
       {.name = "unsetenv-all", .help = "without the image's variables"},
       {.name = "oom-score-adj", .value = "N", .help = "how readily it is killed when memory is short: -1000 to 1000", .group = "limits"},
       {.name = "entrypoint", .value = "COMMAND", .help = "replaces the image's entry point; a JSON list for several words"},
-      {.name = "init", .help = "a small init reaps orphans and passes signals on"},
+      {.name = "init", .value = "PATH", .help = "a small init reaps orphans and passes signals on: torte's own, or this program of the host", .implied = "true"},
+      {.name = "init-path", .value = "PATH", .help = "another spelling of --init=PATH"},
+      {.name = "systemd", .value = "WHEN", .help = "set up for systemd: true (where the command is an init or systemd; default), always or false", .choices = {"true", "false", "always"}},
+      {.name = "passwd-entry", .value = "LINE", .help = "a line for /etc/passwd where the user is not in it; $USERNAME, $UID, $GID, $NAME and $HOME are filled in"},
+      {.name = "group-entry", .value = "LINE", .help = "the same for /etc/group: $GROUPNAME, $GID and $USERLIST"},
       {.name = "runtime", .value = "PROGRAM", .help = "another OCI runtime starts it: crun, runc, or a path (default: torte itself)"},
-      {.name = "rootfs", .value = "DIR[:O]", .help = "run a directory instead of an image; :O leaves it as it is"},
+      {.name = "rootfs", .value = "DIR[:O][:idmap]", .help = "run a directory instead of an image; :O leaves it as it is; :idmap is always so with --userns"},
       {.name = "label", .letter = 'l', .value = "KEY[=VALUE]", .help = "label of the container", .repeatable = true},
       {.name = "annotation", .value = "KEY=VALUE", .help = "note for other runtimes, kept with the container", .repeatable = true},
       {.name = "label-file", .value = "FILE", .help = "file of labels, one a line", .repeatable = true},
@@ -447,11 +523,14 @@ std::vector<Flag> new_container_flags() {
       {.name = "userns", .value = "MODE", .help = "users and groups: host (default; the engine's own), private or auto[:size=N] (ids nobody else has; auto is root's), keep-id[:uid=N,gid=N] (you are yourself; ordinary users), container:NAME", .group = "namespaces"},
       {.name = "uidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "users of the container and what they are outside", .group = "namespaces", .repeatable = true},
       {.name = "gidmap", .value = "INSIDE:OUTSIDE:COUNT", .help = "the same for groups (default: as the users)", .group = "namespaces", .repeatable = true},
+      {.name = "subuidname", .value = "NAME", .help = "ids of its own: the ranges of this user in /etc/subuid", .group = "namespaces"},
+      {.name = "subgidname", .value = "NAME", .help = "the same for groups, in /etc/subgid (default: as the users)", .group = "namespaces"},
       {.name = "restart", .value = "POLICY", .help = "no, on-failure[:TIMES], always or unless-stopped", .group = "life", .common = true},
       {.name = "stop-signal", .value = "SIGNAL", .help = "what asks it to end (default: the image's, or TERM)", .group = "life"},
       {.name = "stop-timeout", .value = "SECONDS", .help = "how long it may take then (default: 10)", .group = "life"},
       {.name = "timeout", .value = "SECONDS", .help = "kill it after so long", .group = "life"},
-      {.name = "log-driver", .value = "DRIVER", .help = "where its output is kept: json-file, k8s-file (plain lines), journald or none", .group = "life", .choices = {"json-file", "k8s-file", "journald", "none"}},
+      {.name = "log-driver", .value = "DRIVER", .help = "where its output is kept: json-file, k8s-file (plain lines), journald or none; passthrough hands it torte's own streams", .group = "life", .choices = {"json-file", "k8s-file", "journald", "passthrough", "none"}},
+      {.name = "sdnotify", .value = "WHO", .help = "who tells $NOTIFY_SOCKET that the service is ready: container (default), conmon (torte, when it runs) or ignore", .group = "life", .choices = {"container", "conmon", "ignore"}},
       {.name = "log-opt", .value = "KEY=VALUE", .help = "max-size=SIZE, max-file=N; for journald tag=TEMPLATE of {{.ID}}, {{.Name}} and {{.ImageName}}", .group = "life", .repeatable = true},
       {.name = "health-cmd", .value = "COMMAND", .help = "shell command that probes it", .group = "health"},
       {.name = "health-interval", .value = "DURATION", .help = "time between probes (default: 30s)", .group = "health"},

@@ -4,14 +4,15 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
 
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "cli/mount_options.h"
 #include "runner/container/cdi.h"
 #include "runner/launch/seccomp_profile.h"
 
@@ -24,177 +25,6 @@ namespace {
 }
 
 using container::Config;
-using container::MountConfig;
-
-}  // namespace
-
-std::string host_path(const std::string& source, const char* flag) {
-  std::filesystem::path path = source;
-  if (path.is_relative()) path = std::filesystem::current_path() / path;
-  struct stat status;
-  if (::stat(path.c_str(), &status) == 0) return path.lexically_normal();
-  if (errno == ENOENT)
-    throw base::Error(base::Code::kNotFound,
-                      base::str("--", flag, ": ", base::printable(path.string()), " does not exist"),
-                      "mount-source-missing");
-  base::throw_errno("look at " + base::printable(path.string()));
-}
-
-std::string container_path(const std::string& target, const char* flag) {
-  if (!target.starts_with('/')) fail(flag, target, "the path in the container must be absolute");
-  return sys::RootedPath(target).str();
-}
-
-namespace {
-
-bool is_path(const std::string& source) {
-  return source.find('/') != std::string::npos || source == "." || source == "..";
-}
-
-void apply_volume_option(const std::string& option, const std::string& text, MountConfig& mount) {
-  if (option == "ro") mount.read_only = true;
-  else if (option == "O") mount.overlay = true;
-  else if (option == "noexec") mount.executable = false;
-  else if (option == "nocopy") mount.copy = false;
-  else if (option == "bind") mount.recursive = false;
-  else if (option == "idmap") mount.map_ids = true;
-  else if (option == "U") mount.chown = true;
-  // Labels of a security module we do not set, and what is always so.
-  else if (option != "rw" && option != "z" && option != "Z" && option != "exec" && option != "copy" &&
-           option != "rbind" && option != "private" && option != "rprivate" && option != "nodev" &&
-           option != "nosuid")
-    fail("volume", text, "unknown option " + option + " (known: ro, rw, O, exec, noexec, nocopy, bind, rbind, idmap, U)");
-}
-
-// [HOST|NAME:]CONTAINER[:OPTIONS]
-MountConfig parse_volume(const std::string& text) {
-  std::vector<std::string> parts = base::split(text, ':');
-  if (parts.size() > 3 || parts[0].empty())
-    fail("volume", text, "expected [HOST:]CONTAINER[:OPTIONS]");
-  MountConfig mount;
-  if (parts.size() == 1) {
-    mount.type = MountConfig::Type::kVolume;
-    mount.anonymous = true;
-    mount.target = container_path(parts[0], "volume");
-    return mount;
-  }
-  mount.type = is_path(parts[0]) ? MountConfig::Type::kBind : MountConfig::Type::kVolume;
-  mount.source = is_path(parts[0]) ? host_path(parts[0], "volume") : parts[0];
-  if (mount.type == MountConfig::Type::kVolume && !container::is_valid_name(parts[0]))
-    fail("volume", text, "a directory is given as ./NAME or /PATH, a volume by letters, digits, _ . -");
-  mount.target = container_path(parts[1], "volume");
-  if (parts.size() == 3)
-    for (const std::string& option : base::split(parts[2], ','))
-      apply_volume_option(option, text, mount);
-  if (mount.chown && mount.overlay) fail("volume", text, "U changes the owners of what O leaves as it is");
-  return mount;
-}
-
-mode_t parse_octal(const char* flag, const std::string& text) {
-  if (text.empty() || text.size() > 5 || text.find_first_not_of("01234567") != std::string::npos)
-    fail(flag, text, "expected an octal mode");
-  return static_cast<mode_t>(std::stoul(text, nullptr, 8));
-}
-
-MountConfig tmpfs(const std::string& target, const char* flag) {
-  MountConfig mount;
-  mount.type = MountConfig::Type::kTmpfs;
-  mount.target = container_path(target, flag);
-  mount.mode = 01777;
-  return mount;
-}
-
-uint64_t parse_bytes(const char* flag, const std::string& text) {
-  std::optional<uint64_t> bytes = base::parse_size(text);
-  if (!bytes) fail(flag, text, "expected a size such as 64m");
-  return *bytes;
-}
-
-// /PATH[:size=64m,mode=1777,ro,rw]
-MountConfig parse_tmpfs(const std::string& text) {
-  size_t colon = text.find(':');
-  MountConfig mount = tmpfs(text.substr(0, colon), "tmpfs");
-  if (colon == std::string::npos) return mount;
-  for (const std::string& option : base::split(text.substr(colon + 1), ',')) {
-    if (option.starts_with("size=")) mount.size_bytes = parse_bytes("tmpfs", option.substr(5));
-    else if (option.starts_with("mode=")) mount.mode = parse_octal("tmpfs", option.substr(5));
-    else if (option == "ro") mount.read_only = true;
-    else if (option == "noexec") mount.executable = false;
-    else if (option != "rw" && option != "exec" && option != "nosuid" && option != "nodev")
-      fail("tmpfs", text, "unknown option " + option);
-  }
-  return mount;
-}
-
-bool is_true(const std::string& value) { return value != "false" && value != "0"; }
-
-// type=bind|volume|tmpfs|image,source=S,target=T,...
-MountConfig parse_mount(const std::string& text) {
-  std::map<std::string, std::string> keys;
-  for (const std::string& field : base::split(text, ',')) {
-    size_t equals = field.find('=');
-    std::string key = field.substr(0, equals);
-    std::string value = equals == std::string::npos ? "true" : field.substr(equals + 1);
-    if (key == "src") key = "source";
-    if (key == "dst" || key == "destination") key = "target";
-    if (key == "ro") key = "readonly";
-    if (key == "U") key = "chown";
-    if (key == "volume-subpath" || key == "image-subpath") key = "subpath";
-    static const std::vector<std::string> kKnown = {
-        "type", "source", "target", "readonly", "tmpfs-size", "tmpfs-mode", "subpath", "volume-nocopy", "idmap", "chown"};
-    if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
-      fail("mount", text, "unknown key " + base::printable(key));
-    keys[key] = value;
-  }
-  if (keys["target"].empty()) fail("mount", text, "target= is missing");
-  const std::string type = keys.contains("type") ? keys["type"] : "volume";
-  MountConfig mount = tmpfs(keys["target"], "mount");
-  mount.read_only = keys.contains("readonly") && is_true(keys["readonly"]);
-  mount.subpath = keys["subpath"];
-  mount.map_ids = keys.contains("idmap") && is_true(keys["idmap"]);
-  mount.chown = keys.contains("chown") && is_true(keys["chown"]);
-  if (mount.chown && type != "bind" && type != "volume") fail("mount", text, "chown is for bind and volume");
-  if (type == "bind" || type == "image") {
-    if (keys["source"].empty()) fail("mount", text, "source= is missing");
-    mount.type = type == "bind" ? MountConfig::Type::kBind : MountConfig::Type::kImage;
-    mount.source = type == "bind" ? host_path(keys["source"], "mount") : keys["source"];
-  } else if (type == "volume") {
-    mount.type = MountConfig::Type::kVolume;
-    mount.source = keys["source"];
-    mount.anonymous = mount.source.empty();
-    mount.copy = !keys.contains("volume-nocopy") || !is_true(keys["volume-nocopy"]);
-  } else if (type != "tmpfs") {
-    fail("mount", text, "type must be bind, volume, tmpfs or image; others are not built yet");
-  }
-  if (keys.contains("tmpfs-size")) mount.size_bytes = parse_bytes("mount", keys["tmpfs-size"]);
-  if (keys.contains("tmpfs-mode")) mount.mode = parse_octal("mount", keys["tmpfs-mode"]);
-  return mount;
-}
-
-// id=ID,src=FILE[,target=PATH]
-MountConfig parse_secret(const std::string& text) {
-  MountConfig mount;
-  std::string id;
-  for (const std::string& field : base::split(text, ',')) {
-    const size_t equals = field.find('=');
-    const std::string key = field.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : field.substr(equals + 1);
-    if (value.empty()) fail("secret", text, "expected id=ID,src=FILE[,target=PATH]");
-    if (key == "id") id = value;
-    else if (key == "src" || key == "source") mount.source = host_path(value, "secret");
-    else if (key == "target" || key == "dst") mount.target = value;
-    else fail("secret", text, "unknown key " + base::printable(key) + " (known: id, src, target)");
-  }
-  if (mount.source.empty()) fail("secret", text, "src= is missing: a file of the host");
-  if (id.empty()) id = std::filesystem::path(mount.source).filename();
-  if (id.find('/') != std::string::npos) fail("secret", text, "an id has no /");
-  if (mount.target.empty()) mount.target = id;
-  if (!mount.target.starts_with('/')) mount.target = "/run/secrets/" + mount.target;
-  mount.target = container_path(mount.target, "secret");
-  mount.read_only = true;
-  mount.executable = false;
-  return mount;
-}
 
 // HOST[:CONTAINER[:rwm]]
 container::DeviceConfig parse_device(const std::string& text) {
@@ -304,15 +134,9 @@ std::vector<Flag> limit_flags() {
 }
 
 std::vector<Flag> container_flags() {
-  return {
+  std::vector<Flag> flags = {
       {.name = "env", .letter = 'e', .value = "NAME[=VALUE]", .help = "variable of the program", .repeatable = true, .common = true},
       {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},
-      {.name = "volume", .letter = 'v', .value = "[HOST|NAME:]CONTAINER[:OPTIONS]", .help = "directory, file or volume in the container; options ro, O (writes stay in the container), U (given to its user), ...", .group = "files", .repeatable = true, .common = true},
-      {.name = "mount", .value = "SPEC", .help = "type=bind|volume|tmpfs|image,source=S,target=T[,readonly][,subpath=P][,chown]", .group = "files", .repeatable = true},
-      {.name = "tmpfs", .value = "PATH[:OPTIONS]", .help = "empty directory in memory", .group = "files", .repeatable = true},
-      {.name = "secret", .value = "id=ID,src=FILE[,target=PATH]", .help = "file of the host at /run/secrets/ID, read-only and in no layer", .group = "files", .repeatable = true},
-      {.name = "read-only", .help = "the root cannot be written", .group = "files"},
-      {.name = "read-only-tmpfs", .help = "with --read-only: /run, /tmp and /var/tmp are empty and in memory", .group = "files"},
       {.name = "device", .value = "HOST[:CONTAINER[:rwm]]", .help = "device of the host in the container; run and create also take CDI names, vendor.com/class=name", .group = "files", .repeatable = true},
       {.name = "gpus", .value = "WHICH", .help = "graphics processors by CDI: all, or device=NAME[,NAME..], of nvidia.com/gpu", .group = "files"},
       {.name = "cdi-spec-dir", .value = "DIR", .help = "where CDI files lie (default: /etc/cdi, /var/run/cdi)", .group = "files", .repeatable = true},
@@ -324,6 +148,9 @@ std::vector<Flag> container_flags() {
       {.name = "cap-drop", .value = "NAME", .help = "capability to take away; ALL is every one", .group = "security", .repeatable = true},
       {.name = "security-opt", .value = "OPTION", .help = "seccomp=FILE|default|unconfined, no-new-privileges[=BOOL], mask=PATHS, unmask=PATHS", .group = "security", .repeatable = true},
   };
+  const std::vector<Flag> mounts = mount_flags();
+  flags.insert(flags.end(), mounts.begin(), mounts.end());
+  return flags;
 }
 
 namespace {
@@ -426,10 +253,7 @@ std::vector<std::string> named_devices(const Arguments& arguments) {
 }  // namespace
 
 void apply_container_flags(const Arguments& arguments, Config& config) {
-  for (const std::string& text : arguments.all("volume")) config.mounts.push_back(parse_volume(text));
-  for (const std::string& text : arguments.all("mount")) config.mounts.push_back(parse_mount(text));
-  for (const std::string& text : arguments.all("tmpfs")) config.mounts.push_back(parse_tmpfs(text));
-  for (const std::string& text : arguments.all("secret")) config.mounts.push_back(parse_secret(text));
+  apply_mount_flags(arguments, config);
   for (const std::string& text : arguments.all("sysctl")) {
     size_t equals = text.find('=');
     if (equals == 0 || equals == std::string::npos) fail("sysctl", text, "expected NAME=VALUE");
@@ -437,20 +261,28 @@ void apply_container_flags(const Arguments& arguments, Config& config) {
   }
   config.privileged = arguments.is_on("privileged");
   apply_sandbox_flags(arguments, config);
-  config.read_only = arguments.is_on("read-only");
-  if (arguments.is_on("read-only-tmpfs")) {
-    if (!config.read_only) fail("read-only-tmpfs", "true", "it needs --read-only");
-    for (const char* path : {"/run", "/tmp", "/var/tmp"}) {
-      MountConfig mount = tmpfs(path, "read-only-tmpfs");
-      if (mount.target == "/run") mount.mode = 0755;
-      config.mounts.insert(config.mounts.begin(), std::move(mount));  // the user's own count more
-    }
-  }
   std::vector<std::filesystem::path> cdi;
   for (const std::string& directory : arguments.all("cdi-spec-dir")) cdi.emplace_back(directory);
   container::apply_cdi_devices(cdi.empty() ? container::kCdiDirectories : cdi, named_devices(arguments), config);
   if (auto bytes = arguments.size_bytes("shm-size")) config.shm_bytes = *bytes;
   apply_limits(arguments, config.limits);
+}
+
+int preserved_fds(const Arguments& arguments) {
+  constexpr uint64_t kMost = 100;
+  const uint64_t count = arguments.number("preserve-fds").value_or(0);
+  if (count > kMost) fail("preserve-fds", std::to_string(count), "expected 100 at most");
+  for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + static_cast<int>(count); ++fd) {
+    // What is ours has close-on-exec, so it did not come from our caller.
+    const int flags = ::fcntl(fd, F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC) != 0)
+      fail("preserve-fds", std::to_string(count), base::str("descriptor ", fd, " is not open"));
+  }
+  return static_cast<int>(count);
+}
+
+Flag preserve_fds_flag() {
+  return {.name = "preserve-fds", .value = "N", .help = "hand N further descriptors, from 3 on, to the program"};
 }
 
 std::map<std::string, std::string> parse_annotations(const Arguments& arguments) {

@@ -25,10 +25,10 @@ void apply_limits(const Arguments& arguments, launch::Limits& limits);
 std::vector<Flag> sandbox_flags();
 void apply_sandbox_flags(const Arguments& arguments, container::Config& config);
 
-/// Where a path of the command line is on the host; NotFound naming the flag when nothing is there.
-std::string host_path(const std::string& source, const char* flag);
-/// A path in the container. Throws UsageError unless it is absolute.
-std::string container_path(const std::string& target, const char* flag);
+/// --preserve-fds of run and exec: how many descriptors from 3 on, which must have been handed to torte,
+/// are the program's too. To be asked before anything is opened. Throws UsageError.
+int preserved_fds(const Arguments& arguments);
+Flag preserve_fds_flag();
 
 /// --annotation.
 std::map<std::string, std::string> parse_annotations(const Arguments& arguments);

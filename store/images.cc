@@ -68,7 +68,7 @@ std::vector<std::string> all_names(Database& database) {
 
 base::Error image_not_found(Database& database, std::string_view text) {
   Error error(Code::kNotFound, base::str("no image ", base::printable(text, 200), " in the store"),
-              "image-not-found");
+              "image-missing");
   std::vector<std::string> familiar;
   for (const std::string& name : all_names(database))
     if (const auto reference = oci::Reference::try_parse(name))
@@ -167,7 +167,7 @@ void insert_name(Database& database, const Name& name, const std::string& image,
   Query known(database, "SELECT 1 FROM images WHERE config = ?");
   known.bind(image);
   if (!known.step())
-    throw Error(Code::kNotFound, base::str("no image ", image, " in the store"), "image-not-found");
+    throw Error(Code::kNotFound, base::str("no image ", image, " in the store"), "image-missing");
   const std::optional<std::string> digest =
       name.digest ? std::optional(name.digest->str()) : std::nullopt;
   Query(database,

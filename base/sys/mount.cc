@@ -67,11 +67,18 @@ UniqueFd FsContext::mount(uint64_t attributes) {
   return mount;
 }
 
-UniqueFd clone_mount(int dir_fd, const char* path, bool recursive) {
+UniqueFd clone_mount(int dir_fd, const char* path, bool recursive, Propagation propagation) {
   unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
   if (recursive) flags |= AT_RECURSIVE;
   UniqueFd fd(static_cast<int>(::syscall(SYS_open_tree, dir_fd, path, flags)));
   if (!fd) base::throw_errno(std::string("clone mount ") + path);
+  if (propagation == Propagation::kShared) return fd;
+  // A copy is a peer of a shared original until it is told otherwise.
+  struct mount_attr attr = {};
+  attr.propagation = propagation == Propagation::kSlave ? MS_SLAVE : MS_PRIVATE;
+  if (::syscall(SYS_mount_setattr, fd.get(), "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0u),
+                &attr, sizeof attr) < 0)
+    base::throw_errno(std::string("set propagation of mount ") + path);
   return fd;
 }
 
@@ -182,6 +189,10 @@ std::vector<MountInfo> parse_mountinfo(std::string_view text) {
     // Optional fields end with "-"; the type and the source follow.
     const auto end = std::find(fields.begin() + kPoint, fields.end(), "-");
     if (fields.end() - end > 2) mount.source = unescape(end[2]);
+    for (auto field = fields.begin() + kPoint; field != end; ++field) {
+      mount.is_shared = mount.is_shared || field->starts_with("shared:");
+      mount.is_slave = mount.is_slave || field->starts_with("master:");
+    }
     mounts.push_back(std::move(mount));
   }
   return mounts;

@@ -219,12 +219,14 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
   return process.wait();
 }
 
-Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep) {
+Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep, bool own_streams) {
   std::vector<char*> arguments = pointers(argv);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-  for (int stream : {1, 2}) posix_spawn_file_actions_adddup2(&actions, 0, stream);
+  if (!own_streams) {
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+    for (int stream : {1, 2}) posix_spawn_file_actions_adddup2(&actions, 0, stream);
+  }
   // Onto itself: that clears close-on-exec.
   for (int fd : keep) posix_spawn_file_actions_adddup2(&actions, fd, fd);
   posix_spawnattr_t attributes;

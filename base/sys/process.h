@@ -85,9 +85,10 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
                        const std::vector<std::string>* environment = nullptr);
 
 /// Starts this very program again (whatever lies at its path by now) in a session of its own, with
-/// nothing on its streams and the descriptors `keep` open under their own numbers. `argv` includes
-/// argv[0]. Throws SystemError.
-Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep);
+/// nothing on its streams, or with `own_streams` ours, and the descriptors `keep` open under their own
+/// numbers. `argv` includes argv[0]. Throws SystemError.
+Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep,
+                   bool own_streams = false);
 
 /// Gives back the memory that this program's own code and constants take; what is used again is read
 /// again from the page cache. For processes that wait most of their life.

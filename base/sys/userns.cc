@@ -155,6 +155,15 @@ UsernsMode enter_user_namespace() {
   return mode;
 }
 
+std::vector<IdRange> subordinate_ids(const char* file, const std::string& user, uint32_t first) {
+  const passwd* entry = ::getpwnam(user.c_str());
+  std::vector<IdRange> ids;
+  for (const Range& range : subordinate_ranges(file, user, entry != nullptr ? entry->pw_uid : ~uid_t{0}))
+    ids.push_back({static_cast<uint32_t>(range.inside - 1 + first), static_cast<uint32_t>(range.outside),
+                   static_cast<uint32_t>(range.count)});
+  return ids;
+}
+
 namespace {
 
 std::string map_text(const std::vector<IdRange>& ranges) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/sys/fd.h"
@@ -48,6 +49,10 @@ struct IdRange {
 struct IdMaps {
   std::vector<IdRange> uids, gids;
 };
+
+/// The ranges that /etc/subuid or /etc/subgid (`file`) give to a user, laid one after the other from
+/// `first` on. Lines name users by name, or by number.
+std::vector<IdRange> subordinate_ids(const char* file, const std::string& user, uint32_t first);
 
 /// A user namespace that nobody lives in yet, and a network namespace that belongs to it.
 struct UserNamespace {

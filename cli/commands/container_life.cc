@@ -50,15 +50,21 @@ void settle_mounts(const Containers& containers, const std::string& id, bool for
 int start_attached(Context& context, Containers& containers, const std::string& id,
                    const Arguments& arguments, const launch::ForwardedSignals& signals) {
   const container::Config config = containers.read(id).config;
-  container::Started started =
-      container::start_monitor(monitor_command(context), containers.claim(id), true);
+  container::StartOptions start = container::start_options(config);
+  start.attach = true;
+  container::Started started = container::start_monitor(monitor_command(context), containers.claim(id), start);
   AttachOptions options;
-  options.input = arguments.is_on("interactive") && config.interactive;
+  options.input = arguments.is_on("interactive") && config.interactive && !start.own_streams;
   options.tty = config.tty;
   options.detach_keys = arguments.get("detach-keys", options.detach_keys);
   const auto status = attend_monitor(context, *started.owner, signals, options);
   started.monitor.release();
   return status.value_or(0);
+}
+
+void start_in_background(const Context& context, Containers& containers, const std::string& id) {
+  const container::StartOptions start = container::start_options(containers.read(id).config);
+  container::start_monitor(monitor_command(context), containers.claim(id), start).monitor.release();
 }
 
 int run_start(Context& context, const Arguments& arguments) {
@@ -78,7 +84,7 @@ int run_start(Context& context, const Arguments& arguments) {
     // One that runs is what was asked for.
     if (containers.read_state(id).is_live() && containers.is_held(id)) return word;
     settle_mounts(containers, id, false);
-    container::start_monitor(monitor_command(context), containers.claim(id), false).monitor.release();
+    start_in_background(context, containers, id);
     return word;
   });
 }
@@ -96,7 +102,7 @@ int run_restart(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
     container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
-    container::start_monitor(monitor_command(context), open.containers.claim(id), false).monitor.release();
+    start_in_background(context, open.containers, id);
     return word;
   });
 }
@@ -196,6 +202,19 @@ int run_rm(Context& context, const Arguments& arguments) {
   });
 }
 
+/// What a container that ended left behind is cleaned up by whoever meets it; this is meeting it.
+int run_cleanup(Context& context, const Arguments& arguments) {
+  OpenContainers open = open_containers(context);
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+    if (open.containers.is_held(id) && open.containers.read_state(id).is_live())
+      throw base::Error(base::Code::kUnavailable, "it is running", "container-in-use");
+    const container::Claim claim = open.containers.claim(id);
+    settle_mounts(open.containers, id, true);
+    if (arguments.is_on("rm")) container::remove_container(open.containers, claim, true);
+    return word;
+  });
+}
+
 int run_container_prune(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   uint64_t freed = 0;
@@ -281,8 +300,15 @@ const std::vector<const Command*>& container_life_commands() {
                               .group = "containers",
                               .flags = {kFilter, {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}},
                               .run = run_container_prune};
-  static const std::vector<const Command*> kCommands = {&kStart, &kStop,    &kRestart, &kKill, &kPause,
-                                                        &kUnpause, &kWait, &kRename,  &kRemove, &kPrune};
+  static const Command kCleanup = [] {
+    Command command = life_command("container cleanup", {}, "clean up after containers that ended",
+                                   {{.name = "rm", .help = "remove them", .common = true}, kAll, kFilter}, run_cleanup, true);
+    command.about = "Kills what is left of one whose monitor died, takes its control groups and mounts away, and notes "
+                    "how it ended. Every command does so with the containers it meets; for scripts that want it now.";
+    return command;
+  }();
+  static const std::vector<const Command*> kCommands = {&kStart, &kStop,    &kRestart, &kKill,   &kPause,  &kUnpause,
+                                                        &kWait,  &kRename,  &kRemove,  &kCleanup, &kPrune};
   return kCommands;
 }
 

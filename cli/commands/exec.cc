@@ -1,4 +1,6 @@
 // torte exec: another program in a running container.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -9,6 +11,7 @@
 #include "cli/error_view.h"
 #include "cli/run_options.h"
 #include "runner/container/prepare.h"
+#include "runner/launch/open_pipes.h"
 #include "runner/launch/terminal.h"
 
 namespace cli {
@@ -51,6 +54,7 @@ void set_streams(const Context& context, const Arguments& arguments, launch::Spe
 }
 
 int run_exec(Context& context, const Arguments& arguments) {
+  const int further_fds = preserved_fds(arguments);
   const std::string keys = parse_detach_keys(arguments.get("detach-keys", AttachOptions().detach_keys));
   launch::ForwardedSignals signals;
   OpenContainers open = open_containers(context);
@@ -67,14 +71,19 @@ int run_exec(Context& context, const Arguments& arguments) {
   container::enter_user_namespace_of(record);
   launch::Spec spec = make_spec(context, arguments, record.config, record.state);
   set_streams(context, arguments, spec);
+  for (int i = 0; i < further_fds; ++i) spec.further_fds.push_back(STDERR_FILENO + 1 + i);
   const bool input = arguments.is_on("interactive");
   const bool tty = spec.tty;
+  // Another user could not open our streams anew.
+  std::optional<launch::OpenPipes> pipes;
+  if (spec.identity.uid != 0 && !tty && !arguments.is_on("detach")) pipes.emplace(spec);
   try {
     launch::Container program = launch::join(process->get(), std::move(spec));
     if (arguments.is_on("detach")) {
       std::move(program).leave();
       return 0;
     }
+    if (pipes) return pipes->attend(program, signals).shell_status();
     std::optional<launch::RawTerminal> raw;
     if (tty && input) raw.emplace(context.in_fd);
     const auto status = launch::attend(
@@ -109,7 +118,8 @@ const Command& exec_command() {
                 {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},
                 {.name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "user it runs as (default: the container's)"},
                 {.name = "workdir", .letter = 'w', .value = "PATH", .help = "directory it starts in (default: the container's)"},
-                {.name = "privileged", .help = "with every capability and no system call refused"}},
+                {.name = "privileged", .help = "with every capability and no system call refused"},
+                preserve_fds_flag()},
       .examples = {{"torte exec -it web sh", "a shell beside the service"}},
       .positionals = {2, Positionals::kAny, 1},
       .run = run_exec,

@@ -27,7 +27,7 @@ int run_logs(Context& context, const Arguments& arguments) {
                       ? "it was started with --log-driver none"
                   : config.log.driver == "journald"
                       ? "it goes to the journal: journalctl CONTAINER_NAME=" + config.name
-                      : "its streams are those of the command that started it (run --rm)");
+                      : "its streams are those of the command that started it (run --rm, --log-driver passthrough)");
   }
   container::LogOptions options;
   options.follow = arguments.is_on("follow");

@@ -10,6 +10,7 @@
 #include "cli/new_container.h"
 #include "cli/container_list.h"
 #include "cli/network_options.h"
+#include "cli/run_options.h"
 #include "runner/container/life.h"
 #include "runner/container/monitor.h"
 
@@ -25,26 +26,30 @@ bool stays_in_this_process(const Arguments& arguments, const container::Config& 
   return config.auto_remove && !config.tty && !arguments.has("detach-keys") && is_root;
 }
 
-int run_here(Context& context, container::Containers& containers, NewContainer made,
+int run_here(Context& context, container::Containers& containers, NewContainer made, int further_fds,
              const launch::ForwardedSignals& signals) {
   container::MonitorOptions options;
   options.pass_through = options.foreground = true;
   options.stdin_fd = made.config.interactive ? context.in_fd : -1;
   options.stdout_fd = context.out_fd;
   options.stderr_fd = context.err_fd;
+  options.further_fds = further_fds;
   options.signals = &signals;
   options.started = [&](const std::string& warning) { warn_of_network(context, warning); };
   return container::monitor(containers, std::move(made.claim), std::move(options));
 }
 
-int run_beside(Context& context, NewContainer made, const Arguments& arguments,
+int run_beside(Context& context, NewContainer made, const Arguments& arguments, int further_fds,
                const launch::ForwardedSignals& signals) {
   const container::Config& config = made.config;
+  container::StartOptions start = container::start_options(config);
+  start.attach = true;
+  start.further_fds = further_fds;
   container::Started started =
-      container::start_monitor(monitor_command(context), std::move(made.claim), true);
+      container::start_monitor(monitor_command(context), std::move(made.claim), start);
   warn_of_network(context, started.warning);
   AttachOptions options;
-  options.input = config.interactive;
+  options.input = config.interactive && !start.own_streams;
   options.tty = config.tty;
   options.pass_signals = arguments.is_on("sig-proxy", true);
   options.detach_keys = arguments.get("detach-keys", options.detach_keys);
@@ -54,6 +59,7 @@ int run_beside(Context& context, NewContainer made, const Arguments& arguments,
 }
 
 int run_run(Context& context, const Arguments& arguments) {
+  const int further_fds = preserved_fds(arguments);
   if (arguments.has("detach-keys")) parse_detach_keys(arguments.get("detach-keys"));
   enter_user_namespace_for(context, {arguments.get("network"), arguments.get("pid"), arguments.get("ipc"),
                                      arguments.get("uts")});
@@ -67,16 +73,18 @@ int run_run(Context& context, const Arguments& arguments) {
   try {
     if (arguments.is_on("detach")) {
       const std::string id = made.config.id;
+      container::StartOptions start = container::start_options(made.config);
+      start.further_fds = further_fds;
       container::Started started =
-          container::start_monitor(monitor_command(context), std::move(made.claim), false);
+          container::start_monitor(monitor_command(context), std::move(made.claim), start);
       started.monitor.release();
       warn_of_network(context, started.warning);
       context.out(id + "\n");
       return 0;
     }
     if (stays_in_this_process(arguments, made.config))
-      return run_here(context, containers, std::move(made), signals);
-    return run_beside(context, std::move(made), arguments, signals);
+      return run_here(context, containers, std::move(made), further_fds, signals);
+    return run_beside(context, std::move(made), arguments, further_fds, signals);
   } catch (const base::Error& e) {
     // 126 and 127: the command could not be run or found.
     if (e.code() != base::Code::kFailed || e.exit_status() <= 0) throw;
@@ -124,7 +132,8 @@ const Command& run_command() {
     std::vector<Flag> own = {
         {.name = "detach", .letter = 'd', .help = "leave it in the background and print its id", .common = true},
         {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed (default: ctrl-p,ctrl-q)"},
-        {.name = "sig-proxy", .help = "signals that torte gets are the command's (default: yes)", .negatable = true}};
+        {.name = "sig-proxy", .help = "signals that torte gets are the command's (default: yes)", .negatable = true},
+        preserve_fds_flag()};
     command.flags.insert(command.flags.begin(), own.begin(), own.end());
     return command;
   }();
@@ -153,7 +162,7 @@ const Command& container_monitor_command() {
       .name = "container-monitor",
       .summary = "stay with a container (torte starts this itself)",
       .group = "containers",
-      .positionals = {5, 5},
+      .positionals = {6, 6},
       .run = run_monitor_command,
       .failure_status = 125,
       .hidden = true,

@@ -66,7 +66,7 @@ int run_untag(Context& context, const Arguments& arguments) {
   for (const std::string& name : names)
     if (!store->untag(name))
       throw base::Error(base::Code::kNotFound,
-                        "no image is called " + base::printable(name), "image-not-found");
+                        "no image is called " + base::printable(name), "image-missing");
   return 0;
 }
 

@@ -22,7 +22,8 @@ using oci::Fields;
 
 constexpr int64_t kAny = INT64_MAX;
 
-const char* kMountTypes[] = {"bind", "volume", "tmpfs", "image"};
+const char* kMountTypes[] = {"bind", "volume", "tmpfs", "image", "devpts"};
+const char* kPropagations[] = {"", "rslave", "rshared"};  // nothing is said of private
 
 Json mount_json(const MountConfig& mount) {
   Json out = {{"type", kMountTypes[static_cast<int>(mount.type)]},
@@ -38,7 +39,10 @@ Json mount_json(const MountConfig& mount) {
               {"anonymous", mount.anonymous},
               {"noCopy", !mount.copy},
               {"mode", mount.mode},
+              {"propagation", kPropagations[static_cast<int>(mount.propagation)]},
               {"sizeBytes", mount.size_bytes}};
+  if (mount.type == MountConfig::Type::kDevpts)
+    out.update({{"uid", mount.uid}, {"gid", mount.gid}, {"most", mount.most}});
   out["layers"] = Json::array();
   for (const oci::DiffId& layer : mount.layers) out["layers"].push_back(layer.str());
   return out;
@@ -74,6 +78,12 @@ MountConfig read_mount(const nlohmann::json& object) {
   mount.copy = !fields.flag("noCopy");
   mount.mode = static_cast<uint32_t>(number(fields, "mode"));
   mount.size_bytes = number(fields, "sizeBytes");
+  const auto propagation = std::find(std::begin(kPropagations), std::end(kPropagations), fields.text("propagation"));
+  if (propagation == std::end(kPropagations)) fields.fail("propagation", "is none");
+  mount.propagation = static_cast<sys::Propagation>(propagation - std::begin(kPropagations));
+  mount.uid = static_cast<uint32_t>(number(fields, "uid"));
+  mount.gid = static_cast<uint32_t>(number(fields, "gid"));
+  mount.most = number(fields, "most");
   mount.layers = read_layers(fields, "layers");
   return mount;
 }
@@ -229,6 +239,10 @@ Json process_json(const Config& config) {
               {"tty", config.tty},
               {"interactive", config.interactive},
               {"init", config.init},
+              {"initPath", config.init_path},
+              {"systemd", config.systemd},
+              {"passwdEntry", config.passwd_entry},
+              {"groupEntry", config.group_entry},
               {"capabilities", std::to_string(config.capabilities)},
               {"noNewPrivileges", config.no_new_privileges},
               {"seccomp", config.seccomp}};
@@ -247,6 +261,10 @@ void read_process(const Fields& fields, Config& config) {
   config.tty = fields.flag("tty");
   config.interactive = fields.flag("interactive");
   config.init = fields.flag("init");
+  config.init_path = fields.text("initPath");
+  config.systemd = fields.flag("systemd");
+  config.passwd_entry = fields.text("passwdEntry");
+  config.group_entry = fields.text("groupEntry");
   config.capabilities = base::parse_decimal(fields.text("capabilities")).value_or(0);
   config.no_new_privileges = fields.flag("noNewPrivileges");
   config.seccomp = fields.text("seccomp");
@@ -347,7 +365,9 @@ std::string Config::to_json() const {
               {"autoRemove", auto_remove},
               {"pidFile", pid_file},
               {"healthOnFailure", health_on_failure},
-              {"runtime", runtime}};
+              {"runtime", runtime},
+              {"sdnotify", sdnotify},
+              {"storageBytes", storage_bytes}};
   put(out, "stopTimeoutSeconds", stop_timeout_seconds);
   if (healthcheck) out["healthcheck"] = health_json(*healthcheck);
   for (const network::Request& more : further_networks)
@@ -418,6 +438,8 @@ Config Config::parse(std::string_view json) {
   config.healthcheck = read_health(fields.find("healthcheck"));
   config.health_on_failure = fields.text("healthOnFailure");
   config.runtime = fields.text("runtime");
+  config.sdnotify = fields.text("sdnotify");
+  config.storage_bytes = number(fields, "storageBytes");
   read_lists(fields, config);
   return config;
 }

@@ -20,7 +20,7 @@ using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 /// Something attached below the root, as it was asked for; opened anew at every start.
 struct MountConfig {
-  enum class Type { kBind, kVolume, kTmpfs, kImage };
+  enum class Type { kBind, kVolume, kTmpfs, kImage, kDevpts };
   Type type = Type::kBind;
   std::string source;   ///< kBind: absolute path on the host; kVolume: name; kImage: image id
   std::string subpath;  ///< of the source, resolved inside it; empty: all of it
@@ -33,7 +33,10 @@ struct MountConfig {
   bool map_ids = false;    ///< kBind: shown with the container's own ids
   bool chown = false;      ///< kBind, kVolume: given to the container's user at every start
   bool copy = true;        ///< kVolume: an empty one takes what the image has at the target
-  uint32_t mode = 0755;    ///< kTmpfs
+  sys::Propagation propagation = sys::Propagation::kPrivate;  ///< kBind
+  uint32_t mode = 0755;    ///< kTmpfs, kDevpts
+  uint32_t uid = 0, gid = 0;  ///< kDevpts
+  uint64_t most = 0;       ///< kDevpts: so many terminals; 0: the kernel's default
   uint64_t size_bytes = 0;  ///< kTmpfs; 0: the kernel's default
   std::vector<oci::DiffId> layers;  ///< kImage
 };
@@ -54,7 +57,7 @@ struct RestartPolicy {
 };
 
 struct LogConfig {
-  std::string driver = "json-file";  ///< "k8s-file", "journald", or "none"
+  std::string driver = "json-file";  ///< "k8s-file", "journald", "passthrough", or "none"
   uint64_t max_bytes = 0;            ///< a log file is put aside at this size; 0: never
   uint64_t files = 1;                ///< so many are kept, the current one included
   std::string tag;                   ///< journald: what its lines are marked with
@@ -86,6 +89,9 @@ struct Config {
   bool tty = false;
   bool interactive = false;
   bool init = false;
+  std::string init_path;  ///< a program of the host that is its init; empty: torte's own
+  bool systemd = false;   ///< its program is systemd, or boots like it
+  std::string passwd_entry, group_entry;  ///< lines for a user and group that the image does not know
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
 
@@ -124,6 +130,8 @@ struct Config {
   std::optional<oci::Healthcheck> healthcheck;
   std::string health_on_failure;  ///< none, kill, restart, stop
   std::string runtime;            ///< empty: torte itself
+  std::string sdnotify;           ///< who says that it is ready: "container", "conmon" (its monitor), "ignore"
+  uint64_t storage_bytes = 0;     ///< --storage-opt size: most bytes of its writable layer; 0: no limit
 
   std::string to_json() const;
   /// Throws Invalid or Corrupt for what to_json() did not write.

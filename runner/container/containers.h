@@ -52,6 +52,8 @@ class Home {
   std::filesystem::path work() const { return path_ / "work"; }
   std::filesystem::path log() const { return path_ / "log"; }
   std::filesystem::path control() const { return path_ / "control"; }
+  /// Socket for what it tells who started torte (notifier.h).
+  std::filesystem::path notify() const { return path_ / "notify"; }
   /// There while its root is shown as a directory (torte mount).
   std::filesystem::path mounted() const { return path_ / "mounted"; }
 

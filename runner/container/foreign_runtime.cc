@@ -26,6 +26,7 @@ constexpr uint64_t kMostLog = 1 << 20;
 void refuse_unsuitable(const Config& config) {
   const char* what = config.tty                  ? "a terminal (-t)"
                      : config.init               ? "--init"
+                     : config.systemd            ? "--systemd"
                      : has_own_ids(config)       ? "--userns"
                      : !config.devices.empty()   ? "--device"
                                                  : nullptr;

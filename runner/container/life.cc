@@ -64,7 +64,8 @@ base::Error not_running(const std::string& id) {
 
 }  // namespace
 
-Started start_monitor(const std::vector<std::string>& command, Claim claim, bool attach) {
+Started start_monitor(const std::vector<std::string>& command, Claim claim, const StartOptions& options) {
+  const bool attach = options.attach;
   sys::Pipe report = sys::make_pipe();
   int pair[2] = {-1, -1};
   if (attach && ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -77,8 +78,10 @@ Started start_monitor(const std::vector<std::string>& command, Claim claim, bool
   for (const int fd : {claim.lock.fd(), report.write_end.get(), theirs.get()})
     argv.push_back(fd < 0 ? "-" : std::to_string(fd));
   argv.push_back(std::to_string(static_cast<int>(sys::userns_mode())));
+  argv.push_back(std::to_string(options.further_fds));
+  for (int i = 0; i < options.further_fds; ++i) keep.push_back(STDERR_FILENO + 1 + i);
   Started started;
-  started.monitor = sys::start_self(argv, keep);
+  started.monitor = sys::start_self(argv, keep, options.own_streams);
   report.write_end.reset();
   theirs.reset();
   { const Claim passed_on = std::move(claim); }
@@ -94,7 +97,7 @@ Started start_monitor(const std::vector<std::string>& command, Claim claim, bool
 }
 
 int run_monitor(Containers& containers, const std::vector<std::string>& words) {
-  constexpr size_t kWords = 5;
+  constexpr size_t kWords = 6;
   if (words.size() != kWords)
     throw base::Error(base::Code::kInvalid, "this command is torte's own", "usage");
   Claim claim{words[0], sys::LifeLock::adopt(take_descriptor(words[1]))};
@@ -106,6 +109,9 @@ int run_monitor(Containers& containers, const std::vector<std::string>& words) {
   MonitorOptions options;
   options.owner = take_descriptor(words[3]);
   options.signals = &signals;
+  options.stdin_fd = STDIN_FILENO;  // with --log-driver passthrough
+  options.further_fds = static_cast<int>(base::parse_decimal(words[5]).value_or(0));
+  for (int i = 0; i < options.further_fds; ++i) ::fcntl(STDERR_FILENO + 1 + i, F_SETFD, FD_CLOEXEC);
   auto tell = [&](const std::string& text) {
     sys::write_all(report.get(), base::as_bytes(text), "report");
     report.reset();

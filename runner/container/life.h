@@ -19,9 +19,21 @@ struct Started {
 };
 
 /// Starts the monitor of a container as a process of its own: `torte COMMAND.. ID LIFE REPORT OWNER
-/// USERNS`, the last four being descriptors and the user namespace's mode, for run_monitor(). Returns
-/// when the container's program runs. Throws what kept it from that, as the monitor found it.
-Started start_monitor(const std::vector<std::string>& command, Claim claim, bool attach);
+/// USERNS FURTHER`, being descriptors, the user namespace's mode and the number of descriptors from 3
+/// on that are the program's, for run_monitor(). Returns when the container's program runs. Throws what
+/// kept it from that, as the monitor found it.
+struct StartOptions {
+  bool attach = false;
+  bool own_streams = false;  ///< our streams are its program's (--log-driver passthrough)
+  int further_fds = 0;       ///< MonitorOptions::further_fds
+};
+/// For a container of this configuration.
+inline StartOptions start_options(const Config& config) {
+  StartOptions options;
+  options.own_streams = config.log.driver == "passthrough";
+  return options;
+}
+Started start_monitor(const std::vector<std::string>& command, Claim claim, const StartOptions& options);
 
 /// The other side: what the hidden command does. `words` are ID and what follows. Returns the status.
 int run_monitor(Containers& containers, const std::vector<std::string>& words);

@@ -21,6 +21,7 @@
 #include "runner/container/health.h"
 #include "runner/container/life.h"
 #include "runner/container/log.h"
+#include "runner/container/notifier.h"
 #include "runner/container/prepare.h"
 #include "runner/launch/launch.h"
 
@@ -43,7 +44,13 @@ class Monitor {
         claim_(std::move(claim)),
         options_(std::move(options)),
         home_(containers.home(claim_.id)),
-        config_(containers.read(claim_.id).config) {
+        config_(containers.read(claim_.id).config),
+        has_cgroup_(!options_.pass_through && launch::can_have_cgroup()) {
+    // Its streams are ours, then.
+    if (config_.log.driver == "passthrough") {
+      options_.pass_through = true;
+      if (!config_.interactive) options_.stdin_fd = -1;
+    }
     if (options_.owner) clients_.add(std::move(options_.owner), true);
   }
 
@@ -51,12 +58,14 @@ class Monitor {
     try {
       clients_.listen(listen_control(home_.control()));
       if (!options_.pass_through) log_.emplace(home_.log(), config_.log, journal_fields(config_));
+      notifier_ = Notifier::make(config_.sdnotify, home_.notify());
       start();
     } catch (const base::Error& e) {
       fail_to_start(e);
       throw;
     }
     options_.started(network_ ? network_->warning() : "");
+    if (notifier_) notifier_->tell_start();
     if (!options_.pass_through) shrink();
     for (;;) {
       while (container_) turn();
@@ -80,6 +89,7 @@ class Monitor {
     if (!config_.runtime.empty()) ForeignRuntime::leave_host_mounts();
     Prepared prepared = prepare(containers_, claim_, config_);
     launch::Spec& spec = prepared.spec;
+    show_notifier(spec);
     sys::Pipe in, out, err;
     if (options_.pass_through) {
       spec.stdin_fd = options_.stdin_fd;
@@ -97,7 +107,8 @@ class Monitor {
       spec.stdout_fd = out.write_end.get();
       spec.stderr_fd = err.write_end.get();
     }
-    spec.own_cgroup = !options_.pass_through && launch::can_have_cgroup();
+    spec.own_cgroup = has_cgroup_ || config_.systemd;
+    for (int i = 0; i < options_.further_fds; ++i) spec.further_fds.push_back(STDERR_FILENO + 1 + i);
     if (config_.runtime.empty()) {
       container_.emplace(launch::launch(std::move(spec)));
     } else {
@@ -115,6 +126,17 @@ class Monitor {
     if (container_->console() >= 0) set_nonblocking(container_->console());
     console_open_ = container_->console() >= 0;
     note_start();
+  }
+
+  /// In /dev, where it leaves no trace in the root.
+  void show_notifier(launch::Spec& spec) const {
+    if (!notifier_ || notifier_->fd() < 0) return;
+    launch::Mount mount;
+    mount.source = sys::UniqueFd(::open(home_.notify().c_str(), O_PATH | O_CLOEXEC));
+    if (!mount.source) base::throw_errno("open " + home_.notify().string());
+    mount.target = sys::RootedPath(kNotifySocket);
+    spec.mounts.push_back(std::move(mount));
+    spec.env.push_back(base::str("NOTIFY_SOCKET=", kNotifySocket));
   }
 
   /// Most of what starting took is not needed again for days.
@@ -176,6 +198,7 @@ class Monitor {
   void leave_record() {
     clients_.stop_listening();
     ::unlink(home_.control().c_str());
+    if (notifier_) ::unlink(home_.notify().c_str());
     // One that is looked at stays, for whoever looks to remove.
     if (config_.auto_remove && !std::filesystem::exists(home_.mounted()))
       remove_container(containers_, claim_, true);
@@ -187,7 +210,7 @@ class Monitor {
 
   // --- one turn of the loop ---
 
-  enum Entry { kEnd, kSignals, kOut, kErr, kConsole, kInput, kHealth, kHealthOutput, kFirstClient };
+  enum Entry { kEnd, kSignals, kOut, kErr, kConsole, kInput, kHealth, kHealthOutput, kNotify, kFirstClient };
 
   void turn() {
     const bool take_output = !clients_.output_held_up();
@@ -203,6 +226,7 @@ class Monitor {
     entries[kInput] = {pending_input_.empty() ? -1 : input_.get(), POLLOUT, 0};
     entries[kHealth] = {health_ ? health_->fd() : -1, POLLIN, 0};
     entries[kHealthOutput] = {health_ ? health_->output_fd() : -1, POLLIN, 0};
+    entries[kNotify] = {notifier_ ? notifier_->fd() : -1, POLLIN, 0};
     clients_.watch(entries, pending_input_.size() < kMostInput);
     if (::poll(entries.data(), entries.size(), timeout_ms()) < 0 && errno != EINTR)
       base::throw_errno("watch container");
@@ -215,6 +239,7 @@ class Monitor {
     for (const int stream : {0, 1})
       if ((entries[kOut + stream].revents & kReadable) != 0) read_output(stream);
     if ((entries[kConsole].revents & kReadable) != 0) read_console();
+    if ((entries[kNotify].revents & POLLIN) != 0) notifier_->pass_on();
     if (((entries[kConsole].revents | entries[kInput].revents) & (POLLOUT | POLLERR)) != 0)
       write_input();
     clients_.serve(
@@ -535,10 +560,12 @@ class Monitor {
   MonitorOptions options_;
   Home home_;
   Config config_;
+  bool has_cgroup_;
   State state_;
   Clients clients_;
   bool is_held_ = false;  // paused by a client that may go without a word
   std::optional<LogWriter> log_;
+  std::optional<Notifier> notifier_;
   std::optional<network::Connection> network_;
   std::optional<Ids> ids_;
   std::optional<ForeignRuntime> runtime_;

@@ -15,6 +15,8 @@ struct MonitorOptions {
   int stdin_fd = -1;  ///< with pass_through; -1 is /dev/null
   int stdout_fd = 1;
   int stderr_fd = 2;
+  /// --preserve-fds: so many descriptors of this process, from 3 on, are the program's too.
+  int further_fds = 0;
   /// One end of a pair of packet sockets, attached from the first moment.
   sys::UniqueFd owner;
   /// Told once, when the program runs for the first time; with a line about what was not possible,

@@ -15,6 +15,7 @@
 #include "base/sys/userns.h"
 #include "base/text.h"
 #include "overlay/packed_mount.h"
+#include "runner/container/user_entries.h"
 #include "runner/container/volumes.h"
 #include "runner/launch/stub_layer.h"
 
@@ -80,6 +81,7 @@ class Preparation {
     rights();
     for (const MountConfig& mount : config_.mounts) add_mount(mount);
     for (const DeviceConfig& device : config_.devices) add_device(device);
+    if (!config_.init_path.empty()) add_init();
     return std::move(out_);
   }
 
@@ -141,7 +143,7 @@ class Preparation {
     spec.argv.insert(spec.argv.end(), config_.arguments.begin(), config_.arguments.end());
     spec.cwd = config_.cwd;
     spec.tty = config_.tty;
-    spec.init = config_.init;
+    spec.init = config_.init && config_.init_path.empty();
     if (config_.umask) spec.umask = *config_.umask;
     spec.oom_score_adj = config_.oom_score_adj;
     spec.hostname = config_.hostname;
@@ -160,6 +162,7 @@ class Preparation {
     spec.identity = launch::resolve_user(view, config_.user);
     for (const std::string& group : config_.groups)
       spec.identity.groups.push_back(launch::resolve_group_name(view, group));
+    spec.root.files = user_entries(config_, view, spec.identity);
     spec.env = config_.env;
     auto set_default = [&](std::string_view name, const std::string& value) {
       for (const std::string& known : spec.env)
@@ -170,6 +173,12 @@ class Preparation {
     set_default("HOSTNAME", config_.hostname);
     set_default("HOME", spec.identity.home);
     if (config_.tty) set_default("TERM", "xterm");
+    if (!config_.systemd) return;
+    // What systemd asks of those who start it as a container. [systemd.io/CONTAINER_INTERFACE]
+    constexpr size_t kUuid = 32;
+    set_default("container", "torte");
+    set_default("container_uuid", config_.id.substr(0, kUuid));
+    spec.writable_cgroup = true;
   }
 
   void network() {
@@ -255,7 +264,13 @@ class Preparation {
     out.target = sys::RootedPath(mount.target);
     out.read_only = mount.read_only;
     out.executable = mount.executable;
-    if (mount.type == MountConfig::Type::kTmpfs) {
+    if (mount.type == MountConfig::Type::kDevpts) {
+      out.kind = launch::Mount::Kind::kDevpts;
+      out.mode = mount.mode;
+      out.uid = mount.uid;
+      out.gid = mount.gid;
+      out.most = mount.most;
+    } else if (mount.type == MountConfig::Type::kTmpfs) {
       out.kind = launch::Mount::Kind::kTmpfs;
       out.mode = mount.mode;
       out.size_bytes = mount.size_bytes;
@@ -305,6 +320,40 @@ class Preparation {
     out.source_path = sys::RootedPath(mount.subpath);
     if (mount.chown) give_away(out);
     if (mount.overlay) cover(out);
+    out.propagation = mount.propagation;
+    if (out.propagation != sys::Propagation::kPrivate) check_propagation(out);
+  }
+
+  /// A mount that shares with nobody cannot be the container's either; nor may one that has its own ids,
+  /// or whose torte is an ordinary user's, change what others see.
+  void check_propagation(const launch::Mount& mount) const {
+    const bool shared = mount.propagation == sys::Propagation::kShared;
+    const std::string what = base::str("the directory for ", base::printable(mount.target.str()));
+    auto refuse = [&](const std::string& why) {
+      return base::Error(base::Code::kUnsupported, what + why, "mount-not-shared");
+    };
+    if (shared && (out_.ids || sys::userns_mode() != sys::UsernsMode::kNone))
+      throw refuse(" cannot be rshared: mounts made in a user namespace show nowhere else")
+          .add_help("rslave shows the machine's mounts in the container");
+    const uint64_t id = sys::mount_id(open_mount_source(mount).get());
+    for (const sys::MountInfo& known : sys::list_mounts()) {
+      if (known.id != id || known.is_shared || (!shared && known.is_slave)) continue;
+      throw refuse(base::str(" is on the mount ", base::printable(known.point), ", which shares with nobody"))
+          .add_help("mount --make-shared " + base::printable(known.point));
+    }
+  }
+
+  /// --init=PATH: in /dev, where it leaves no trace in the root.
+  void add_init() {
+    constexpr const char* kPlace = "/dev/init";
+    launch::Mount out;
+    out.source = sys::UniqueFd(::open(config_.init_path.c_str(), O_PATH | O_CLOEXEC));
+    if (!out.source) base::throw_errno("open --init " + base::printable(config_.init_path));
+    out.target = sys::RootedPath(kPlace);
+    out.read_only = true;
+    out_.spec.mounts.push_back(std::move(out));
+    std::vector<std::string>& argv = out_.spec.argv;
+    argv.insert(argv.begin(), {kPlace, "--"});
   }
 
   /// `-v ..:U`: everything there is the container's user's.

@@ -60,6 +60,9 @@ class Writer {
         is_user_(sys::userns_mode() != sys::UsernsMode::kNone) {
     if (config.privileged) spec_.capabilities = launch::all_capabilities();
     if (has_own_ids(config)) refuse("--userns and id maps");
+    if (config.systemd) refuse("what systemd needs (--systemd)");
+    if (!config.init_path.empty()) refuse("--init=PATH");
+    if (!config.passwd_entry.empty() || !config.group_entry.empty()) refuse("--passwd-entry and --group-entry");
   }
 
   std::string text() {
@@ -148,6 +151,8 @@ class Writer {
   Json user_mount(const MountConfig& asked) const {
     std::vector<std::string> options = {asked.read_only ? "ro" : "rw", "nodev"};
     if (!asked.executable) options.emplace_back("noexec");
+    if (asked.propagation != sys::Propagation::kPrivate) refuse("mounts that show elsewhere (" + asked.target + ")");
+    if (asked.type == MountConfig::Type::kDevpts) refuse("terminals at " + asked.target);
     if (asked.type == MountConfig::Type::kTmpfs) {
       char mode[16];
       snprintf(mode, sizeof mode, "mode=%o", asked.mode & 07777);

@@ -202,6 +202,16 @@ void kill_listed(const std::string& directory) {
   }
 }
 
+/// Removes the groups below a group of v2, which a program may have made, the innermost first.
+void remove_groups_below(const std::string& directory) {
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, absent)) {
+    if (!entry.is_directory(absent)) continue;
+    remove_groups_below(entry.path());
+    ::rmdir(entry.path().c_str());
+  }
+}
+
 /// Takes the groups named PREFIX<pid>-<n> in `parent` away whose owner died.
 void sweep(const std::string& parent, std::string_view prefix) {
   std::error_code absent;
@@ -217,7 +227,8 @@ void sweep(const std::string& parent, std::string_view prefix) {
     if (::access(("/proc/" + number.substr(0, number.find('-'))).c_str(), F_OK) == 0) continue;
     sys::UniqueFd lock = lock_group(entry.path());
     if (!lock) continue;
-    kill_listed(entry.path());
+    if (!write_file(entry.path() / "cgroup.kill", "1")) kill_listed(entry.path());
+    remove_groups_below(entry.path());
     ::rmdir(entry.path().c_str());
   }
 }
@@ -251,7 +262,7 @@ std::vector<std::string> controllers_of(const std::vector<Setting>& settings) {
 
 }  // namespace
 
-Cgroup::Cgroup(const Limits& limits, bool with_freezer) {
+Cgroup::Cgroup(const Limits& limits, bool with_freezer, bool for_program) {
   std::vector<Setting> settings = settings_of(limits);
   std::vector<std::string> controllers = controllers_of(settings);
   try {
@@ -275,6 +286,7 @@ Cgroup::Cgroup(const Limits& limits, bool with_freezer) {
       fill_cpuset(directory_of("cpuset"));
     }
     apply(limits);
+    if (for_program) make_inner();
   } catch (...) {
     remove();  // no destructor runs
     throw;
@@ -282,14 +294,22 @@ Cgroup::Cgroup(const Limits& limits, bool with_freezer) {
 }
 
 void Cgroup::apply(const Limits& limits) {
-  for (const Setting& setting : settings_of(limits)) {
-    std::string directory = unified_ ? directories_[0] : directory_of(setting.controller);
+  auto write = [&](const Setting& setting) {
+    const std::string directory = unified_ ? directories_[0] : directory_of(setting.controller);
     const std::string& file = unified_ ? setting.v2_file : setting.v1_file;
     const std::string& value = unified_ ? setting.v2_value : setting.v1_value;
-    if (file.empty()) continue;  // v2 says it with another setting
-    if (directory.empty() || !write_file(directory + "/" + file, value))
-      fail(setting.controller, "writing " + file + " failed");
-  }
+    if (file.empty()) return true;  // v2 says it with another setting
+    return !directory.empty() && write_file(directory + "/" + file, value);
+  };
+  // Two may bound each other (v1: memory, and memory with swap): then the one that failed first can be
+  // written after the other.
+  std::vector<Setting> again;
+  std::vector<Setting> settings = settings_of(limits);
+  for (Setting& setting : settings)
+    if (!write(setting)) again.push_back(std::move(setting));
+  for (const Setting& setting : again)
+    if (!write(setting))
+      fail(setting.controller, "writing " + (unified_ ? setting.v2_file : setting.v1_file) + " failed");
 }
 
 void Cgroup::make_unified(const std::vector<std::string>& controllers) {
@@ -312,6 +332,18 @@ void Cgroup::make_separate(const std::vector<std::string>& controllers) {
     make_directory(directory + std::string(kSeparatePrefix) + name, controller);
   }
 }
+
+void Cgroup::make_inner() {
+  if (!unified_)
+    throw base::Error(base::Code::kUnsupported, "groups of the program's own need cgroup v2", "systemd-unsupported");
+  const std::string inner = directories_[0] + "/program";
+  for (const char* controller : {"memory", "cpu", "pids", "io", "cpuset"}) enable(directories_[0], controller);
+  if (::mkdir(inner.c_str(), 0755) < 0) base::throw_errno("create " + inner);
+  inner_ = sys::UniqueFd(::open(inner.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!inner_) base::throw_errno("open " + inner);
+}
+
+bool can_have_writable_cgroup() { return is_unified() && Cgroup::available("freezer"); }
 
 /// A group is made and locked in two calls; in between somebody else's sweep may take it away.
 void Cgroup::make_directory(const std::string& directory, const std::string& controller) {
@@ -362,11 +394,14 @@ Cgroup::~Cgroup() {
 }
 
 void Cgroup::remove() {
+  const bool nested = inner_.get() >= 0;
+  inner_.reset();
   unified_.reset();
   // The locks stay until the end: a group of ours is nobody else's to take.
   for (const std::string& directory : directories_) {
     // The last process may still be on its way out.
     for (int tries = 0; tries < 100; ++tries) {
+      if (nested) remove_groups_below(directory);
       if (::rmdir(directory.c_str()) == 0 || errno != EBUSY) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

@@ -15,8 +15,9 @@ namespace launch {
 class Cgroup {
  public:
   /// Makes the groups and writes the limits. Throws Unsupported, naming the controller, for a limit
-  /// that cannot be applied here.
-  Cgroup(const Limits& limits, bool with_freezer);
+  /// that cannot be applied here. `for_program`: the container is put into a group below, whose own
+  /// groups its program may make (v2 only); the limits are out of its reach.
+  Cgroup(const Limits& limits, bool with_freezer, bool for_program = false);
   /// The groups of a running container, to put another process into; never removed.
   static std::unique_ptr<Cgroup> of_container(int pidfd);
   /// Whether this process could limit `controller` ("pids") at all.
@@ -26,7 +27,7 @@ class Cgroup {
   ~Cgroup();
 
   /// v2: the directory for CLONE_INTO_CGROUP; -1 on v1.
-  int clone_directory() const { return unified_.get(); }
+  int clone_directory() const { return inner_ ? inner_.get() : unified_.get(); }
   /// v1: a process must be moved in by attach().
   bool needs_attach() const { return !unified_ && !directories_.empty(); }
   /// v1: moves a process in. Waits for the kernel, up to some milliseconds.
@@ -47,6 +48,7 @@ class Cgroup {
   void make_separate(const std::vector<std::string>& controllers);
   std::string directory_of(const std::string& controller) const;
   void make_directory(const std::string& directory, const std::string& controller);
+  void make_inner();
   void remove();
 
   bool owned_ = true;
@@ -54,6 +56,7 @@ class Cgroup {
   /// Locked while we live: whoever finds a group of torte's unlocked may take it away.
   std::vector<sys::UniqueFd> locks_;
   sys::UniqueFd unified_;
+  sys::UniqueFd inner_;
 };
 
 /// Removes the groups of torte processes that were killed, with whatever is left in them. Cheap;

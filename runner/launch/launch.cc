@@ -67,7 +67,7 @@ Enforcement enforce(const Spec& spec) {
     how.demands.wait_for_parent = !own_pids;
     return how;
   }
-  how.cgroup = std::make_unique<Cgroup>(limits, own_cgroup);
+  how.cgroup = std::make_unique<Cgroup>(limits, own_cgroup, spec.writable_cgroup);
   how.demands.wait_for_parent = how.cgroup->clone_directory() < 0;
   return how;
 }

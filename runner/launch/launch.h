@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/sys/fd.h"
+#include "base/sys/mount.h"
 #include "base/sys/process.h"
 #include "base/sys/rooted_path.h"
 #include "runner/launch/capabilities.h"
@@ -53,6 +54,13 @@ struct RootFs {
 
   bool read_only = false;
 
+  /// A file of torte's in the init layer, in the place of the image's: of its root, mode 0644.
+  struct File {
+    sys::RootedPath path;
+    std::string content;
+  };
+  std::vector<File> files;  ///< only with an init layer
+
   /// A user namespace whose ids the layers, or the mount, are shown with, and its root's ids where
   /// we are; -1: as they are. [sys::OverlayOptions]
   int id_map = -1;
@@ -69,6 +77,7 @@ struct Mount {
   enum class Kind {
     kBind,   ///< `source`, or what is at `source_path` below it
     kTmpfs,  ///< an empty tmpfs of `mode` and `size_bytes`
+    kDevpts,  ///< terminals of its own, of `mode`, `uid` and `gid`; at /dev/pts in the stead of the usual ones
     kFile,   ///< a file with `content` on a private tmpfs, always read-only: secrets, /etc/hosts
   };
   Kind kind = Kind::kBind;
@@ -82,14 +91,16 @@ struct Mount {
   sys::RootedPath source_path;
   bool source_is_detached = false;
   bool recursive = false;  ///< kBind: with the mounts below it
+  sys::Propagation propagation = sys::Propagation::kPrivate;  ///< kBind, not detached
   bool devices = false;    ///< kBind: device nodes work (--device)
   bool map_ids = false;    ///< kBind: shown with the ids of RootFs::id_map, where there is one
 
   std::string content;      ///< kFile
-  mode_t mode = 0755;       ///< kTmpfs, kFile
-  uid_t uid = 0;            ///< kFile
-  gid_t gid = 0;            ///< kFile
+  mode_t mode = 0755;       ///< kTmpfs, kFile, kDevpts
+  uid_t uid = 0;            ///< kFile, kDevpts
+  gid_t gid = 0;            ///< kFile, kDevpts
   uint64_t size_bytes = 0;  ///< kTmpfs; 0: the kernel's default
+  uint64_t most = 0;        ///< kDevpts: so many terminals; 0: the kernel's default
 };
 
 struct Ulimit {
@@ -189,6 +200,9 @@ struct Spec {
   Limits limits;
   /// A cgroup even without limits, for pause().
   bool own_cgroup = false;
+  /// Its own groups can be made by the program, below its own group: for systemd. Its limits stay out
+  /// of its reach. Needs cgroup v2 and `own_cgroup`.
+  bool writable_cgroup = false;
 
   /// The program gets a terminal of its own; Container::console() is its other side.
   bool tty = false;
@@ -202,6 +216,8 @@ struct Spec {
   int stdin_fd = -1;
   int stdout_fd = 1;
   int stderr_fd = 2;
+  /// Further descriptors of the program, from 3 on; borrowed.
+  std::vector<int> further_fds;
 };
 
 class Cgroup;
@@ -252,6 +268,8 @@ class Container {
 
 /// Whether Spec::own_cgroup can be had here: always for root, for others where a group was delegated.
 bool can_have_cgroup();
+/// Whether Spec::writable_cgroup can.
+bool can_have_writable_cgroup();
 
 /// Starts the program and returns when it runs (its execve succeeded). Throws: Failed with
 /// exit_status() 127 when the command is not found and 126 when it cannot be executed; any other

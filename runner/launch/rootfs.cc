@@ -62,7 +62,8 @@ void copy_attributes(const struct stat& status, const sys::Xattrs& xattrs, int d
 
 /// One target in the init layer. Directories that the image has are copied without their content,
 /// and their times are set last, when nothing more is created in them.
-void add_stub(const sys::Root& image, int init_layer, const Target& target) {
+void add_stub(const sys::Root& image, int init_layer, const Target& target,
+              const std::string& content = {}) {
   sys::RootedPath path = image.resolve(target.path);
   std::vector<std::string> names = path.components();
   sys::UniqueFd current = sys::open_nofollow_at(init_layer, ".", O_RDONLY | O_DIRECTORY);
@@ -79,8 +80,9 @@ void add_stub(const sys::Root& image, int init_layer, const Target& target) {
   for (size_t i = 0; i < names.size(); ++i) {
     if (i + 1 == names.size() && !target.is_directory) {
       sys::UniqueFd file(::openat(current.get(), names[i].c_str(),
-                                  O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644));
+                                  O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644));
       if (!file) base::throw_errno("create " + path.str() + " in the init layer");
+      sys::write_all(file.get(), base::as_bytes(content), path.str());
       break;
     }
     if (::mkdirat(current.get(), names[i].c_str(), 0755) < 0 && errno != EEXIST)
@@ -133,6 +135,15 @@ sys::UniqueFd make_mapped_root(const Spec& spec) {
   return sys::mount_overlay(overlay_options(root, with_init_layer));
 }
 
+/// RootFs::files. Layers may not change below a mounted overlay, so this comes before it.
+void write_files(const RootFs& root) {
+  if (root.files.empty()) return;
+  CHECK(root.init_layer >= 0);
+  const sys::Root image(mount_view(root, true));
+  for (const RootFs::File& file : root.files)
+    add_stub(image, root.init_layer, {file.path, false}, file.content);
+}
+
 bool is_empty(int directory) { return sys::list_names(directory).empty(); }
 
 }  // namespace
@@ -150,7 +161,7 @@ void fill_stub_layer(int directory_fd) {
 }
 
 bool mount_is_directory(const Mount& mount) {
-  if (mount.kind == Mount::Kind::kTmpfs) return true;
+  if (mount.kind == Mount::Kind::kTmpfs || mount.kind == Mount::Kind::kDevpts) return true;
   if (mount.kind == Mount::Kind::kFile) return false;
   struct stat own;
   if (::fstat(mount.source.get(), &own) < 0) base::throw_errno("mount " + mount.target.str());
@@ -169,6 +180,7 @@ sys::UniqueFd make_root(Spec& spec) {
     if (root.id_map >= 0) sys::map_mount_ids(root.mount.get(), root.id_map, "the root");
     return std::move(root.mount);
   }
+  write_files(root);
   if (root.id_map >= 0) return make_mapped_root(spec);
   bool used_before = root.init_layer >= 0 && !is_empty(root.init_layer);
   sys::UniqueFd mount = sys::mount_overlay(overlay_options(root, used_before));

@@ -31,6 +31,8 @@ using wire::OnError;
 constexpr uint64_t kInside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 constexpr uint64_t kNoSuidExecDev = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
 constexpr uint64_t kHidden = kNoSuidExecDev | MOUNT_ATTR_RDONLY;
+constexpr uint64_t kTerminals = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+constexpr std::string_view kPts = "/dev/pts";
 
 /// Writes the plan; one method for each part of the table.
 class Composer {
@@ -43,6 +45,7 @@ class Composer {
 
   Plan compose_join(int target) {
     int slot = plan_.inherit(target);
+    inherit_further();
     add(Kind::kResetSignals, "reset signals");
     if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
     add(Kind::kHideFromOthers, "hide from the container");
@@ -61,7 +64,7 @@ class Composer {
       pts_ = open("/dev/pts", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
       terminal();
     }
-    plan_process(plan_, root_, spec_, cgroup_);
+    plan_process(plan_, root_, further_, spec_, cgroup_);
     return std::move(plan_);
   }
 
@@ -78,7 +81,7 @@ class Composer {
     console();
     hide();
     finish_root();
-    plan_process(plan_, root_, spec_, cgroup_);
+    plan_process(plan_, root_, further_, spec_, cgroup_);
     return std::move(plan_);
   }
 
@@ -119,6 +122,11 @@ class Composer {
           // Last: inside it we have no rights over the others any more.
           Joined{spec_.user_namespace, CLONE_NEWUSER, "enter user namespace"}})
       if (fd >= 0) joined_.push_back({inherit_one(fd), type, what});
+    inherit_further();
+  }
+
+  void inherit_further() {
+    for (const int fd : spec_.further_fds) further_.push_back(inherit_one(fd));
   }
 
   /// Whether the container's network namespace belongs to our user namespace.
@@ -147,7 +155,7 @@ class Composer {
       sys::UniqueFd found;
       if (!mount.source_path.is_root()) found = source.open_at(mount.source_path, O_PATH);
       sys::UniqueFd clone =
-          sys::clone_mount(found ? found.get() : source.fd(), "", mount.recursive);
+          sys::clone_mount(found ? found.get() : source.fd(), "", mount.recursive, mount.propagation);
       if (mount.map_ids && spec_.root.id_map >= 0)
         sys::map_mount_ids(clone.get(), spec_.root.id_map, mount.target.str());
       return held_.hold(std::move(clone));
@@ -315,15 +323,33 @@ class Composer {
     link("/proc/self/fd/1", "stdout");
     link("/proc/self/fd/2", "stderr");
     link("pts/ptmx", "ptmx");
-    std::string options = strings({"ptmxmode", "0666", "mode", "0620"});
-    // The number of group tty, if there is such an id here.
-    if (sys::userns_mode() != sys::UsernsMode::kSingle) options += strings({"gid", "5"});
-    pts_ = mount_on("/dev/pts", "devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, options);
+    pts_ = mount_on("/dev/pts", "devpts", kTerminals, terminal_options());
     // A mount of the caller's own at the same place takes its stead, it does not hide it.
     if (!is_user_target("/dev/shm"))
       mount_on("/dev/shm", "tmpfs", kNoSuidExecDev,
                strings({"mode", "1777", "size", std::to_string(spec_.shm_bytes)}));
     if (!spec_.host_ipc && spec_.ipc_namespace < 0) mount_on("/dev/mqueue", "mqueue", kNoSuidExecDev, "");
+  }
+
+  std::string terminal_options() const {
+    for (const Mount& mount : spec_.mounts)
+      if (mount.kind == Mount::Kind::kDevpts && mount.target.str() == kPts) return options_of(mount);
+    std::string options = strings({"ptmxmode", "0666", "mode", "0620"});
+    // The number of group tty, if there is such an id here.
+    if (sys::userns_mode() != sys::UsernsMode::kSingle) options += strings({"gid", "5"});
+    return options;
+  }
+
+  /// A tmpfs or devpts of the caller's.
+  static std::string options_of(const Mount& mount) {
+    std::string options = strings({"mode", octal(mount.mode)});
+    if (mount.size_bytes > 0) options += strings({"size", std::to_string(mount.size_bytes)});
+    if (mount.kind != Mount::Kind::kDevpts) return options;
+    options += strings({"ptmxmode", "0666"});
+    if (mount.uid != 0) options += strings({"uid", std::to_string(mount.uid)});
+    if (mount.gid != 0) options += strings({"gid", std::to_string(mount.gid)});
+    if (mount.most > 0) options += strings({"max", std::to_string(mount.most)});
+    return options;
   }
 
   /// mknod where we may, else the host's node bound to a file; checked to be the device it should
@@ -374,7 +400,8 @@ class Composer {
     int target = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY, kInside | RESOLVE_NO_SYMLINKS);
     plan_.last().on_error = OnError::kSkipIfAbsent;
     plan_.last().skip = 3;
-    int mount = new_file_system("cgroup2", attributes, "", "/sys/fs/cgroup");
+    int mount = new_file_system("cgroup2", spec_.writable_cgroup ? kNoSuidExecDev : attributes, "",
+                                "/sys/fs/cgroup");
     attach(mount, target, "/sys/fs/cgroup");
   }
 
@@ -428,13 +455,15 @@ class Composer {
     if (mount.read_only) attributes |= MOUNT_ATTR_RDONLY;
     if (!mount.executable) attributes |= MOUNT_ATTR_NOEXEC;
     if (!mount.devices) attributes |= MOUNT_ATTR_NODEV;
-    if (mount.kind == Mount::Kind::kTmpfs) {
-      std::string options = strings({"mode", octal(mount.mode)});
-      if (mount.size_bytes > 0) options += strings({"size", std::to_string(mount.size_bytes)});
+    const bool terminals = mount.kind == Mount::Kind::kDevpts;
+    if (terminals && what == kPts) return;
+    if (terminals || mount.kind == Mount::Kind::kTmpfs) {
+      if (terminals) attributes = kTerminals;
       make_target(what, true);
       int target = open(what, O_PATH | O_DIRECTORY);
-      int tmpfs = new_file_system("tmpfs", attributes | MOUNT_ATTR_NOSUID, options, what);
-      attach(tmpfs, target, what);
+      int made = new_file_system(terminals ? "devpts" : "tmpfs", attributes | MOUNT_ATTR_NOSUID,
+                                 options_of(mount), what);
+      attach(made, target, what);
       return;
     }
     if (takes_part_of_detached(mount)) source = clone_inside(mount, source);
@@ -556,6 +585,7 @@ class Composer {
   std::vector<Joined> joined_;
   int file_count_ = 0;
   std::vector<int> sources_;
+  std::vector<int> further_;
   std::vector<int> device_mounts_;
 };
 

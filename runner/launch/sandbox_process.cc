@@ -19,8 +19,9 @@ using wire::OnError;
 
 class ProcessPart {
  public:
-  ProcessPart(Plan& plan, int root, const Spec& spec, const CgroupDemands& cgroup)
-      : plan_(plan), root_(root), spec_(spec), cgroup_(cgroup) {}
+  ProcessPart(Plan& plan, int root, std::span<const int> further, const Spec& spec,
+              const CgroupDemands& cgroup)
+      : plan_(plan), root_(root), further_(further), spec_(spec), cgroup_(cgroup) {}
 
   void become() {
     add(Kind::kSessionKeyring, "join a session keyring");
@@ -35,6 +36,10 @@ class ProcessPart {
         strings({path}));
     add(Kind::kChangeDirectory, "change to working directory " + base::printable(spec_.cwd),
         {.a = cwd});
+    // From here on nothing names a slot, so the numbers of slots may be taken.
+    if (!further_.empty())
+      add(Kind::kPassOn, "pass descriptors on", {},
+          {reinterpret_cast<const char*>(further_.data()), further_.size_bytes()});
     add(Kind::kUmask, "set umask", {.c = static_cast<int>(spec_.umask.value_or(022))});
     add(Kind::kBoundingSet, "drop capabilities", {.x = spec_.capabilities});
     // Without no_new_privs only the privileged may load a filter, so it comes before they are given
@@ -120,12 +125,14 @@ class ProcessPart {
     add(Kind::kExecute, "execute " + base::printable(spec_.argv[0]),
         {.c = static_cast<int>(spec_.argv.size()),
          .d = static_cast<int>(spec_.env.size()),
-         .x = spec_.init ? 1u : 0u},
+         .x = spec_.init ? 1u : 0u,
+         .y = further_.size()},
         text);
   }
 
   Plan& plan_;
   int root_;
+  std::span<const int> further_;
   const Spec& spec_;
   const CgroupDemands& cgroup_;
 };
@@ -141,8 +148,9 @@ std::string strings(std::initializer_list<std::string_view> parts) {
   return text;
 }
 
-void plan_process(Plan& plan, int root, const Spec& spec, const CgroupDemands& cgroup) {
-  ProcessPart(plan, root, spec, cgroup).become();
+void plan_process(Plan& plan, int root, std::span<const int> further, const Spec& spec,
+                  const CgroupDemands& cgroup) {
+  ProcessPart(plan, root, further, spec, cgroup).become();
 }
 
 }  // namespace launch

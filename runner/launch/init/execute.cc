@@ -130,8 +130,8 @@ long execute(const wire::Operation& op, const char* text) {
   auto* next = const_cast<char*>(text);
   for (int32_t i = 0; i < op.c; ++i, next += kernel::length(next) + 1) arguments[i] = next;
   for (int32_t i = 0; i < op.d; ++i, next += kernel::length(next) + 1) environment[i] = next;
-  constexpr long kFirst = 3;
-  long error = call(SYS_close_range, kFirst, ~0u, CLOSE_RANGE_CLOEXEC);
+  const long first = 3 + static_cast<long>(op.y);
+  long error = call(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);
   if (error < 0) return error;
   if (op.x != 0) {
     error = split_off_init();

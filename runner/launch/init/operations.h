@@ -59,7 +59,9 @@ enum class Kind : uint32_t {
   kNoNewPrivileges,
   kSeccomp,  // text: struct sock_filter array
   kDieWithParent,
-  kExecute,  // c: argument count, d: environment count, x: 1 = stay as init, text: strings
+  kPassOn,   // text: slots as int32_t array; their descriptors become 3 and up
+  kExecute,  // c: argument count, d: environment count, x: 1 = stay as init, y: so many descriptors
+             // from 3 on are passed on, text: strings
 };
 
 /// What an error of the operation means.

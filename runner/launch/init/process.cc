@@ -2,6 +2,7 @@
 
 #include <asm/ioctls.h>
 #include <linux/capability.h>
+#include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/prctl.h>
@@ -185,6 +186,26 @@ long die_with_parent(const State& state) {
   return 0;
 }
 
+/// They may stand in each other's way, and the status socket in theirs: all go above first.
+long pass_on(State& state, const wire::Operation& op, const char* text) {
+  constexpr int kFirst = 3;
+  const auto* slots = reinterpret_cast<const int32_t*>(text);
+  const int count = static_cast<int>(op.text_size / sizeof(int32_t));
+  long socket = call(SYS_fcntl, state.status_socket, F_DUPFD_CLOEXEC, kFirst + count);
+  if (socket < 0) return socket;
+  state.status_socket = static_cast<int>(socket);
+  for (int i = 0; i < count; ++i) {
+    long above = call(SYS_fcntl, state.slots[slots[i]], F_DUPFD_CLOEXEC, kFirst + count);
+    if (above < 0) return above;
+    state.slots[slots[i]] = static_cast<int>(above);
+  }
+  for (int i = 0; i < count; ++i) {
+    long error = call(SYS_dup3, state.slots[slots[i]], kFirst + i, 0);
+    if (error < 0) return error;
+  }
+  return 0;
+}
+
 }  // namespace
 
 long do_process_operation(State& state, const wire::Operation& op, const char* text) {
@@ -231,6 +252,8 @@ long do_process_operation(State& state, const wire::Operation& op, const char* t
       return load_filter(op, text);
     case wire::Kind::kDieWithParent:
       return die_with_parent(state);
+    case wire::Kind::kPassOn:
+      return pass_on(state, op, text);
     default:
       return -EINVAL;
   }

@@ -18,7 +18,10 @@ TEST(MountInfo, IsReadWithItsEscapes) {
   EXPECT_EQ(mounts[0].device, "98:0");
   EXPECT_EQ(mounts[0].point, "/mnt 2\\x");
   EXPECT_EQ(mounts[0].source, "/dev/root");
+  EXPECT_TRUE(mounts[0].is_slave);
+  EXPECT_FALSE(mounts[0].is_shared);
   EXPECT_EQ(mounts[1].point, "/a\nb");
+  EXPECT_FALSE(mounts[1].is_slave);
   EXPECT_EQ(mounts[1].source, "torte:/x y");
 }
 
