@@ -77,9 +77,10 @@ store::StagedBlob IncomingBlob::finish() {
 
 void UnpackedTotal::add(uint64_t bytes) {
   if (bytes_ += bytes; bytes_ > limit_)
-    throw base::Error(base::Code::kInvalid,
-                      base::str("the layers of the image unpack to more than the limit of ", limit_, " bytes"),
-                      "layer-too-large");
+    throw base::Error(
+        base::Code::kInvalid,
+        base::str("the layers of the image unpack to more than the limit of ", limit_, " bytes"),
+        "layer-too-large");
 }
 
 void take_blob(store::Store& store, const IncomingImage& image, const oci::Descriptor& blob,

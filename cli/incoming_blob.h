@@ -34,8 +34,9 @@ class IncomingBlob {
   base::TeeSource stored_;
 };
 
-/// What the layers of one image have unpacked to, all together. write() throws Invalid (id "layer-too-large")
-/// above the limit, so that many small layers are no way around it. [spec/security.md 4]
+/// What the layers of one image have unpacked to, all together. write() throws Invalid (id
+/// "layer-too-large") above the limit, so that many small layers are no way around it.
+/// [spec/security.md 4]
 class UnpackedTotal : public base::Sink {
  public:
   explicit UnpackedTotal(uint64_t limit) : limit_(limit) {}

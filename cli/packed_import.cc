@@ -17,7 +17,10 @@ namespace {
 class PackedImport {
  public:
   PackedImport(store::Store& store, const IncomingImage& image, const TransferOptions& options)
-      : store_(store), image_(image), options_(options), unpacked_(options.limits.unpacked_bytes),
+      : store_(store),
+        image_(image),
+        options_(options),
+        unpacked_(options.limits.unpacked_bytes),
         batch_(store.batch()) {}
 
   oci::Digest run(const std::vector<oci::Reference>& names, const std::string& place) {
