@@ -75,6 +75,14 @@ store::StagedBlob IncomingBlob::finish() {
   return writer_->finish({blob_.digest, blob_.size_bytes});
 }
 
+void UnpackedTotal::add(uint64_t bytes) {
+  if (bytes_ += bytes; bytes_ > limit_)
+    throw base::Error(
+        base::Code::kInvalid,
+        base::str("the layers of the image unpack to more than the limit of ", limit_, " bytes"),
+        "layer-too-large");
+}
+
 void take_blob(store::Store& store, const IncomingImage& image, const oci::Descriptor& blob,
                const TransferOptions& options, const std::function<void(IncomingBlob&)>& use) {
   {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
@@ -31,6 +32,21 @@ class IncomingBlob {
   bool resumed_;
   ReportedSource reported_;
   base::TeeSource stored_;
+};
+
+/// What the layers of one image have unpacked to, all together. write() throws Invalid (id
+/// "layer-too-large") above the limit, so that many small layers are no way around it.
+/// [spec/security.md 4]
+class UnpackedTotal : public base::Sink {
+ public:
+  explicit UnpackedTotal(uint64_t limit) : limit_(limit) {}
+  void write(base::Bytes bytes) override { add(bytes.size()); }
+  /// Of what was counted elsewhere. Any thread.
+  void add(uint64_t bytes);
+
+ private:
+  const uint64_t limit_;
+  std::atomic<uint64_t> bytes_ = 0;
 };
 
 /// Calls `use` with the blob; once more when an earlier process's part of it turns out to be

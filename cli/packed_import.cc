@@ -17,7 +17,11 @@ namespace {
 class PackedImport {
  public:
   PackedImport(store::Store& store, const IncomingImage& image, const TransferOptions& options)
-      : store_(store), image_(image), options_(options), batch_(store.batch()) {}
+      : store_(store),
+        image_(image),
+        options_(options),
+        unpacked_(options.limits.unpacked_bytes),
+        batch_(store.batch()) {}
 
   oci::Digest run(const std::vector<oci::Reference>& names, const std::string& place) {
     if (image_.fetched) claim();
@@ -56,6 +60,7 @@ class PackedImport {
                                       options_.limits);
       store::StagedBlob staged = incoming.finish();
       require_diff_id(diff_id, index->diff_id.digest());
+      unpacked_.add(index->tar_bytes);
       batch_.add_blob(std::move(staged));
     });
     if (!index->whole_reason.empty()) {
@@ -78,6 +83,7 @@ class PackedImport {
   store::Store& store_;
   const IncomingImage& image_;
   const TransferOptions& options_;
+  UnpackedTotal unpacked_;
   std::vector<store::Claim>
       claims_;  ///< held until the commit, because only then others see the layers
   store::Batch batch_;

@@ -40,8 +40,8 @@ namespace {
 class Import {
  public:
   Import(store::Store& store, const IncomingImage& image, const TransferOptions& options)
-      : store_(store), image_(image), options_(options), batch_(store.batch()),
-        trees_(image.manifest.layers.size()) {}
+      : store_(store), image_(image), options_(options),
+        unpacked_(options.limits.unpacked_bytes), batch_(store.batch()), trees_(image.manifest.layers.size()) {}
 
   oci::Digest run(const std::vector<oci::Reference>& names) {
     if (image_.fetched) claim_layers();
@@ -246,7 +246,8 @@ class Import {
     overlay::Unpacked unpacked;
     {
       // Reading, storing and inflating on one thread; hashing the content and making files on this.
-      auto ahead = layer::read_ahead(*plain);
+      base::TeeSource counted(*plain, unpacked_);
+      auto ahead = layer::read_ahead(counted);
       base::TeeSource hashed(*ahead, content);
       if (wanted == Tree::kThere) {
         base::CountingSink nowhere;
@@ -311,6 +312,7 @@ class Import {
   const TransferOptions& options_;
   std::vector<store::Claim> claims_;
   std::atomic<size_t> next_ = 0;  ///< layer to begin
+  UnpackedTotal unpacked_;
 
   std::mutex mutex_;  ///< guards everything below
   std::condition_variable changed_;

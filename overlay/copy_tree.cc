@@ -73,7 +73,8 @@ layer::TarDigest copy_layer(const sys::Root& from, const sys::Root& to, const sy
   through_pipe(
       [&](base::Sink& sink) {
         base::TeeSink both(hash, sink);
-        layer::write_tree(from, both, {.clamp_mtime = {}, .plain = plain, .stop = {}});
+        layer::write_tree(from, both,
+                          {.clamp_mtime = {}, .plain = plain, .stop = {}, .hole_bytes = layer::kMostHoleBytes});
       },
       [&](base::Source& source) {
         layer::ExtractOptions options;

@@ -21,7 +21,9 @@ std::shared_ptr<LayerHandle> LayerHandle::made(overlay::TreePtr tree, int64_t cr
   auto hash = [tree, follower = std::move(follower)]() mutable {
     std::optional<layer::TarDigest> digest;
     if (follower) digest = std::move(*follower).finish();
-    return digest ? *std::move(digest) : layer::tar_digest(sys::Root::open(tree->path()));
+    if (digest) return *std::move(digest);
+    return layer::tar_digest(sys::Root::open(tree->path()),
+                             {.clamp_mtime = {}, .stop = {}, .hole_bytes = layer::kMostHoleBytes});
   };
   handle->hashing_ = std::async(std::launch::async, std::move(hash)).share();
   return handle;
@@ -39,6 +41,8 @@ bool LayerHandle::is_hashed_by(std::chrono::steady_clock::time_point until) cons
 }
 
 store::LayerRecord LayerHandle::record() { return overlay::built_layer(hashing_.get()); }
+
+const std::vector<std::string>& LayerHandle::left_out() { return hashing_.get().left_out; }
 
 overlay::TreePtr LayerHandle::tree(store::Store& store) {
   std::lock_guard lock(mutex_);

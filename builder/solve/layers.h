@@ -32,6 +32,9 @@ class LayerHandle {
   bool is_hashed() const;
   /// Of a new layer, for the store; waits for the hash.
   store::LayerRecord record();
+  /// Files that the tree has and the layer cannot say, because ".wh.NAME" means that NAME is gone. At
+  /// most 100. Of a new layer.
+  const std::vector<std::string>& left_out();
   /// As is_hashed(), after waiting until then if need be.
   bool is_hashed_by(std::chrono::steady_clock::time_point until) const;
   overlay::TreePtr tree(store::Store& store);

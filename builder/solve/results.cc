@@ -127,6 +127,10 @@ std::shared_ptr<void> Results::fill(store::Batch& batch, std::vector<Item> items
       store::NewLayer added{layer->record(), layer->tree(store_)->path()};
       record.size_bytes = added.record.tar_size_bytes;
       new_bytes_ += record.size_bytes;
+      for (const std::string& path : layer->left_out())
+        events_.emit(base::event::Warning{
+            "LeftOut", base::str("/", base::printable(path, 200),
+                                 ": in images this name says that another file is gone, so it is left out"), {}, false});
       batch.add_layer(std::move(added));
     }
     if (remember_) batch.add_cache(std::move(record));

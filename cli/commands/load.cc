@@ -99,7 +99,7 @@ const Command& load_command() {
                 {.name = "ref-name", .value = "NAME", .help = "which image to take, by the name it has there", .common = true},
                 {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms to take (default: this machine's)"},
                 {.name = "lazy", .help = "leave its layers packed: files are read out of them, where FUSE is to be had"},
-                {.name = "max-unpacked", .value = "SIZE", .help = "refuse layers that unpack to more than this"},
+                {.name = "max-unpacked", .value = "SIZE", .help = "refuse images whose layers unpack to more than this"},
                 {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}},
       .examples = {{"torte load -i image.tar", "bring in all images of a file"},
                    {"torte load -i layout/ --ref-name v1 -t app:v1", "bring in one of them under a name"}},

@@ -76,7 +76,7 @@ const Command& pull_command() {
            {.name = "policy", .value = "WHEN", .help = "always, missing, newer or never (default: always)", .choices = {"always", "missing", "newer", "never"}},
            {.name = "all-tags", .letter = 'a', .help = "every tag of the repository, of a NAME without one"},
            {.name = "lazy", .help = "leave its layers packed: files are read out of them, where FUSE is to be had"},
-           {.name = "max-unpacked", .value = "SIZE", .help = "refuse layers that unpack to more than this"},
+           {.name = "max-unpacked", .value = "SIZE", .help = "refuse images whose layers unpack to more than this"},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet", .common = true}}),
       .examples = {{"torte pull debian:12", "fetch an image from Docker Hub"},
                    {"torte pull --platform linux/arm64 registry.example/app", "the one for another platform"},

@@ -47,6 +47,7 @@ bool ItemWriter::item(const TreeWalk::Item& item) {
   }
   if (item.st.st_nlink > 1 && link(item)) return true;
   if (S_ISREG(item.st.st_mode)) {
+    count_holes(item.st);
     sys::UniqueFd fd = open_for_reading(item.directory, item.name.c_str());
     file(item.path, stored_form(item.st, sys::list_xattrs(fd.get())), fd.get());
     return true;
@@ -108,6 +109,17 @@ bool ItemWriter::link(const TreeWalk::Item& item) {
   entry.xattrs.clear();
   begin(entry);
   return true;
+}
+
+void ItemWriter::count_holes(const struct stat& st) {
+  const auto size = static_cast<uint64_t>(st.st_size);
+  const uint64_t stored = static_cast<uint64_t>(st.st_blocks) * 512;
+  if (size > stored) hole_bytes_ += size - stored;
+  if (hole_bytes_ > options_.hole_bytes)
+    throw base::Error(base::Code::kUnsupported,
+                      base::str("holes of ", base::format_size(hole_bytes_), ", a layer may have ",
+                                base::format_size(options_.hole_bytes)),
+                      "layer-holes");
 }
 
 void ItemWriter::marker(std::string path) {

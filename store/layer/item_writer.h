@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include <functional>
 #include <string>
@@ -46,12 +46,14 @@ class ItemWriter {
     }
   };
 
+  void count_holes(const struct stat& st);
   void marker(std::string path);
   void begin(Entry& entry);
 
   TarWriter out_;
   const WriteOptions& options_;
   WriteResult result_;
+  uint64_t hole_bytes_ = 0;
   std::unordered_map<std::pair<dev_t, ino_t>, std::string, InodeHash> first_paths_;
 };
 

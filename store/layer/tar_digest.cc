@@ -20,8 +20,12 @@ TarDigest TarHasher::finish() {
 
 TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options) {
   TarHasher hasher;
-  write_tree(tree, hasher, options);
-  return hasher.finish();
+  WriteResult written = write_tree(tree, hasher, options);
+  TarDigest digest = hasher.finish();
+  // Sockets are left out too, and nobody misses them.
+  for (std::string& path : written.skipped)
+    if (path.substr(path.rfind('/') + 1).starts_with(".wh.")) digest.left_out.push_back(std::move(path));
+  return digest;
 }
 
 }  // namespace layer

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -10,8 +12,9 @@
 
 namespace layer {
 
-/// CRC-32 (the one of gzip) and size of what is written to it. Twenty times cheaper than SHA-256: it
-/// notices bytes that are not what they were, but does not withstand anybody who wants them to pass.
+/// CRC-32 (the one of gzip) and size of what is written to it. Twenty times cheaper than SHA-256:
+/// it notices bytes that are not what they were, but does not withstand anybody who wants them to
+/// pass.
 class Checksum : public base::Sink {
  public:
   void write(base::Bytes bytes) override;
@@ -28,6 +31,9 @@ struct TarDigest {
   oci::DiffId diff_id;
   uint64_t size_bytes = 0;
   uint32_t crc32 = 0;
+  /// Of tar_digest(): files that the tree has and the tar cannot say, because ".wh.NAME" means that
+  /// NAME is gone. At most 100.
+  std::vector<std::string> left_out = {};
 };
 
 /// Makes the TarDigest of what is written to it.

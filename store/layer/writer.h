@@ -20,7 +20,13 @@ struct WriteOptions {
   /// refused.
   bool plain = false;
   std::stop_token stop;
+  /// What the holes of all files may come to: a tar says every byte of them.
+  uint64_t hole_bytes = UINT64_MAX;
 };
+
+/// For layers that somebody's program or archive makes: a file of a terabyte costs it nothing, and
+/// us hours of hashing.
+inline constexpr uint64_t kMostHoleBytes = uint64_t{64} << 30;
 
 struct WriteResult {
   uint64_t entries = 0;
@@ -47,8 +53,8 @@ struct WriteResult {
 /// - Two zero blocks at the end, no further padding.
 ///
 /// Throws Unsupported for overlay redirects and metacopies (the tree does not hold all its
-/// content), Unavailable when a file changes while it is read, Cancelled, SystemError. Any depth of
-/// tree. [design, Decided 3; spec: performance 2.2]
+/// content) and above hole_bytes (id "layer-holes"), Unavailable when a file changes while it is
+/// read, Cancelled, SystemError. Any depth of tree. [design, Decided 3; spec: performance 2.2]
 WriteResult write_tree(const sys::Root& tree, base::Sink& out, const WriteOptions& options = {});
 
 }  // namespace layer

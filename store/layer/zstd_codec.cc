@@ -1,7 +1,9 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include <algorithm>
 #include <bit>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -37,10 +39,17 @@ class ZstdDecoder : public base::Source {
         if (!started_) throw base::Error(base::Code::kCorrupt, "zstd: the stream is empty", "zstd-corrupt");
         break;
       }
-      if (!in_frame_ && on_frame_) on_frame_(packed_offset_, offset_);
+      if (!in_frame_) {
+        if (on_frame_) on_frame_(packed_offset_, offset_);
+        header_.clear();
+        frame_bytes_ = 0;
+      }
       ZSTD_inBuffer in = {packed.data(), packed.size(), 0};
       size_t status = ZSTD_decompressStream(context_.get(), &out, &in);
       if (ZSTD_isError(status)) fail(status);
+      const size_t missing = kLongestHeader - header_.size();
+      header_.append(base::as_text(packed.first(std::min(in.pos, missing))));
+      frame_bytes_ += out.pos;
       input_.consume(in.pos);
       packed_offset_ += in.pos;
       offset_ += out.pos;
@@ -48,11 +57,21 @@ class ZstdDecoder : public base::Source {
       if (packed.empty() && out.pos == 0)
         throw base::Error(base::Code::kCorrupt, "zstd: the stream is cut short", "zstd-corrupt");
       in_frame_ = status != 0;
+      if (!in_frame_) check_frame_size();
     }
     return out.pos;
   }
 
  private:
+  static constexpr size_t kLongestHeader = 18;
+
+  /// The library does so itself, but for a frame that comes in pieces and ends with an empty block.
+  void check_frame_size() const {
+    const unsigned long long said = ZSTD_getFrameContentSize(header_.data(), header_.size());
+    if (said != ZSTD_CONTENTSIZE_UNKNOWN && said != frame_bytes_)
+      throw base::Error(base::Code::kCorrupt, "zstd: the frame is not as long as it says", "zstd-corrupt");
+  }
+
   [[noreturn]] void fail(size_t status) const {
     ZSTD_ErrorCode code = ZSTD_getErrorCode(status);
     if (code == ZSTD_error_frameParameter_windowTooLarge)
@@ -70,6 +89,8 @@ class ZstdDecoder : public base::Source {
   PackedInput input_;
   std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
   OnFrame on_frame_;
+  std::string header_;  ///< first bytes of the frame
+  uint64_t frame_bytes_ = 0;
   uint64_t packed_offset_ = 0;
   uint64_t offset_ = 0;
   int window_log_ = 27;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "cli/image_changes.h"
+#include "cli/packed_import.h"
 #include "overlay/built_layer.h"
 #include "store/layer/compression.h"
 #include "store/layer/tar_digest.h"
@@ -150,6 +151,40 @@ TEST_F(Transfer, RefusedImagesLeaveNothing) {
   EXPECT_TRUE(store_->list_images().empty());
   EXPECT_EQ(count_files("store/blobs"), 0u);
   EXPECT_EQ(count_files("store/layers"), 0u);
+}
+
+TEST_F(Transfer, TheLimitOfWhatIsUnpackedIsTheImagesNotALayers) {
+  const std::string second = support::small_tar("other", std::string(1000, 'x'));
+  fixture_.config.diff_ids.push_back(oci::DiffId(oci::Digest::sha256_of(second)));
+  fixture_.manifest.config = fixture_.config.describe(oci::media_type::kConfig);
+  fixture_.manifest.layers.push_back(oci::Descriptor::of(oci::media_type::kLayer, second));
+  fixture_.write(dir_);
+  dir_.write(LayoutFixture::path_of(fixture_.manifest.layers[1].digest), second);
+  const uint64_t together = fixture_.layer.size() + second.size();
+  for (bool packed : {false, true}) {
+    for (bool enough : {false, true}) {
+      cli::TransferOptions options;
+      options.limits.unpacked_bytes = together - (enough ? 0 : 1);
+      auto layout = archive::ImageLayout::open(dir_ / "layout");
+      const archive::FoundImage image = layout->get_image("", kPlatform);
+      const std::vector<oci::Reference> names = {oci::Reference::parse("a:1")};
+      auto import = [&] {
+        packed ? cli::import_packed(*store_, *layout, image, names, options)
+               : cli::import_image(*store_, *layout, image, names, options);
+      };
+      if (enough) {
+        EXPECT_NO_THROW(import());
+        continue;
+      }
+      try {
+        import();
+        FAIL() << packed;
+      } catch (const base::Error& e) {
+        EXPECT_EQ(e.id(), "layer-too-large");
+      }
+    }
+    store_ = store::Store::open(dir_ / "another", store::Access::kReadWrite);
+  }
 }
 
 TEST_F(Transfer, WhatTheStoreHasIsCheckedAgain) {

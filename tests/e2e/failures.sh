@@ -97,3 +97,24 @@ prints_not "hunter2"
 ok torte history --no-trunc leaky
 prints_not "hunter2"
 ok torte fsck
+
+step "a file of a terabyte that is nothing on the disk is refused at once, and leaves nothing"
+recipe <<'R'
+FROM base
+RUN dd if=/dev/zero of=/holes bs=1 count=1 seek=1000G
+R
+status 1 build -t holes --network none
+says "/holes: holes of 1000.0 GiB" "[layer-holes]"
+
+step "names that layers keep for what is deleted: said, and left out"
+recipe <<'R'
+FROM base
+RUN touch /.wh.etc /etc/.wh..wh..opq && mkdir /d && touch /d/kept
+R
+ok build -t marked --network none
+says "/.wh.etc: in images" "[LeftOut]" "2 warnings"
+ok torte save -o "$work/marked.tar" marked
+ok torte rmi -f marked
+ok torte load -i "$work/marked.tar"
+ok torte run --rm marked ls -a /etc/passwd /d/kept
+ok torte fsck --deep

@@ -209,6 +209,14 @@ TEST(Compression, ZstdSkippableFramesAreSkipped) {
   for (size_t drop : {1u, 1000u}) EXPECT_EQ(unpack(packed, Compression::kZstd, drop), "ab");
 }
 
+TEST(Compression, ZstdFramesAreAsLongAsTheySay) {
+  // A frame of 80 bytes, whose only block is empty.
+  const std::string frame("\x28\xb5\x2f\xfd\x20\x50\x01\0\0", 9);
+  for (size_t drop : {1u, 3u, 1000u})
+    EXPECT_THROW(unpack(frame, Compression::kZstd, drop), base::Error) << drop;
+  EXPECT_THROW(unpack(zstd_frame("a") + frame, Compression::kZstd, 1), base::Error);
+}
+
 TEST(Compression, ZstdWindowIsLimited) {
   // A frame header that asks for a window of 2^31 bytes, then one raw block of one byte.
   std::string frame("\x28\xb5\x2f\xfd\x00\xa8\x09\x00\x00x", 10);

@@ -81,6 +81,26 @@ TEST_F(Writer, LeavesOutWhatLayersCannotHold) {
   EXPECT_EQ(names(out.text()), (std::vector<std::string>{"f"}));
 }
 
+TEST_F(Writer, HolesAreCountedBeforeTheyAreRead) {
+  dir_.write("tree/a", "");
+  dir_.write("tree/b", "");
+  constexpr uint64_t kTera = uint64_t{1} << 40;
+  std::filesystem::resize_file(dir_ / "tree/b", 3 * kTera);
+  base::CountingSink nowhere;
+  try {
+    layer::write_tree(sys::Root::open(dir_ / "tree"), nowhere,
+                      {.clamp_mtime = {}, .stop = {}, .hole_bytes = kTera});
+    FAIL();
+  } catch (const base::Error& e) {
+    EXPECT_EQ(e.id(), "layer-holes");
+    EXPECT_NE(std::string(e.what()).find("/b"), std::string::npos);
+  }
+  // Nothing is said of a file that is there.
+  std::filesystem::resize_file(dir_ / "tree/b", 1 << 20);
+  EXPECT_NO_THROW(layer::write_tree(sys::Root::open(dir_ / "tree"), nowhere,
+                                    {.clamp_mtime = {}, .stop = {}, .hole_bytes = 1 << 20}));
+}
+
 TEST_F(Writer, RootEntryOnlyWhenItSaysSomething) {
   extract(file("f") + end());
   EXPECT_EQ(names(write()), (std::vector<std::string>{"f"}));
