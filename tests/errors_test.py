@@ -15,7 +15,7 @@ WALLS = ["base", "store", "overlay", "runner", "builder", "cli"]
 # the name before it: event::Warning{"id", ...}. Whatever the name, the third argument after a base::Code is an id.
 ID_ARGUMENTS = [
     ("", {"Error": {2}, "error": {2}, "UsageError": {1}, "set_id": {0}, "Warning": {0}}),
-    ("builder/dockerfile/", {"error": {0, 1}, "error_at": {1}, "fail": {1}, "warn": {0}, "warn_arg": {1}, "warn_at": {2}}),
+    ("builder/dockerfile/", {"error": {0, 1}, "error_at": {1}, "value_error_at": {1}, "fail": {1}, "warn": {0}, "warn_arg": {1}, "warn_at": {2}}),
     ("builder/dockerfile/parser.cc", {"push_back": {0}}),
     ("builder/dockerfile/validate.cc", {"push_back": {0}}),
     ("builder/plan/", {"fail": {0, 1}, "warn": {1}}),

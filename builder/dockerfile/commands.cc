@@ -152,8 +152,8 @@ Volume interpret_volume(Findings& findings) {
 StopSignal interpret_stopsignal(Findings& findings) {
   std::string text = one_text(findings, "a signal");
   if (!text.empty() && text.find_first_of("$'\"\\`") == std::string::npos && !is_signal(text)) {
-    findings.error_at(findings.instruction().arg_range(0), "invalid-signal",
-                      base::str("\"", base::printable(text, 60), "\" is no signal of Linux"));
+    findings.value_error_at(findings.instruction().arg_range(0), "invalid-signal",
+                            base::str("\"", base::printable(text, 60), "\" is no signal of Linux"));
   }
   return {std::move(text)};
 }

@@ -62,32 +62,33 @@ CopySource read_source(Findings& findings, size_t index, bool add, Bodies& bodie
     out.text = start->name;
     out.heredoc = bodies.find(std::move(*start));
   } else if (!add && source_kind(out.text) != SourceKind::kPath) {
-    findings.error_at(out.where, "copy-source-url",
-                      base::str("COPY cannot fetch \"", base::printable(out.text, 200), "\""),
-                      {"use ADD for URLs and git repositories"});
+    findings.value_error_at(out.where, "copy-source-url",
+                            base::str("COPY cannot fetch \"", base::printable(out.text, 200), "\""),
+                            {"use ADD for URLs and git repositories"});
   }
   return out;
 }
 
 void check_flags(Findings& findings, const Flags& flags, const Copy& copy) {
   if (copy.from && has_variable(*copy.from)) {
-    findings.error_at(copy.from_where, "from-variable", "variables are not expanded in --from",
-                      {"give the image a name with FROM ... AS name and use that name"});
+    findings.value_error_at(copy.from_where, "from-variable",
+                            "variables are not expanded in --from",
+                            {"give the image a name with FROM ... AS name and use that name"});
   }
   if (copy.from && copy.from->empty())
-    findings.error_at(copy.from_where, "invalid-flag-value", "--from is empty");
-  if (copy.chmod && is_plain(*copy.chmod))
+    findings.value_error_at(copy.from_where, "invalid-flag-value", "--from is empty");
+  if (copy.chmod && !copy.chmod->empty() && is_plain(*copy.chmod))
     check_value(findings, flags.where("chmod"), [&] { FileMode mode(*copy.chmod); });
   if (!copy.checksum) return;
   if (copy.sources.size() > 1) {
-    findings.error_at(flags.where("checksum"), "checksum-sources",
-                      "--checksum needs exactly one source");
+    findings.value_error_at(flags.where("checksum"), "checksum-sources",
+                            "--checksum needs exactly one source");
   }
   const std::string& sum = *copy.checksum;
   bool is_digest = starts_with(sum, "sha256:") && sum.size() == 71 && is_hex(sum.substr(7));
   if (is_plain(sum) && !is_digest && !(is_hex(sum) && sum.size() <= 64)) {
-    findings.error_at(flags.where("checksum"), "invalid-checksum",
-                      "--checksum takes sha256: and 64 hex digits, or a git commit");
+    findings.value_error_at(flags.where("checksum"), "invalid-checksum",
+                            "--checksum takes sha256: and 64 hex digits, or a git commit");
   }
 }
 

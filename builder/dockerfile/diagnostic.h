@@ -16,6 +16,7 @@ struct Diagnostic {
   base::SourceRange where;
   std::vector<std::string> helps;  ///< at most three lines of advice
   bool warning = false;            ///< a check; the build goes on
+  bool of_value = false;           ///< the grammar is right: only a stage that is built minds
 };
 
 /// A recipe that cannot be used. Carries every diagnostic found, in file order, never none; what()

@@ -15,6 +15,12 @@ void Findings::error_at(base::SourceRange where, std::string id, std::string mes
   list_.push_back({std::move(id), std::move(message), std::move(where), std::move(helps), false});
 }
 
+void Findings::value_error_at(base::SourceRange where, std::string id, std::string message,
+                              std::vector<std::string> helps) {
+  error_at(std::move(where), std::move(id), std::move(message), std::move(helps));
+  list_.back().of_value = true;
+}
+
 std::string Findings::keyword() const { return base::to_upper(instruction_.name); }
 
 Flags::Flags(const std::vector<FlagSpec>& known, Findings& findings)

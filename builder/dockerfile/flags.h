@@ -18,6 +18,9 @@ class Findings {
   void error(std::string id, std::string message, std::vector<std::string> helps = {});
   void error_at(base::SourceRange where, std::string id, std::string message,
                 std::vector<std::string> helps = {});
+  /// An error of a value: it matters only when the stage is built (S5).
+  void value_error_at(base::SourceRange where, std::string id, std::string message,
+                      std::vector<std::string> helps = {});
   const Instruction& instruction() const { return instruction_; }
   /// "RUN"
   std::string keyword() const;

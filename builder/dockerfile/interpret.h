@@ -11,13 +11,13 @@ Run interpret_run(Findings& findings);
 Copy interpret_copy(Findings& findings);
 Healthcheck interpret_healthcheck(Findings& findings);
 
-/// Runs `work`; an Error of a value's parser becomes an error at `where`.
+/// Runs `work`; an Error of a value's parser becomes a value error at `where`.
 template <typename Work>
 void check_value(Findings& findings, const base::SourceRange& where, Work work) {
   try {
     work();
   } catch (const base::Error& e) {
-    findings.error_at(where, e.id(), e.message(), e.helps());
+    findings.value_error_at(where, e.id(), e.message(), e.helps());
   }
 }
 

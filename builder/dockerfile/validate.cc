@@ -1,5 +1,6 @@
 #include "builder/dockerfile/validate.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/text.h"
@@ -52,7 +53,8 @@ std::vector<Diagnostic> validate(const Recipe& recipe) {
     try {
       interpret(instruction);
     } catch (const RecipeError& e) {
-      out.insert(out.end(), e.diagnostics().begin(), e.diagnostics().end());
+      std::copy_if(e.diagnostics().begin(), e.diagnostics().end(), std::back_inserter(out),
+                   [](const Diagnostic& problem) { return !problem.of_value; });
     }
   }
   check_order(recipe, out);

@@ -20,7 +20,7 @@ struct StageText {
 /// What a stage hands to stages built on it, beside its image configuration. [spec A5, S7]
 struct StageScope {
   Variables environment;  ///< of RUN and of expansion: ENV and ARG, the last writer wins (A4)
-  std::vector<std::pair<std::string, std::string>> arguments;  ///< ARGs with a value, for history
+  std::vector<std::string> arguments;  ///< declared by ARG, each once, for history
   bool has_absolute_workdir = false;
   size_t history_bytes = 0;  ///< of the recipe's lines, those of the stages below included
 };

@@ -17,8 +17,6 @@ namespace plan {
 
 namespace {
 
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 // Where the n-th agent socket of a step is, without n. [spec R6]
 constexpr const char* kAgentTarget = "/run/buildkit/ssh_agent.";
 
@@ -74,108 +72,6 @@ StageScope StagePlanner::run() {
   for (const Instruction* instruction : planner_.text(index_).instructions)
     plan_instruction(*instruction);
   return std::move(scope_);
-}
-
-void StagePlanner::choose_base() {
-  const dockerfile::From& from = planner_.text(index_).from;
-  const Variables& globals = planner_.globals().arguments;
-  stage_.platform = planner_.target_platform();
-  if (from.platform) {
-    std::string text = planner_.expand(*from.platform, globals, current_->where);
-    const base::SourceRange where = current_->flag_range(0);
-    if (text.empty()) Planner::fail(where, "platform-empty", "--platform is empty: " + base::printable(*from.platform, 80));
-    try {
-      stage_.platform = oci::Platform::parse(text);
-    } catch (const base::Error& e) {
-      Planner::fail(where, e.id(), e.message(), e.helps());
-    }
-  }
-  std::string image = planner_.expand(from.image, globals, current_->arg_range(0));
-  note_globals(from);
-  if (image.empty())
-    Planner::fail(current_->arg_range(0), "from-empty", "the image of FROM is empty after expansion: " + base::printable(from.image));
-  stage_.from_text = "FROM " + base::printable(image);
-  std::optional<size_t> earlier = planner_.find_stage_before(image, index_);
-  const auto* context = planner_.find_context(image, stage_.platform);
-  if (const auto* instead = planner_.find_context(from.name, stage_.platform)) {
-    // A context with the name of a stage stands for all of it, instructions included (S2).
-    context = instead;
-    replaced_ = true;
-  }
-  if (context != nullptr) {
-    start_from_context(planner_.context_source(*context, stage_.platform, current_->where));
-  } else if (earlier) {
-    scope_ = planner_.need(*earlier);
-    planner_.count(scope_.history_bytes, current_->where);
-    const Stage& below = planner_.plan().stages[*earlier];
-    stage_.base = FromStage{*earlier};
-    stage_.config = below.config;
-    stage_.history = below.history;
-    for (History& line : stage_.history) line.step = line.step == -1 ? -1 : kInherited;
-  } else if (base::to_lower(image) == "scratch") {
-    stage_.base = Scratch{};
-    stage_.config.platform = stage_.platform;
-  } else {
-    try {
-      start_from_image(planner_.add_image(image, stage_.platform, current_->arg_range(0)));
-    } catch (base::Error& e) {
-      planner_.explain_stages(image, index_, e);
-      throw;
-    }
-  }
-}
-
-// Global arguments that a FROM mentions are in use, even when no stage declares them.
-void StagePlanner::note_globals(const dockerfile::From& from) {
-  dockerfile::ExpandOptions options;
-  options.escape = planner_.recipe().escape;
-  auto lookup = [&](std::string_view name) -> std::optional<std::string> {
-    for (const dockerfile::ArgDefinition& global : planner_.global_definitions())
-      if (global.name == name) planner_.note_argument(global, planner_.globals().arguments.find(name));
-    return planner_.globals().arguments.find(name);
-  };
-  for (const std::string& text : {from.image, from.platform.value_or("")}) {
-    try {
-      dockerfile::expand(text, lookup, options);
-    } catch (const base::Error&) {
-      // Said already where the value is used.
-    }
-  }
-}
-
-// A directory as a base is a root file system with an empty configuration.
-void StagePlanner::start_from_context(const FileSource& source) {
-  if (const auto* image = std::get_if<FromImage>(&source)) return start_from_image(image->image);
-  stage_.base = Scratch{};
-  stage_.config.platform = stage_.platform;
-  CopyStep step;
-  step.from = source;
-  step.sources = {"/"};
-  step.destination = "/";
-  step.source_places = {current_->where};
-  add_step(std::move(step), stage_.from_text);
-}
-
-void StagePlanner::start_from_image(size_t image) {
-  const BaseImage& base = planner_.plan().images[image];
-  bool asked_for = planner_.options().platform || planner_.text(index_).from.platform;
-  if (asked_for && !base.config.platform.satisfies(stage_.platform))
-    planner_.warn(current_->where, "InvalidBaseImagePlatform",
-                  base::str("the base image ", base::printable(base.reference), " is for ",
-                            base.config.platform.str(), ", not for ", stage_.platform.str()));
-  stage_.base = FromImage{image};
-  stage_.config = base.config;
-  planner_.count(base.config.raw.size(), current_->where);
-  stage_.platform = base.config.platform;
-  scope_.environment = from_environment(config().env);
-  if (base.is_unknown) scope_.environment.declare_all();
-  if (config().working_dir.starts_with('/')) scope_.has_absolute_workdir = true;
-}
-
-void StagePlanner::add_default_path() {
-  if (scope_.environment.find("PATH")) return;
-  scope_.environment.set("PATH", kDefaultPath);
-  config().env.push_back(std::string("PATH=") + kDefaultPath);
 }
 
 void StagePlanner::run_triggers(const std::vector<std::string>& triggers) {
@@ -279,7 +175,10 @@ void StagePlanner::plan(const dockerfile::Run& run) {
     if (mount.type == Mount::Type::kSsh) ++agents;
     step.mounts.push_back(std::move(mount));
   }
-  std::string created_by = run_history(scope_.arguments, step.argv);
+  std::vector<std::pair<std::string, std::string>> arguments;
+  for (const std::string& name : scope_.arguments)
+    arguments.emplace_back(name, scope_.environment.find(name).value_or(""));
+  std::string created_by = run_history(arguments, step.argv);
   add_step(std::move(step), std::move(created_by));
 }
 
@@ -420,8 +319,8 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
   }
   for (const dockerfile::CopySource& source : copy.sources) add_copy_source(source, step);
   if (copy.chown) step.chown = expand(*copy.chown);
-  if (copy.chmod) {
-    step.chmod = expand(*copy.chmod);
+  if (copy.chmod) step.chmod = expand(*copy.chmod);
+  if (!step.chmod.empty()) {  // empty, as a variable may be: as if it was not given
     try {
       dockerfile::FileMode mode(step.chmod);
     } catch (const base::Error& e) {
@@ -435,8 +334,7 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
   if (directory && !step.destination.ends_with('/')) step.destination += '/';
   std::vector<std::string> shown = step.sources;
   for (const InlineFile& file : step.files) shown.push_back("<<" + file.name);
-  std::string created_by =
-      copy_history(step.add, step.chown, step.chmod, step.link, shown, destination);
+  std::string created_by = copy_history(step.add, step.parents, step.chown, step.chmod, shown, destination);
   if (step.add && !step.sources.empty()) split_remotes(copy, step);
   add_step(std::move(step), std::move(created_by));
 }
@@ -482,14 +380,15 @@ void StagePlanner::plan(const dockerfile::Arg& arg) {
       value = globals.arguments.find(definition.name);
     text += " " + definition.name;
     planner_.note_argument(definition, value);
+    if (std::find(scope_.arguments.begin(), scope_.arguments.end(), definition.name) ==
+        scope_.arguments.end())
+      scope_.arguments.push_back(definition.name);
     if (!value) {
       scope_.environment.declare(definition.name);
       continue;
     }
     text += "=" + *value;
     scope_.environment.set(definition.name, *value);
-    std::erase_if(scope_.arguments, [&](const auto& known) { return known.first == definition.name; });
-    scope_.arguments.emplace_back(definition.name, *value);
   }
   add_history(std::move(text));
 }
@@ -513,15 +412,15 @@ void StagePlanner::plan(const dockerfile::User& user) {
 
 void StagePlanner::plan(const dockerfile::Cmd& cmd) {
   config().cmd = argv_of(cmd.command);
-  config().args_escaped = false;
+  config().args_escaped = true;  // as the reference has it; only Windows looks at it
   has_cmd_ = true;
-  add_history(list_history("CMD", config().cmd));
+  add_history(quoted_history("CMD", config().cmd));
 }
 
 void StagePlanner::plan(const dockerfile::Entrypoint& entrypoint) {
   config().entrypoint = argv_of(entrypoint.command);
   if (!has_cmd_) config().cmd.clear();
-  add_history(list_history("ENTRYPOINT", config().entrypoint));
+  add_history(quoted_history("ENTRYPOINT", config().entrypoint));
 }
 
 void StagePlanner::plan(const dockerfile::Shell& shell) {
@@ -532,21 +431,19 @@ void StagePlanner::plan(const dockerfile::Shell& shell) {
 void StagePlanner::plan(const dockerfile::Expose& expose) {
   dockerfile::ExpandOptions options;
   options.escape = planner_.recipe().escape;
-  std::string text = "EXPOSE [";
+  std::vector<std::string> keys;
   for (const std::string& item : expose.ports) {
     try {
       auto lookup = [&](std::string_view name) { return scope_.environment.find(name); };
       for (const std::string& port : dockerfile::expand_words(item, lookup, options))
-        for (const std::string& key : dockerfile::parse_port(port).keys()) {
-          config().exposed_ports.insert(key);
-          text += key + " ";
-        }
+        for (const std::string& key : dockerfile::parse_port(port).keys()) keys.push_back(key);
     } catch (const base::Error& e) {
       fail(e.id(), e.message(), e.helps());
     }
   }
-  if (text.ends_with(' ')) text.pop_back();
-  add_history(text + "]");
+  std::sort(keys.begin(), keys.end());
+  config().exposed_ports.insert(keys.begin(), keys.end());
+  add_history(list_history("EXPOSE", keys));
 }
 
 void StagePlanner::plan(const dockerfile::Volume& volume) {
@@ -581,12 +478,11 @@ void StagePlanner::plan(const dockerfile::Healthcheck& check) {
     stored.retries = check.retries;
   }
   config().healthcheck = std::move(stored);
-  add_history(list_history("HEALTHCHECK", config().healthcheck->test));
+  add_history(healthcheck_history(*config().healthcheck));
 }
 
 void StagePlanner::plan(const dockerfile::Onbuild& onbuild) {
-  config().on_build.push_back(onbuild.text);
-  add_history("ONBUILD " + onbuild.text);
+  config().on_build.push_back(onbuild.text);  // without a line of history, as the reference has it
 }
 
 void StagePlanner::plan(const dockerfile::Maintainer& maintainer) {

@@ -62,10 +62,6 @@ void Copier::copy_contents(Node& directory, const Target& target) {
 
 void Copier::copy(Node& node, const Target& target, const std::string& name) {
   IgnoreState top;
-  // A file that is itself a source is matched by its own name, so that `*.tmp` leaves it out.
-  if (rules_.exclude != nullptr && !node.is_directory() &&
-      rules_.exclude->visit(node.name, top).ignored)
-    return;
   copy_node(node, target, name, "", top, false);
 }
 

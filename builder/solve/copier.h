@@ -43,9 +43,11 @@ class Copier {
   Copier(context::FileTree& source, overlay::Active& active, const CopyRules& rules)
       : source_(source), active_(active), rules_(rules) {}
 
+  /// What follows is another match: files are linked only with those of the same one.
+  void begin_match() { first_links_.clear(); }
   /// Copies what is in `directory` into `target`, merging. The target keeps its own attributes.
   void copy_contents(context::Node& directory, const overlay::Target& target);
-  /// Copies one file or directory as `name` into `target`.
+  /// Copies one file or directory as `name` into `target`; --exclude is about what a directory holds.
   void copy(context::Node& node, const overlay::Target& target, const std::string& name);
   /// The same for a match of --parents: `path` is told from the directory that --exclude is told
   /// from too, and `state` is what --exclude says of its parents.

@@ -184,6 +184,7 @@ class CopyJob {
 
   void run(const std::vector<Selection>& selections, const EarlierCopy* earlier) {
     resolve_destination();
+    take_time_of_source(selections);
     std::optional<LayerReuse> reuse;
     if (earlier != nullptr && tells_all(selections))
       rules_.reuse = &reuse.emplace(earlier->definition, earlier->layer, destination_);
@@ -226,6 +227,16 @@ class CopyJob {
                         "destination " + base::printable(destination_.str()) + " is not a directory",
                         "copy-destination-not-directory");
     directory_ = exists || into_directory(step_) || destination_.is_root();
+    is_new_ = !st;
+  }
+
+  // A directory that is made for the content of one other has its time, though not its mode. [7.5]
+  void take_time_of_source(const std::vector<Selection>& selections) {
+    if (!is_new_ || step_.parents || !step_.files.empty() || selections.size() != 1 ||
+        selections[0].matches.size() != 1)
+      return;
+    const Node* node = files_.find(selections[0].matches[0]->path(), true);
+    if (node != nullptr && node->is_directory()) destination_time_ = node->st.st_mtim;
   }
 
   const Target& directory(const sys::RootedPath& path) {
@@ -251,22 +262,26 @@ class CopyJob {
       sys::UniqueFd fd = root.open_at(way, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       struct stat st;
       if (::fstat(fd.get(), &st) < 0) base::throw_errno("stat " + base::printable(way.str()));
-      follower_->directory(way.relative(), fd.get(), way == path ? time_ : st.st_mtim);
+      follower_->directory(way.relative(), fd.get(), way == path ? destination_time_ : st.st_mtim);
     }
   }
 
   // Files came into the destination, one after another: its time shall not be that of the last.
   void set_times() {
     if (!into_) return;
-    if (!active_.upper().lstat(into_->path())) return abandon();  // nothing came, so it is not in the layer
+    if (!active_.upper().lstat(into_->path()))
+      return abandon();  // nothing came, so it is not in the layer
     for (const sys::RootedPath& path : {into_->path(), sys::RootedPath()}) {
       sys::UniqueFd fd = active_.upper().open_at(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      const timespec times[2] = {time_, time_};
-      if (::futimens(fd.get(), times) < 0) base::throw_errno("set time of " + base::printable(path.str()));
+      const timespec& time = path == into_->path() ? destination_time_ : time_;
+      const timespec times[2] = {time, time};
+      if (::futimens(fd.get(), times) < 0)
+        base::throw_errno("set time of " + base::printable(path.str()));
     }
   }
 
   void copy_one(Node& match, Node& node) {
+    copier_.begin_match();
     if (step_.add && step_.unpack.value_or(true) && node.is_regular() &&
         unpack_archive(files_, node, active_, destination_, rules_))
       return abandon();
@@ -322,7 +337,9 @@ class CopyJob {
   CopyRules rules_;
   Copier copier_;
   Target root_;
-  const timespec time_;  // of what gets one from the copying
+  const timespec time_;                // of what gets one from the copying
+  timespec destination_time_ = time_;  // of the directory that is copied into
+  bool is_new_ = false;                // there was nothing at the destination
   sys::RootedPath destination_;
   bool directory_ = false;
   std::optional<Target> into_;

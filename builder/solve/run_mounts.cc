@@ -285,6 +285,7 @@ void MountPreparer::prepare_one(const plan::Mount& mount, RunEnvironment& enviro
     case plan::Mount::Type::kTmpfs: {
       PreparedMount prepared;
       prepared.mount.kind = launch::Mount::Kind::kTmpfs;
+      prepared.mount.read_only = mount.read_only;
       prepared.mount.target = sys::RootedPath(mount.target);
       prepared.mount.size_bytes = mount.size_bytes.value_or(0);
       prepared.mount.mode = mount.mode.value_or(01777);

@@ -42,10 +42,15 @@ class Window {
   std::string_view peek(size_t wanted) {
     if (rest_.size() < wanted && !ended_) {
       if (!rest_.empty()) std::memmove(buffer_.data(), rest_.data(), rest_.size());
-      std::span<std::byte> room = std::span(buffer_).subspan(rest_.size());
-      size_t n = base::read_full(source_, room);
-      ended_ = n < room.size();
-      rest_ = std::span(buffer_).first(rest_.size() + n);
+      size_t filled = rest_.size();
+      // No further than asked: what is wrong behind the end of an archive is nobody's business
+      // here.
+      while (filled < wanted && !ended_) {
+        size_t n = source_.read(std::span(buffer_).subspan(filled));
+        ended_ = n == 0;
+        filled += n;
+      }
+      rest_ = std::span(buffer_).first(filled);
     }
     return base::as_text(rest_);
   }

@@ -109,6 +109,7 @@ bad("S4 empty platform", "ARG P\nFROM --platform=$P scratch\n", "platform-empty"
 bad("S4 no platform", "FROM --platform=a/b/c/d scratch\n", "bad-platform", at="1:6")
 ok("S5 unreachable stages ask for nothing", "FROM nowhere.invalid/x AS unused\nRUN x\nFROM scratch\n")
 ok("S5 target by number", "FROM scratch AS a\nLABEL i=0\nFROM scratch\n", args=["--target", "0"], config={"labels": {"i": "0"}})
+ok("S5 wrong values in unreachable stages", "FROM scratch AS unused\nEXPOSE 99999\nSTOPSIGNAL NOPE\nCOPY --chmod=99 a b\nRUN --mount=type=foo x\nFROM scratch\nUSER a\n", config={"user": "a"})
 bad("S5 no such target", "FROM scratch AS build\nFROM scratch\n", "target-missing", args=["--target", "biuld"], says=["did you mean build?"])
 bad("S6 a later stage", "FROM base AS a\nCOPY --from=b / /\nFROM scratch AS b\nFROM a\n", "stage-later", at="2:6")
 bad("S6 itself", "FROM base AS b\nCOPY --from=b / /x\n", "stage-cycle")
@@ -164,6 +165,7 @@ for mount in ("type=cache,target=/c,sharing=bad", "type=cach,target=/c", "target
               "type=ssh,source=/x", "type=cache,target=/c,mode=9", "type=cache,target=/c,uid=x", "type=cache,target=/c,readonly=maybe", "type=cache,target=/c,sharng=locked",
               "type=bind,target=/m,mode=0755"):
     bad("R6 " + mount, B + "RUN --mount=" + mount + " true\n", "invalid-mount", at="2:5")
+bad("R6 a read-only tmpfs", B + "RUN --mount=type=tmpfs,target=/t,ro touch /t/x\n", "run-failed")
 bad("R6 no target", B + "RUN --mount=type=cache true\n", "mount-target-root")
 bad("R6 required secret", B + "RUN --mount=type=secret,id=x,required true\n", "secret-missing", says=["--secret id=x"])
 bad("R6 no such source", B + "RUN --mount=type=bind,source=nope,target=/m true\n", "mount-source-missing")
@@ -192,6 +194,12 @@ bad("7.5 --link has no names", B + "COPY --link --chown=guest a /q\n", "user-unk
 ok("7.5 owners", B + "COPY --chown=guest a /q\nCOPY --chown=55 a /r\nCOPY --chown=guest:0 a /s\n", files=F, run=("stat -c %u:%g /q /r /s", "1000:1000\n55:55\n1000:0"))
 bad("7.1 mode", B + "COPY --chmod=999 a /q\n", "invalid-mode", at="2:6", files=F)
 ok("7.1 symbolic modes", B + "COPY --chmod=u=rwX,go=rX d /q\nCOPY --chmod=+x a /r\nCOPY --link --chmod=g=u a /s\n", files=F, run=("stat -c %a /q/s /q/x /r /s", "755\n644\n755\n664"))
+ok("7.1 --chmod of nothing", B + "COPY --chmod=$none a /q\n", files=F, run=("stat -c %a /q", "644"))
+ok("7.1 --exclude is about what a directory holds", B + "COPY --exclude=* a b* d /q/\n", files=F, run=("find /q | sort", "/q\n/q/a\n/q/b"))
+ok("7.3 links of one match", "FROM base AS s\nRUN mkdir /d && echo a > /d/x && ln /d/x /d/y\n" + B + "COPY --from=s /d /q/\nCOPY --from=s /d/* /r/\n",
+   run=("stat -c %h /q/x /r/x", "2\n1"))
+ok("7.5 a new directory has the time of its source", "FROM base AS s\nRUN mkdir /d && chmod 700 /d && echo a > /d/x && touch -d @1000 /d\n" + B + "COPY --from=s /d /q/r\n",
+   run=("stat -c '%a %Y' /q/r", "755 1000"))
 ok("7.1 --exclude", B + "COPY --exclude=s --exclude=*.md d /q/\n", files=F, run=("find /q", "/q\n/q/x"))
 bad("7.1 --checksum of a file", B + "ADD --checksum=sha256:" + "0" * 64 + " a /q\n", "checksum-not-remote", files=F)
 bad("7.1 --keep-git-dir of COPY", B + "COPY --keep-git-dir a /q\n", "unknown-flag", files=F)
@@ -218,7 +226,7 @@ bad("9.2 tag and branch", B + "ADD https://h.invalid/a.git?tag=x&branch=y /z\n",
 ok("M3 labels", S + "LABEL a=1 b=2\n", args=["--label", "a=9", "--label", "c=3"], config={"labels": {"a": "9", "b": "2", "c": "3"}})
 ok("M2 created by", B + "ARG a=b\nRUN true && :\nCOPY --chown=1:1 a /q\nENV a=b c=\"d e\"\nWORKDIR /x\nCMD [\"sh\"]\nEXPOSE 80\nVOLUME /v /w\nADD a /z\n", files=F,
    history=["ARG a=b", "RUN |1 a=b /bin/sh -c true && : # buildkit", "COPY --chown=1:1 a /q # buildkit", "ENV a=b c=d e", "WORKDIR /x", 'CMD ["sh"]', "EXPOSE [80/tcp]",
-            'VOLUME ["/v" "/w"]', "ADD a /z # buildkit"])
+            'VOLUME [/v /w]', "ADD a /z # buildkit"])
 
 # --- 12. dates
 ok("E1 global ARG", "ARG SOURCE_DATE_EPOCH=86400\nFROM base\nWORKDIR /w\n", run=("stat -c %Y /w", "86400"))

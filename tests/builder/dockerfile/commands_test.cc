@@ -16,14 +16,21 @@ T read(std::string_view text) {
   return std::get<T>(interpret(parse(text, "Dockerfile").instructions.at(0)));
 }
 
-// Ids of everything wrong with a recipe.
+// Ids of everything wrong with a recipe: its grammar, and when that is right, its values.
 std::vector<std::string> errors(std::string_view text) {
   std::vector<std::string> out;
-  try {
-    parse_and_validate(text, "Dockerfile");
-  } catch (const RecipeError& e) {
-    for (const Diagnostic& d : e.diagnostics()) out.push_back(d.id);
-  }
+  auto collect = [&](auto work) {
+    try {
+      work();
+    } catch (const RecipeError& e) {
+      for (const Diagnostic& d : e.diagnostics()) out.push_back(d.id);
+    }
+  };
+  collect([&] {
+    Recipe recipe = parse_and_validate(text, "Dockerfile");
+    for (const Instruction& instruction : recipe.instructions)
+      collect([&] { interpret(instruction); });
+  });
   return out;
 }
 
@@ -96,7 +103,7 @@ TEST(CommandRun, ReadsFlags) {
 
 TEST(CommandRun, RefusesBadFlagsAtTheirPlace) {
   try {
-    parse_and_validate("FROM a\nRUN --mount=type=cahce,target=/c --network=lan x", "Dockerfile");
+    read<dockerfile::Run>("RUN --mount=type=cahce,target=/c --network=lan x");
     FAIL();
   } catch (const RecipeError& e) {
     ASSERT_EQ(e.diagnostics().size(), 2u);
@@ -205,6 +212,20 @@ TEST(CommandOnbuildS8, KeepsItsText) {
   Onbuild onbuild = read<Onbuild>("ONBUILD   RUN a \\\n  b");
   EXPECT_EQ(onbuild.text, "RUN a   b");
   EXPECT_EQ(onbuild.trigger->keyword, Keyword::kRun);
+}
+
+TEST(CommandErrorsS5, OfValuesAreNoMistakesOfGrammar) {
+  for (const char* line : {"EXPOSE 99999", "STOPSIGNAL NOPE", "COPY --chmod=9 a b",
+                           "COPY --from=$x a b", "COPY --from= a b", "COPY https://x/y b",
+                           "ADD --checksum=xyz a b", "RUN --mount=type=foo x", "RUN --mount=a x"}) {
+    Recipe recipe = parse("FROM scratch\n" + std::string(line), "Dockerfile");
+    EXPECT_THAT(validate(recipe), IsEmpty()) << line;
+    EXPECT_THROW(interpret(recipe.instructions.back()), RecipeError) << line;
+  }
+  for (const char* line :
+       {"COPY a", "RUN --mount x", "COPY --link=x a b", "HEALTHCHECK --interval=1 CMD x"})
+    EXPECT_EQ(validate(parse("FROM scratch\n" + std::string(line), "Dockerfile")).size(), 1u)
+        << line;
 }
 
 TEST(CommandErrors, OfParserAndGrammarComeTogether) {

@@ -70,6 +70,25 @@ TEST_F(PlanTest, S5OnlyWhatTheTargetNeedsIsPlannedAndAskedFor) {
   EXPECT_EQ(plan.steps, 4);
 }
 
+TEST_F(PlanTest, S5WrongValuesMatterOnlyToAStageThatIsBuiltAndComeTogether) {
+  const std::string wrong = "FROM base AS a\nEXPOSE 99999\nRUN --mount=type=foo x\nCOPY --chmod=9 a b\n";
+  EXPECT_EQ(make(wrong + "FROM base\n").target, 1u);
+  images.asked.clear();
+  try {
+    make(wrong);
+    FAIL();
+  } catch (const dockerfile::RecipeError& e) {
+    EXPECT_EQ(e.diagnostics().size(), 3u);
+  }
+  EXPECT_TRUE(images.asked.empty());
+}
+
+TEST_F(PlanTest, S3ScratchIsForTheTargetPlatform) {
+  options.platform = oci::Platform::parse("linux/amd64");
+  plan::Plan plan = make("FROM --platform=linux/arm64 scratch\nUSER a\n");
+  EXPECT_EQ(plan.stages[0].config.platform.str(), "linux/amd64");
+}
+
 TEST_F(PlanTest, A3A4TheLastWriterWinsInTheBuildAndOnlyEnvReachesTheImage) {
   plan::Plan plan = make("FROM base\nENV X=1\nARG X=2\nRUN x\n");
   EXPECT_TRUE(has(run_of(plan).env, "X=2"));
@@ -155,6 +174,26 @@ TEST_F(PlanTest, M2HistoryNamesArgumentsOfRun) {
   EXPECT_GE(history[1].step, 0);
   EXPECT_EQ(history[2].created_by, "ENV c=d");
   EXPECT_EQ(history[2].step, -1);
+}
+
+TEST_F(PlanTest, M2HistoryIsSpelledAsTheReferenceDoes) {
+  auto history = [&](const std::string& lines) {
+    std::vector<std::string> out;
+    plan::Plan plan = make("FROM base\n" + lines);
+    for (const auto& line : plan.stages[0].history) out.push_back(line.created_by);
+    return out;
+  };
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(history("ARG u\nARG a=1\nARG u\nENV a=2\nRUN x\n").back(), "RUN |2 u= a=2 /bin/sh -c x # buildkit");
+  EXPECT_EQ(history("COPY --link --parents --chmod=7 --chown=1 a b\n"),
+            Lines{"COPY --parents --chown=1 --chmod=7 a b # buildkit"});
+  EXPECT_EQ(history("ONBUILD RUN x\n"), Lines{});
+  EXPECT_EQ(history("SHELL [\"/a b\", \"-c\"]\nCMD [\"\\u0001\\t\\\"\\\\\"]\n"),
+            (Lines{"SHELL [/a b -c]", "CMD [\"\\x01\\t\\\"\\\\\"]"}));
+  EXPECT_EQ(history("EXPOSE 9 80/udp 80 80\nVOLUME /w /v\n"), (Lines{"EXPOSE [80/tcp 80/tcp 80/udp 9/tcp]", "VOLUME [/w /v]"}));
+  EXPECT_EQ(history("HEALTHCHECK --interval=1h2m3s4ms --timeout=500ms --start-period=1500us --retries=2 CMD a  b\n"),
+            Lines{"HEALTHCHECK {Test:[CMD-SHELL a  b] Interval:1h2m3.004s Timeout:500ms StartPeriod:1.5ms "
+                  "StartInterval:0s Retries:2}"});
 }
 
 TEST_F(PlanTest, HostNetworkNeedsToBeAllowed) {
