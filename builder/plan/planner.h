@@ -63,6 +63,7 @@ class Planner {
   const dockerfile::Recipe& recipe() const { return recipe_; }
   const std::vector<dockerfile::ArgDefinition>& global_definitions() const { return global_definitions_; }
   const StageText& text(size_t stage) const { return texts_[stage]; }
+  const std::vector<StageText>& texts() const { return texts_; }
   const oci::Platform& target_platform() const { return target_platform_; }
 
   [[noreturn]] static void fail(const base::SourceRange& where, std::string id, std::string message,

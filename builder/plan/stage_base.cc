@@ -9,6 +9,19 @@ namespace {
 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+// The wrong values of a stage; false when it has none.
+bool add_problems(const StageText& stage, std::vector<dockerfile::Diagnostic>& problems) {
+  const size_t before = problems.size();
+  for (const dockerfile::Instruction* instruction : stage.instructions) {
+    try {
+      dockerfile::interpret(*instruction);
+    } catch (const dockerfile::RecipeError& e) {
+      problems.insert(problems.end(), e.diagnostics().begin(), e.diagnostics().end());
+    }
+  }
+  return problems.size() > before;
+}
+
 }  // namespace
 
 void StagePlanner::choose_base() {
@@ -64,17 +77,14 @@ void StagePlanner::choose_base() {
   }
 }
 
-// All wrong values of the stage at once, before anything is fetched for it.
+// Before anything is fetched for the stage. Only wrong values of stages that are built count, but then
+// all of the recipe are told at once.
 void StagePlanner::check_values() const {
   std::vector<dockerfile::Diagnostic> problems;
-  for (const Instruction* instruction : planner_.text(index_).instructions) {
-    try {
-      dockerfile::interpret(*instruction);
-    } catch (const dockerfile::RecipeError& e) {
-      problems.insert(problems.end(), e.diagnostics().begin(), e.diagnostics().end());
-    }
-  }
-  if (!problems.empty()) throw dockerfile::RecipeError(std::move(problems));
+  if (!add_problems(planner_.text(index_), problems)) return;
+  problems.clear();
+  for (const StageText& stage : planner_.texts()) add_problems(stage, problems);
+  throw dockerfile::RecipeError(std::move(problems));
 }
 
 // Global arguments that a FROM mentions are in use, even when no stage declares them.

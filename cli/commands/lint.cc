@@ -14,6 +14,10 @@ namespace {
 
 int run_lint(Context& context, const Arguments& arguments) {
   std::string name = arguments.word(0);
+  if (auto file = arguments.find("file")) {
+    if (!name.empty()) throw UsageError("--file and FILE name the same thing: give one");
+    name = *file;
+  }
   std::string text;
   if (name == "-") {
     sys::FdSource source(context.in_fd, "standard input");
@@ -52,7 +56,8 @@ const Command& lint_command() {
                "has something to say. No context and no images are needed; what is known of base images in "
                "the store is used. Checks are turned off with a comment in the recipe: # check=skip=NAME",
       .group = "build and run",
-      .flags = {{.name = "target", .value = "STAGE", .help = "only this stage and what it needs"},
+      .flags = {{.name = "file", .letter = 'f', .value = "FILE", .help = "the recipe, as in torte build"},
+                {.name = "target", .value = "STAGE", .help = "only this stage and what it needs"},
                 {.name = "build-arg", .value = "NAME[=VALUE]", .help = "value of an ARG", .repeatable = true},
                 {.name = "build-arg-file", .value = "FILE", .help = "values of ARGs, one NAME=VALUE a line", .repeatable = true},
                 {.name = "format", .value = "FORMAT", .help = "text or json", .choices = {"text", "json"}, .common = true}},
