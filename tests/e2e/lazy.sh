@@ -103,7 +103,7 @@ status 1 torte rmi app
 ok torte rmi -f app
 equal "$(cat "$work/mnt/data/sub/new")" 2 "a file of the removed image"
 ok torte umount "$work/mnt"
-wait_for 10 no_server
+wait_for 30 no_server
 ok torte load --lazy -i "$work/app.tar"
 
 step "a server that is killed leaves a mount that fails, and can be taken away"
