@@ -139,6 +139,8 @@ std::vector<std::string> shared_namespaces(const Context& context, const std::ve
 
 std::string describe_status(const container::State& state, container::Time now) {
   switch (state.status) {
+    case Status::kInitialized:
+      return "Initialized";
     case Status::kCreated:
       return "Created";
     case Status::kExited:

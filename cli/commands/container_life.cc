@@ -47,11 +47,32 @@ void settle_mounts(const Containers& containers, const std::string& id, bool for
     if (force && mount.record.image == mounted_container(id)) mounts.unmount(mount, true);
 }
 
+/// Whether it is ready and its program waits (torte init).
+bool waits(const Containers& containers, const std::string& id) {
+  return containers.is_held(id) && containers.read_state(id).status == container::Status::kInitialized;
+}
+
+/// Starts the program that waits, and stays with it.
+int go_attached(Context& context, const Containers& containers, const container::Config& config,
+                const Arguments& arguments, const launch::ForwardedSignals& signals) {
+  auto control = container::Control::connect(containers.home(config.id).control());
+  if (!control)
+    throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
+  control->ask('a');
+  control->ask('g');
+  AttachOptions options;
+  options.input = arguments.is_on("interactive") && config.interactive;
+  options.tty = config.tty;
+  options.detach_keys = arguments.get("detach-keys", options.detach_keys);
+  return attend_monitor(context, *control, signals, options).value_or(0);
+}
+
 int start_attached(Context& context, Containers& containers, const std::string& id,
                    const Arguments& arguments, const launch::ForwardedSignals& signals) {
   const container::Config config = containers.read(id).config;
   container::StartOptions start = container::start_options(config);
   start.attach = true;
+  if (waits(containers, id)) return go_attached(context, containers, config, arguments, signals);
   container::Started started = container::start_monitor(monitor_command(context), containers.claim(id), start);
   AttachOptions options;
   options.input = arguments.is_on("interactive") && config.interactive && !start.own_streams;
@@ -75,16 +96,36 @@ int run_start(Context& context, const Arguments& arguments) {
   if (arguments.is_on("attach") || arguments.is_on("interactive")) {
     if (arguments.words().size() != 1) throw UsageError("start --attach wants one container");
     const std::string id = containers.get(arguments.word(0));
-    if (containers.read_state(id).is_live() && containers.is_held(id))
+    if (!waits(containers, id) && containers.read_state(id).is_live() && containers.is_held(id))
       throw base::Error(base::Code::kUnavailable, "it runs already; torte attach joins it",
                         "container-in-use");
     return start_attached(context, containers, id, arguments, signals);
   }
   return each_container(context, arguments, containers, [&](const std::string& id, const std::string& word) {
+    if (waits(containers, id)) {
+      container::ask(containers, id, 'g');
+      return word;
+    }
     // One that runs is what was asked for.
     if (containers.read_state(id).is_live() && containers.is_held(id)) return word;
     settle_mounts(containers, id, false);
     start_in_background(context, containers, id);
+    return word;
+  });
+}
+
+int run_init(Context& context, const Arguments& arguments) {
+  enter_user_namespace_for(context, shared_namespaces(context, arguments.words()));
+  OpenContainers open = open_containers(context);
+  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+    if (waits(open.containers, id)) return word;
+    settle_mounts(open.containers, id, false);
+    const container::Config config = open.containers.read(id).config;
+    container::StartOptions start = container::start_options(config);
+    start.held = true;
+    if (!config.runtime.empty())
+      throw base::Error(base::Code::kUnsupported, "init together with --runtime is not built", "runtime-unsupported");
+    container::start_monitor(monitor_command(context), open.containers.claim(id), start).monitor.release();
     return word;
   });
 }
@@ -126,6 +167,7 @@ int run_pause(Context& context, const Arguments& arguments) {
 }
 
 bool is_in_condition(const container::State& state, const std::string& condition) {
+  if (condition == "initialized") return state.status == container::Status::kInitialized;
   if (condition == "running") return state.status == container::Status::kRunning;
   if (condition == "paused") return state.status == container::Status::kPaused;
   if (condition == "created") return state.status == container::Status::kCreated;
@@ -266,6 +308,13 @@ const std::vector<const Command*>& container_life_commands() {
        {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed"},
        kAll, kFilter},
       run_start, false);
+  static const Command kInit = [] {
+    Command command = life_command("init", {"container init"}, "make containers ready without starting their programs",
+                                   {kAll, kFilter}, run_init, false);
+    command.about = "Mounts, network and namespaces are there, process 1 has its number, and the program waits for "
+                    "torte start. torte stop or rm -f takes it all away again.";
+    return command;
+  }();
   static const Command kStop =
       life_command("stop", {"container stop"}, "ask containers to end, and end them after a while",
                    {kTime, kSignal, kAll, kFilter}, run_stop, false);
@@ -278,7 +327,7 @@ const std::vector<const Command*>& container_life_commands() {
   static const Command kUnpause = life_command("unpause", {"container unpause"}, "let paused containers go on",
                                                {kAll, kFilter}, run_pause, false);
   static const Command kWait = life_command("wait", {"container wait"}, "wait until containers end, and print their status",
-                                            {{.name = "condition", .value = "STATE", .help = "wait for this instead; -1 is printed for one that runs", .choices = {"exited", "stopped", "not-running", "created", "running", "paused", "healthy", "unhealthy", "removed"}, .common = true},
+                                            {{.name = "condition", .value = "STATE", .help = "wait for this instead; -1 is printed for one that runs", .choices = {"exited", "stopped", "not-running", "created", "initialized", "running", "paused", "healthy", "unhealthy", "removed"}, .common = true},
                                              kAll, kFilter}, run_wait, false);
   static const Command kRemove = life_command(
       "rm", {"container rm", "container remove"}, "remove containers",
@@ -307,7 +356,7 @@ const std::vector<const Command*>& container_life_commands() {
                     "how it ended. Every command does so with the containers it meets; for scripts that want it now.";
     return command;
   }();
-  static const std::vector<const Command*> kCommands = {&kStart, &kStop,    &kRestart, &kKill,   &kPause,  &kUnpause,
+  static const std::vector<const Command*> kCommands = {&kStart, &kInit, &kStop,    &kRestart, &kKill,   &kPause,  &kUnpause,
                                                         &kWait,  &kRename,  &kRemove,  &kCleanup, &kPrune};
   return kCommands;
 }

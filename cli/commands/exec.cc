@@ -65,6 +65,9 @@ int run_exec(Context& context, const Arguments& arguments) {
     throw base::Error(base::Code::kUnavailable,
                       "container " + base::printable(arguments.word(0)) + " is not running",
                       "container-not-running");
+  if (record.state.status == container::Status::kInitialized)
+    throw base::Error(base::Code::kUnavailable, "the container's program is not started yet; torte start does it",
+                      "container-not-running");
   if (record.state.status == container::Status::kPaused)
     throw base::Error(base::Code::kUnavailable, "the container is paused; torte unpause lets it go on",
                       "container-paused");

@@ -162,7 +162,7 @@ const Command& container_monitor_command() {
       .name = "container-monitor",
       .summary = "stay with a container (torte starts this itself)",
       .group = "containers",
-      .positionals = {6, 6},
+      .positionals = {7, 7},
       .run = run_monitor_command,
       .failure_status = 125,
       .hidden = true,

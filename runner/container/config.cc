@@ -325,6 +325,11 @@ std::string RestartPolicy::str() const {
   return "no";
 }
 
+bool RestartPolicy::wants_another(int exit_code, uint64_t restarts) const {
+  if (kind == Restart::kOnFailure) return exit_code != 0 && (most == 0 || restarts < most);
+  return kind != Restart::kNo;
+}
+
 std::string Config::to_json() const {
   Json out = {{"version", 1},
               {"id", id},
@@ -366,8 +371,7 @@ std::string Config::to_json() const {
               {"pidFile", pid_file},
               {"healthOnFailure", health_on_failure},
               {"runtime", runtime},
-              {"sdnotify", sdnotify},
-              {"storageBytes", storage_bytes}};
+              {"sdnotify", sdnotify}};
   put(out, "stopTimeoutSeconds", stop_timeout_seconds);
   if (healthcheck) out["healthcheck"] = health_json(*healthcheck);
   for (const network::Request& more : further_networks)
@@ -439,7 +443,6 @@ Config Config::parse(std::string_view json) {
   config.health_on_failure = fields.text("healthOnFailure");
   config.runtime = fields.text("runtime");
   config.sdnotify = fields.text("sdnotify");
-  config.storage_bytes = number(fields, "storageBytes");
   read_lists(fields, config);
   return config;
 }

@@ -54,6 +54,8 @@ struct RestartPolicy {
   /// "no", "on-failure", "on-failure:3", "always", "unless-stopped"; nullopt for anything else.
   static std::optional<RestartPolicy> parse(std::string_view text);
   std::string str() const;
+  /// Whether a container that ended so, after so many restarts, is started again.
+  bool wants_another(int exit_code, uint64_t restarts) const;
 };
 
 struct LogConfig {
@@ -131,7 +133,6 @@ struct Config {
   std::string health_on_failure;  ///< none, kill, restart, stop
   std::string runtime;            ///< empty: torte itself
   std::string sdnotify;           ///< who says that it is ready: "container", "conmon" (its monitor), "ignore"
-  uint64_t storage_bytes = 0;     ///< --storage-opt size: most bytes of its writable layer; 0: no limit
 
   std::string to_json() const;
   /// Throws Invalid or Corrupt for what to_json() did not write.

@@ -15,7 +15,7 @@ namespace container {
 ///
 ///     to the monitor                                    from it
 ///     a              attach: output, then input         o, e   bytes of output, of error output
-///     i BYTES        standard input                     r      "" done, or why not (to k s p u h U)
+///     i BYTES        standard input                     r      "" done, or why not (to k s p u h g U)
 ///     E              end of standard input              x N    the container ended with status N
 ///     w ROWS COLS    size of the terminal
 ///     x              tell me the end
@@ -24,6 +24,7 @@ namespace container {
 ///     p, u           pause, continue
 ///     h              pause; the end of this conversation lets it go on
 ///     N, D NAME      join, leave that network, as config.json has it
+///     g              the program that waits is to be started
 ///     U              limits or restart policy in config.json changed
 ///
 /// N, ROWS and COLS are decimal text. Nobody but the owner of the store can reach the socket.

@@ -79,6 +79,7 @@ Started start_monitor(const std::vector<std::string>& command, Claim claim, cons
     argv.push_back(fd < 0 ? "-" : std::to_string(fd));
   argv.push_back(std::to_string(static_cast<int>(sys::userns_mode())));
   argv.push_back(std::to_string(options.further_fds));
+  argv.emplace_back(options.held ? "held" : "-");
   for (int i = 0; i < options.further_fds; ++i) keep.push_back(STDERR_FILENO + 1 + i);
   Started started;
   started.monitor = sys::start_self(argv, keep, options.own_streams);
@@ -97,7 +98,7 @@ Started start_monitor(const std::vector<std::string>& command, Claim claim, cons
 }
 
 int run_monitor(Containers& containers, const std::vector<std::string>& words) {
-  constexpr size_t kWords = 6;
+  constexpr size_t kWords = 7;
   if (words.size() != kWords)
     throw base::Error(base::Code::kInvalid, "this command is torte's own", "usage");
   Claim claim{words[0], sys::LifeLock::adopt(take_descriptor(words[1]))};
@@ -111,6 +112,7 @@ int run_monitor(Containers& containers, const std::vector<std::string>& words) {
   options.signals = &signals;
   options.stdin_fd = STDIN_FILENO;  // with --log-driver passthrough
   options.further_fds = static_cast<int>(base::parse_decimal(words[5]).value_or(0));
+  options.held = words[6] == "held";
   for (int i = 0; i < options.further_fds; ++i) ::fcntl(STDERR_FILENO + 1 + i, F_SETFD, FD_CLOEXEC);
   auto tell = [&](const std::string& text) {
     sys::write_all(report.get(), base::as_bytes(text), "report");

@@ -19,13 +19,14 @@ struct Started {
 };
 
 /// Starts the monitor of a container as a process of its own: `torte COMMAND.. ID LIFE REPORT OWNER
-/// USERNS FURTHER`, being descriptors, the user namespace's mode and the number of descriptors from 3
-/// on that are the program's, for run_monitor(). Returns when the container's program runs. Throws what
+/// USERNS FURTHER HELD`, being descriptors, the user namespace's mode, the number of descriptors from 3
+/// on that are the program's, and whether it waits, for run_monitor(). Returns when the container's program runs. Throws what
 /// kept it from that, as the monitor found it.
 struct StartOptions {
   bool attach = false;
   bool own_streams = false;  ///< our streams are its program's (--log-driver passthrough)
   int further_fds = 0;       ///< MonitorOptions::further_fds
+  bool held = false;         ///< MonitorOptions::held
 };
 /// For a container of this configuration.
 inline StartOptions start_options(const Config& config) {
@@ -47,7 +48,7 @@ void stop(Containers& containers, const std::string& id, std::optional<int> sign
           std::optional<std::chrono::seconds> timeout);
 /// Sends a signal. Throws Unavailable when it does not run.
 void send_signal(Containers& containers, const std::string& id, int signal);
-/// One request to the monitor ('p', 'u', 'U', 'N', 'D'). Throws Unavailable when it does not run.
+/// One request to the monitor ('p', 'u', 'g', 'U', 'N', 'D'). Throws Unavailable when it does not run.
 void ask(Containers& containers, const std::string& id, char request, const std::string& text = {});
 /// Pauses a running container until the conversation that is returned ends, however that comes about;
 /// 'u' ends the pause at once. nullopt when it does not run. Throws Unsupported where the machine cannot.

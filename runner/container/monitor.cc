@@ -65,7 +65,7 @@ class Monitor {
       throw;
     }
     options_.started(network_ ? network_->warning() : "");
-    if (notifier_) notifier_->tell_start();
+    if (notifier_ && !options_.held) notifier_->tell_start();
     if (!options_.pass_through) shrink();
     for (;;) {
       while (container_) turn();
@@ -89,7 +89,7 @@ class Monitor {
     if (!config_.runtime.empty()) ForeignRuntime::leave_host_mounts();
     Prepared prepared = prepare(containers_, claim_, config_);
     launch::Spec& spec = prepared.spec;
-    show_notifier(spec);
+    if (notifier_) notifier_->show(spec);
     sys::Pipe in, out, err;
     if (options_.pass_through) {
       spec.stdin_fd = options_.stdin_fd;
@@ -107,6 +107,7 @@ class Monitor {
       spec.stdout_fd = out.write_end.get();
       spec.stderr_fd = err.write_end.get();
     }
+    spec.held = options_.held;
     spec.own_cgroup = has_cgroup_ || config_.systemd;
     for (int i = 0; i < options_.further_fds; ++i) spec.further_fds.push_back(STDERR_FILENO + 1 + i);
     if (config_.runtime.empty()) {
@@ -128,17 +129,6 @@ class Monitor {
     note_start();
   }
 
-  /// In /dev, where it leaves no trace in the root.
-  void show_notifier(launch::Spec& spec) const {
-    if (!notifier_ || notifier_->fd() < 0) return;
-    launch::Mount mount;
-    mount.source = sys::UniqueFd(::open(home_.notify().c_str(), O_PATH | O_CLOEXEC));
-    if (!mount.source) base::throw_errno("open " + home_.notify().string());
-    mount.target = sys::RootedPath(kNotifySocket);
-    spec.mounts.push_back(std::move(mount));
-    spec.env.push_back(base::str("NOTIFY_SOCKET=", kNotifySocket));
-  }
-
   /// Most of what starting took is not needed again for days.
   static void shrink() {
     ::malloc_trim(0);
@@ -150,29 +140,54 @@ class Monitor {
   }
 
   void note_start() {
-    started_ = Clock::now();
-    if (config_.timeout_seconds > 0)
-      deadline_ = started_ + std::chrono::seconds(config_.timeout_seconds);
     State state;
-    state.status = Status::kRunning;
+    state.status = options_.held ? Status::kInitialized : Status::kRunning;
     state.pid = container_->pid();
     state.pid_start = sys::start_of_process(state.pid).value_or(0);
     state.monitor = ::getpid();
     state.boot = this_boot();
-    state.started = now();
     state.restarts = state_.restarts;
     state.cgroups = container_->cgroups();
     state_ = std::move(state);
     note_network();
     health_.reset();
+    if (options_.held)
+      write_state(false);
+    else
+      note_program();
+    if (!config_.pid_file.empty())
+      sys::write_file_durably(config_.pid_file, std::to_string(state_.pid) + "\n", 0644);
+  }
+
+  void note_program() {
+    started_ = Clock::now();
+    state_.started = now();
+    if (config_.timeout_seconds > 0)
+      deadline_ = started_ + std::chrono::seconds(config_.timeout_seconds);
     if (config_.healthcheck) {
       health_.emplace(*config_.healthcheck);
       if (health_->is_on()) state_.health = Health::kStarting;
     }
     write_state(false);
     containers_.log_event(config_, "start");
-    if (!config_.pid_file.empty())
-      sys::write_file_durably(config_.pid_file, std::to_string(state_.pid) + "\n", 0644);
+  }
+
+  /// The program that waited since `torte init`.
+  void go(Client& client) {
+    if (!container_ || !options_.held)
+      throw base::Error(base::Code::kInvalid, "the container does not wait to be started");
+    options_.held = false;
+    client.is_owner = client.attached;
+    try {
+      container_->go();
+    } catch (const base::Error& e) {
+      failed_start_ = e.exit_status() > 0 ? e.exit_status() : 125;
+      state_.error = e.what();
+      throw;
+    }
+    state_.status = Status::kRunning;
+    note_program();
+    if (notifier_) notifier_->tell_start();
   }
 
   void note_network() {
@@ -389,6 +404,8 @@ class Monitor {
         freeze(packet.kind == 'p');
       else if (packet.kind == 'h')
         hold(client);
+      else if (packet.kind == 'g')
+        go(client);
       else if (packet.kind == 'U')
         take_update();
       else if (packet.kind == 'N' || packet.kind == 'D')
@@ -415,12 +432,15 @@ class Monitor {
     // What is frozen cannot hear.
     const bool fatal = number == SIGKILL || state_.stopped_by_user;
     if (fatal && state_.status == Status::kPaused) freeze(false);
-    container_->signal(number);
+    // There is no program yet that could listen.
+    container_->signal(options_.held ? SIGKILL : number);
   }
 
   void freeze(bool frozen) {
     if (!container_)
       throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
+    if (state_.status == Status::kInitialized)
+      throw base::Error(base::Code::kInvalid, "the container's program is not started yet");
     if (frozen == (state_.status == Status::kPaused))
       throw base::Error(base::Code::kInvalid,
                         frozen ? "the container is paused already" : "the container is not paused");
@@ -500,33 +520,20 @@ class Monitor {
     pending_input_.clear();
     input_ended_ = false;
     deadline_.reset();
-    state_.exit_code = status.shell_status();
+    state_.exit_code = failed_start_.value_or(status.shell_status());
     state_.status = Status::kExited;
-    state_.pid = 0;
-    state_.cgroups.clear();
-    state_.ports.clear();
-    state_.interface = state_.address = state_.gateway = state_.mac = "";
-    state_.networks.clear();
+    state_.forget_process();
     state_.finished = now();
+    options_.held = false;
     containers_.log_event(config_, "die", {{"exitCode", std::to_string(state_.exit_code)}});
     if (timed_out_) state_.error = base::str("ended after --timeout ", config_.timeout_seconds);
     if (!config_.pid_file.empty()) ::unlink(config_.pid_file.c_str());
   }
 
   bool restart_wanted() {
-    if (state_.stopped_by_user || timed_out_) return false;
+    if (state_.stopped_by_user || timed_out_ || failed_start_) return false;
     if (std::exchange(unhealthy_restart_, false)) return true;
-    switch (config_.restart.kind) {
-      case Restart::kNo:
-        return false;
-      case Restart::kAlways:
-      case Restart::kUnlessStopped:
-        return true;
-      case Restart::kOnFailure:
-        return state_.exit_code != 0 &&
-               (config_.restart.most == 0 || state_.restarts < config_.restart.most);
-    }
-    return false;
+    return config_.restart.wants_another(state_.exit_code, state_.restarts);
   }
 
   /// False when the user stopped it meanwhile.
@@ -574,10 +581,9 @@ class Monitor {
   sys::UniqueFd output_[2];
   sys::UniqueFd input_;
   std::string pending_input_;
-  bool input_ended_ = false;
-  bool console_open_ = false;
-  bool timed_out_ = false;
-  bool unhealthy_restart_ = false;
+  bool input_ended_ = false, console_open_ = false;
+  bool timed_out_ = false, unhealthy_restart_ = false;
+  std::optional<int> failed_start_;  // of the program that waited: what it counts as
   Clock::time_point started_;
   std::optional<Clock::time_point> deadline_;
   std::optional<Clock::time_point> restart_at_;

@@ -22,6 +22,8 @@ struct MonitorOptions {
   /// Told once, when the program runs for the first time; with a line about what was not possible,
   /// or "".
   std::function<void(const std::string& warning)> started = [](const std::string&) {};
+  /// The program waits until somebody asks for its start (control.h).
+  bool held = false;
   /// In the foreground signals are the program's; else TERM stops the container as `torte stop` does.
   bool foreground = false;
   const launch::ForwardedSignals* signals = nullptr;

@@ -54,6 +54,7 @@ std::optional<Notifier> Notifier::make(const std::string& mode, const std::files
   if (outside == nullptr || mode == "ignore" || !address_of(outside)) return std::nullopt;
   Notifier notifier(outside);
   if (mode == "conmon") return notifier;
+  notifier.path_ = path;
   notifier.socket_ = make_socket();
   // Socket names are short and paths are not: the directory is named by a descriptor.
   const sys::UniqueFd directory(
@@ -68,6 +69,17 @@ std::optional<Notifier> Notifier::make(const std::string& mode, const std::files
       ::chmod(path.c_str(), 0666) < 0)
     base::throw_errno("create " + path.string());
   return notifier;
+}
+
+void Notifier::show(launch::Spec& spec) const {
+  if (!socket_) return;
+  constexpr const char* kPlace = "/dev/notify";
+  launch::Mount mount;
+  mount.source = sys::UniqueFd(::open(path_.c_str(), O_PATH | O_CLOEXEC));
+  if (!mount.source) base::throw_errno("open " + path_.string());
+  mount.target = sys::RootedPath(kPlace);
+  spec.mounts.push_back(std::move(mount));
+  spec.env.push_back(base::str("NOTIFY_SOCKET=", kPlace));
 }
 
 void Notifier::pass_on() {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/sys/fd.h"
+#include "runner/launch/launch.h"
 
 namespace container {
 
@@ -19,6 +20,8 @@ class Notifier {
 
   /// Readable when the container said something; -1: it cannot.
   int fd() const { return socket_.get(); }
+  /// Adds the socket, if there is one, and $NOTIFY_SOCKET to a container: in /dev, where it leaves no trace in its root.
+  void show(launch::Spec& spec) const;
   /// Passes on what it said. To be told that it is ready, the manager also hears that we are who it
   /// is to watch: process numbers in a container mean nothing outside.
   void pass_on();
@@ -30,10 +33,8 @@ class Notifier {
   void send(const std::string& text);
 
   std::string outside_;
+  std::filesystem::path path_;  ///< of `socket_`
   sys::UniqueFd socket_;
 };
-
-/// Where the socket is in the container.
-inline constexpr const char* kNotifySocket = "/dev/notify";
 
 }  // namespace container

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using oci::Fields;
 
-constexpr const char* kStatuses[] = {"created", "running", "paused", "restarting", "exited"};
+constexpr const char* kStatuses[] = {"created", "initialized", "running", "paused", "restarting", "exited"};
 constexpr const char* kHealths[] = {"none", "starting", "healthy", "unhealthy"};
 constexpr int64_t kAny = INT64_MAX;
 
@@ -40,6 +40,14 @@ uint64_t number(const Fields& fields, std::string_view key) {
 
 std::string_view name_of(Status status) { return kStatuses[static_cast<int>(status)]; }
 std::string_view name_of(Health health) { return kHealths[static_cast<int>(health)]; }
+
+void State::forget_process() {
+  pid = 0;
+  cgroups.clear();
+  ports.clear();
+  interface = address = gateway = mac = "";
+  networks.clear();
+}
 
 std::string State::to_json() const {
   Json out = {{"status", name_of(status)},

@@ -12,7 +12,8 @@
 namespace container {
 
 enum class Status {
-  kCreated,     ///< never started
+  kCreated,      ///< never started
+  kInitialized,  ///< all but its program is ready, which waits (torte init)
   kRunning,
   kPaused,
   kRestarting,  ///< ended, and waiting to be started again
@@ -55,8 +56,10 @@ struct State {
   std::vector<std::string> ports;                ///< "0.0.0.0:8080->80/tcp": those that are published
 
   bool is_live() const {
-    return status == Status::kRunning || status == Status::kPaused || status == Status::kRestarting;
+    return status == Status::kInitialized || status == Status::kRunning || status == Status::kPaused || status == Status::kRestarting;
   }
+  /// What was true of its process and network is not any more.
+  void forget_process();
   std::string to_json() const;
   static State parse(std::string_view json);
 };

@@ -131,18 +131,18 @@ bool receive(int socket, Report& report) {
   return true;
 }
 
-[[noreturn]] void throw_failure(const Plan& plan, const wire::Status& status, const Spec& spec) {
+[[noreturn]] void throw_failure(const Plan& plan, const wire::Status& status, const std::string& program) {
   const std::string& what = plan.what(status.operation);
   if (plan.kind(status.operation) != wire::Kind::kExecute)
     throw base::SystemError(what, status.error);
   bool absent = status.error == ENOENT || status.error == ENOTDIR;
-  std::string name = base::printable(spec.argv[0]);
+  std::string name = base::printable(program);
   base::Error error(base::Code::kFailed,
                     absent ? base::str("command not found: ", name)
                            : base::str("cannot execute ", name, ": ", strerror(status.error)),
                     absent ? "command-not-found" : "command-not-executable");
   error.set_exit_status(absent ? 127 : 126);
-  if (absent && spec.argv[0].find('/') != std::string::npos)
+  if (absent && program.find('/') != std::string::npos)
     error.add_fact("the file itself, or the interpreter or loader it asks for, is missing");
   throw error;
 }
@@ -164,6 +164,8 @@ struct Started {
   sys::Process process;
   sys::UniqueFd console;
   std::unique_ptr<Leftovers> leftovers;
+  sys::UniqueFd status;  ///< of a launcher that waits to be told to go on
+  Plan plan;
 };
 std::optional<Started> try_start(const Spec& spec, int root_fd, Enforcement& how) {
   Held held;
@@ -179,14 +181,21 @@ std::optional<Started> try_start(const Spec& spec, int root_fd, Enforcement& how
     leftovers = std::make_unique<Leftovers>(spawned.process.pid());
   if (how.demands.wait_for_parent) admit(how.cgroup.get(), spawned);
   Report report;
-  while (!report.failed && receive(spawned.status.get(), report)) {
+  bool waits = false;
+  while (!report.failed && !waits && receive(spawned.status.get(), report)) {
     if (report.status.type == wire::Status::kSplitOff) spawned.process = adopt(report.child);
+    waits = report.status.type == wire::Status::kReady;
   }
   if (report.failed) {
     if (plan.kind(report.status.operation) == wire::Kind::kExpectOther) return std::nullopt;
-    throw_failure(plan, report.status, spec);
+    throw_failure(plan, report.status, spec.argv[0]);
   }
-  return Started{std::move(spawned.process), std::move(report.console), std::move(leftovers)};
+  Started started{std::move(spawned.process), std::move(report.console), std::move(leftovers), {}, {}};
+  if (waits) {
+    started.status = std::move(spawned.status);
+    started.plan = std::move(plan);
+  }
+  return started;
 }
 
 Spec with_privileges(Spec spec) {
@@ -196,6 +205,13 @@ Spec with_privileges(Spec spec) {
 }
 
 }  // namespace
+
+/// The launcher that waits to become the program.
+struct Container::Gate {
+  sys::UniqueFd status;
+  Plan plan;
+  std::string program;
+};
 
 Container::Container(sys::Process process, sys::UniqueFd console, std::unique_ptr<Cgroup> cgroup)
     : cgroup_(std::move(cgroup)), console_(std::move(console)), process_(std::move(process)) {}
@@ -220,6 +236,18 @@ std::vector<std::string> Container::cgroups() const {
 }
 
 uint64_t Container::memory_kills() const { return cgroup_ ? cgroup_->memory_kills() : 0; }
+
+void Container::go() {
+  CHECK(gate_ != nullptr);
+  const std::unique_ptr<Gate> gate = std::move(gate_);
+  base::with_context("start container", [&] {
+    sys::write_all(gate->status.get(), base::as_bytes("x"), "launcher");
+    Report report;
+    while (!report.failed && receive(gate->status.get(), report)) {
+    }
+    if (report.failed) throw_failure(gate->plan, report.status, gate->program);
+  });
+}
 
 void Container::leave() && {
   process_.release();
@@ -262,6 +290,9 @@ Container launch(Spec given) {
     Container container(std::move(started->process), std::move(started->console),
                         std::move(how.cgroup));
     container.leftovers_ = std::move(started->leftovers);
+    if (started->status)
+      container.gate_ = std::make_unique<Container::Gate>(
+          Container::Gate{std::move(started->status), std::move(started->plan), spec.argv[0]});
     return container;
   });
 }
@@ -285,7 +316,7 @@ Container join(int pidfd, Spec given) {
     while (!report.failed && receive(spawned.status.get(), report)) {
       if (report.status.type == wire::Status::kSplitOff) spawned.process = adopt(report.child);
     }
-    if (report.failed) throw_failure(plan, report.status, spec);
+    if (report.failed) throw_failure(plan, report.status, spec.argv[0]);
     CHECK(report.child > 0);
     return Container(std::move(spawned.process), std::move(report.console), nullptr);
   });

@@ -210,6 +210,8 @@ struct Spec {
   unsigned short tty_columns = 0;
   /// A small init as process 1 that passes signals on and reaps orphans.
   bool init = false;
+  /// Everything is made ready but the program, which Container::go() starts.
+  bool held = false;
   /// The container is killed when the *thread* that called launch() ends.
   bool die_with_caller = true;
   /// Borrowed; -1 is /dev/null. Ignored with tty.
@@ -245,6 +247,8 @@ class Container {
   std::vector<std::string> cgroups() const;
   /// How often the kernel killed one of its processes for want of memory; 0 when it cannot be known.
   uint64_t memory_kills() const;
+  /// Starts the program of a Spec that said `held`; once. Throws as launch() does.
+  void go();
   /// Lets go of it: it lives on without us (exec -d).
   void leave() &&;
   /// Stops and continues every process. Throws Unsupported unless the Spec said `own_cgroup`.
@@ -262,6 +266,8 @@ class Container {
 
   std::unique_ptr<Cgroup> cgroup_;  // last to go: it can only be removed when empty
   std::unique_ptr<Leftovers> leftovers_;
+  struct Gate;
+  std::unique_ptr<Gate> gate_;
   sys::UniqueFd console_;
   sys::Process process_;
 };

@@ -24,6 +24,7 @@ class ProcessPart {
       : plan_(plan), root_(root), further_(further), spec_(spec), cgroup_(cgroup) {}
 
   void become() {
+    if (spec_.held) add(Kind::kAwaitStart, "wait for the start");
     add(Kind::kSessionKeyring, "join a session keyring");
     plan_.last().on_error = OnError::kSkip;  // kernels without keyrings
     limits();

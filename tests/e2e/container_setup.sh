@@ -279,6 +279,41 @@ if [ "$who" = root ]; then
   equal "$(tr -s ' ' <"$work/out")" " 0 700000 1000"
 fi
 
+step "init: everything is ready and the program waits for its start"
+quiet create -i --network none --name ready --restart on-failure base sh -c 'echo begun; cat; exit 5'
+ok torte init ready
+prints_line ready
+ok torte init ready
+ok torte inspect -f '{{.State.Status}} {{.State.Pid}}' ready
+prints "initialized "
+pid=$(torte inspect -f '{{.State.Pid}}' ready)
+[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ] || [ "$who" != root ] || fail "no network of its own"
+equal "$(torte logs ready)" ""
+status 125 torte exec ready true
+says "torte start"
+status 1 torte pause ready
+equal "$(torte ps --format '{{.Status}}')" Initialized
+ok torte start ready
+wait_for 10 sh -c "'$TORTE' --root '$store' --run-root '$work/run' logs ready | grep -qx begun"
+equal "$(torte inspect -f '{{.State.Pid}}' ready)" "$pid"
+quiet rm -f ready
+quiet create -i --network none --name ready base sh -c 'cat; exit 5'
+quiet init ready
+got=0; echo typed | torte start -ai ready >"$work/out" 2>"$work/err" || got=$?
+equal $got 5
+prints_line typed
+ok torte init ready
+ok torte stop ready
+equal "$(torte inspect -f '{{.State.Status}} {{.State.ExitCode}}' ready)" "exited 137"
+quiet rm ready
+quiet create --network none --name lost --restart always base /no/such/program
+quiet init lost
+status 1 torte start lost
+says "command not found"
+ok torte wait lost
+prints_line 127
+quiet rm lost
+
 step "container cleanup: what a killed monitor left is taken away, and what runs is left alone"
 quiet run -d --network none --name orphan base sleep 1000
 status 1 torte container cleanup orphan

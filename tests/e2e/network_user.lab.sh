@@ -37,5 +37,18 @@ while True:
   mknod -m 666 "$world/tun" c 10 200 2>/dev/null || true
   chmod 666 "$world/tun"
   [ ! -e /dev/net/tun ] || mount --bind "$world/tun" /dev/net/tun
+  # Changes the host when told to.
+  mkfifo -m 666 "$world/order"
+  while :; do
+    while read -r order; do
+      case $order in
+        no-route) ip route del default ;;
+        route) ip route add default via 203.0.113.2 ;;
+        no-tun) chmod 600 "$world/tun" ;;
+        tun) chmod 666 "$world/tun" ;;
+      esac
+      echo "$order" >"$world/tmp/obeyed"
+    done <"$world/order"
+  done &
   lab=$world
 fi

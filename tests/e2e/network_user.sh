@@ -192,6 +192,32 @@ done
 wait_for 20 gone
 ok torte network rm pair
 
+order() {
+  echo "$1" >"$TORTE_LAB/order"
+  wait_for 10 grep -qx "$1" "$TORTE_LAB/tmp/obeyed"
+}
+step "no default route: what needs no way out goes on"
+order no-route
+ok run base true
+ok run -p 18099:80 base true
+ok run --network slirp4netns base ls /sys/class/net
+prints tap0
+recipe <<'R'
+FROM base
+RUN echo offline >/built
+R
+ok torte build --no-cache "$work/context"
+order route
+
+step "/dev/net/tun that is closed to users: said, and not half a network"
+order no-tun
+status 125 run --network private base true
+says "/dev/net/tun cannot be opened"
+ok run base ls /sys/class/net
+prints_line lo
+says warning "/dev/net/tun"
+order tun
+
 step "without a program for it: a warning and none, or an error when it was asked for"
 mkdir -p "$work/bin"
 for program in newuidmap newgidmap; do

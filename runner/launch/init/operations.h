@@ -59,6 +59,7 @@ enum class Kind : uint32_t {
   kNoNewPrivileges,
   kSeccomp,  // text: struct sock_filter array
   kDieWithParent,
+  kAwaitStart,  // says that everything is ready and reads one byte from the status socket
   kPassOn,   // text: slots as int32_t array; their descriptors become 3 and up
   kExecute,  // c: argument count, d: environment count, x: 1 = stay as init, y: so many descriptors
              // from 3 on are passed on, text: strings
@@ -91,7 +92,7 @@ struct PlanHeader {
 /// What the launcher writes to the status socket before the program runs. The end of the stream
 /// means that it runs.
 struct Status {
-  enum Type : uint32_t { kFailed, kTerminal, kSplitOff };
+  enum Type : uint32_t { kFailed, kTerminal, kSplitOff, kReady };
   uint32_t type;
   uint32_t operation;  // kFailed: index in the plan; kSplitOff: number of the new process
   int32_t error;       // kFailed: errno

@@ -252,6 +252,9 @@ long do_process_operation(State& state, const wire::Operation& op, const char* t
       return load_filter(op, text);
     case wire::Kind::kDieWithParent:
       return die_with_parent(state);
+    case wire::Kind::kAwaitStart:
+      report(state, {wire::Status::kReady, 0, 0});
+      return wait_for_parent(state);
     case wire::Kind::kPassOn:
       return pass_on(state, op, text);
     default:
