@@ -23,23 +23,37 @@ class DocumentCopy {
   DocumentCopy(CopySource& from, CopyTarget& to, Extent extent, bool referrers)
       : from_(from), to_(to), extent_(extent), referrers_(referrers) {}
 
-  void copy(const registry::Document& document, bool is_top, size_t depth = 0) {
+  enum class Role { kTop, kPart, kReferrer };
+
+  void copy(const registry::Document& document, Role role, size_t depth = 0) {
     if (depth > oci::kMaxIndexDepth)
       throw base::Error(base::Code::kInvalid, "too many documents inside each other", "bad-document");
-    if (is_index(document)) {
-      if (extent_ != Extent::kIndexOnly)
-        for (const oci::Descriptor& entry : oci::Index::parse(document.bytes, document.media_type).manifests)
-          copy(from_.get_document(entry), false, depth + 1);
-      to_.put_index(document, is_top);
-    } else {
-      to_.put_manifest(from_, document, is_top);
-    }
+    if (is_index(document) && extent_ != Extent::kIndexOnly)
+      for (const oci::Descriptor& entry : oci::Index::parse(document.bytes, document.media_type).manifests)
+        copy(from_.get_document(entry), Role::kPart, depth + 1);
+    if (role == Role::kReferrer)
+      to_.put_referrer(from_, document);
+    else if (is_index(document))
+      to_.put_index(document, role == Role::kTop);
+    else
+      to_.put_manifest(from_, document, role == Role::kTop);
     if (referrers_)
       for (const oci::Descriptor& referrer : from_.list_referrers(document.digest))
-        copy(from_.get_document(referrer), false, depth + 1);
+        copy(get_referrer(referrer, document.digest), Role::kReferrer, depth + 1);
   }
 
  private:
+  /// Whoever lists referrers may list anything.
+  registry::Document get_referrer(const oci::Descriptor& entry, const oci::Digest& subject) {
+    registry::Document document = from_.get_document(entry);
+    if (const auto named = subject_of(document); !named || named->digest != subject)
+      throw base::Error(base::Code::kCorrupt,
+                        base::str("manifest ", entry.digest.str(), " is listed as a referrer of ", subject.str(),
+                                  ", and says nothing of it"),
+                        "bad-document");
+    return document;
+  }
+
   CopySource& from_;
   CopyTarget& to_;
   const Extent extent_;
@@ -85,16 +99,26 @@ oci::Digest store_to_docker_archive(const Context& context, store::Store& store,
   return outgoing.manifest.describe().digest;
 }
 
+bool carries_referrers(const Place& place) {
+  return place.transport == Transport::kDocker || place.transport == Transport::kOciDirectory ||
+         place.transport == Transport::kOciArchive;
+}
+
+void require_referrers(const Place& from, const Place& to) {
+  if (carries_referrers(from) && carries_referrers(to)) return;
+  throw base::Error(base::Code::kUnsupported, "--referrers: only registries and OCI layouts hold what refers to an image",
+                    "no-referrers")
+      .add_help("docker://, oci: and oci-archive: do, on both sides");
+}
+
 }  // namespace
 
 oci::Digest copy_image(const Context& context, Registries& registries, const Place& from,
                        const Place& to, const CopyOptions& options) {
-  bool remote = from.transport == Transport::kDocker && to.transport == Transport::kDocker;
-  if (options.referrers && !remote)
-    throw base::Error(base::Code::kUnsupported, "--referrers copies from registry to registry only", "not-built");
   bool from_store = from.transport == Transport::kStore;
   std::unique_ptr<store::Store> store;
   if (from_store || to.transport == Transport::kStore) store = open_store(context, registries, options.transfer);
+  if (options.referrers) require_referrers(from, to);
   if (from_store && to.transport == Transport::kDocker && options.extent != Extent::kIndexOnly)
     return store_to_registry(*store, registries, from, to, options);
   if (from_store && to.transport == Transport::kDockerArchive && options.extent == Extent::kOne &&
@@ -110,12 +134,12 @@ oci::Digest copy_image(const Context& context, Registries& registries, const Pla
 oci::Digest copy_document(CopySource& from, CopyTarget& to, const registry::Document& document,
                           Extent extent, bool referrers) {
   to.expect(document);
-  DocumentCopy(from, to, extent, referrers).copy(document, true);
+  DocumentCopy(from, to, extent, referrers).copy(document, DocumentCopy::Role::kTop);
   return to.finish();
 }
 
 void copy_below(CopySource& from, CopyTarget& to, const registry::Document& document) {
-  DocumentCopy(from, to, Extent::kAll, false).copy(document, false);
+  DocumentCopy(from, to, Extent::kAll, false).copy(document, DocumentCopy::Role::kPart);
 }
 
 }  // namespace cli

@@ -21,7 +21,7 @@ struct CopyOptions {
   TransferOptions transfer;
   std::optional<oci::Platform> platform = {};  ///< this machine's when unset; what is in the store otherwise
   Extent extent = Extent::kOne;
-  bool referrers = false;         ///< registry to registry: also what refers to each manifest
+  bool referrers = false;         ///< between registries and OCI layouts: also what refers to each document
   bool preserve_digests = false;  ///< refuse whatever would change one
 };
 

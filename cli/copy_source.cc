@@ -1,5 +1,9 @@
 #include "cli/copy_source.h"
 
+#include <map>
+#include <optional>
+#include <set>
+
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
@@ -74,10 +78,29 @@ class LayoutSource : public CopySource {
   std::unique_ptr<base::Source> open_blob(const oci::Descriptor& blob, uint64_t offset) override {
     return from_offset(layout_->open_unverified_blob(blob), offset);
   }
+  std::vector<oci::Descriptor> list_referrers(const oci::Digest& digest) override {
+    if (!referrers_) referrers_ = read_referrers();
+    auto [first, last] = referrers_->equal_range(digest);
+    std::vector<oci::Descriptor> list;
+    for (auto each = first; each != last; ++each) list.push_back(each->second);
+    return list;
+  }
 
  private:
+  /// They are entries of their own in index.json. [OCI image-spec, image-layout.md]
+  std::multimap<oci::Digest, oci::Descriptor> read_referrers() {
+    std::multimap<oci::Digest, oci::Descriptor> referrers;
+    std::set<oci::Digest> seen;
+    for (const oci::Descriptor& entry : layout_->index().manifests) {
+      if (!seen.insert(entry.digest).second || !layout_->has_blob(entry.digest)) continue;
+      if (auto subject = subject_of(get_document(entry))) referrers.emplace(subject->digest, entry);
+    }
+    return referrers;
+  }
+
   std::string name_;
   std::unique_ptr<archive::ImageLayout> layout_;
+  std::optional<std::multimap<oci::Digest, oci::Descriptor>> referrers_;  ///< by subject
 };
 
 class DirectorySource : public CopySource {
@@ -203,6 +226,11 @@ std::string read_blob(CopySource& source, const oci::Descriptor& blob, uint64_t 
 
 bool is_index(const registry::Document& document) {
   return oci::document_kind(document.bytes, document.media_type) == oci::DocumentKind::kIndex;
+}
+
+std::optional<oci::Descriptor> subject_of(const registry::Document& document) {
+  if (is_index(document)) return oci::Index::parse(document.bytes, document.media_type).subject;
+  return oci::Manifest::parse_artifact(document.bytes, document.media_type).subject;
 }
 
 std::optional<oci::Index> find_index(store::Store& store, const store::ImageRecord& image,

@@ -48,6 +48,8 @@ std::unique_ptr<base::Source> open_verified(CopySource& source, const oci::Descr
 std::string read_blob(CopySource& source, const oci::Descriptor& blob, uint64_t limit);
 
 bool is_index(const registry::Document& document);
+/// What a manifest or index says something of, if it does.
+std::optional<oci::Descriptor> subject_of(const registry::Document& document);
 
 /// The index that `name` of the store leads to, if it was kept with the image it is a name of.
 std::optional<oci::Index> find_index(store::Store& store, const store::ImageRecord& image,

@@ -130,6 +130,14 @@ class LayoutTarget : public CopyTarget {
     return digest_.value();
   }
 
+ protected:
+  void list_referrer(const registry::Document& document) override {
+    if (is_index(document))
+      writer_->add_entry(describe(document), "");
+    else
+      writer_->add_artifact(parse_any(document));
+  }
+
  private:
   void put(const registry::Document& document, oci::Descriptor entry, bool is_top) {
     writer_->add_blob(entry, document.bytes);
@@ -354,6 +362,14 @@ std::unique_ptr<base::Source> CopyTarget::read(CopySource& source, const oci::De
   base::event::Transfer state = transfer_of(blob);
   state.done_bytes = offset;
   return std::make_unique<ReportedSource>(open_verified(source, blob, offset), std::move(state), options_);
+}
+
+void CopyTarget::put_referrer(CopySource& source, const registry::Document& document) {
+  if (is_index(document))
+    put_index(document, false);
+  else
+    put_manifest(source, document, false);
+  list_referrer(document);
 }
 
 std::unique_ptr<CopyTarget> open_copy_target(const Context& context, Registries& registries, const Place& place,

@@ -20,10 +20,14 @@ class CopyTarget {
   /// A manifest, with the blobs it names. `is_top`: the name leads to it.
   virtual void put_manifest(CopySource& source, const registry::Document& document, bool is_top) = 0;
   virtual void put_index(const registry::Document& document, bool is_top) = 0;
+  /// A document that names another one as its subject, with the blobs it names.
+  void put_referrer(CopySource& source, const registry::Document& document);
   /// The digest of what the name leads to now.
   virtual oci::Digest finish() = 0;
 
  protected:
+  /// Beside having put it: makes it known as a referrer, where documents do not say so themselves.
+  virtual void list_referrer(const registry::Document&) {}
   /// A blob, verified when its end is read, and shown while it moves.
   std::unique_ptr<base::Source> read(CopySource& source, const oci::Descriptor& blob, uint64_t offset = 0) const;
   const TransferOptions& options() const { return options_; }

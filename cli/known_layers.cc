@@ -207,14 +207,16 @@ std::unique_ptr<base::Source> open_elsewhere(Registries& registries, const store
   return source;
 }
 
-void provide_from_registries(const Context& context, store::Store& store) {
-  store.set_layer_provider([&context, &store](const std::vector<oci::DiffId>& stack) {
+void provide_from_registries(const Context& context, const Arguments* arguments, store::Store& store) {
+  store.set_layer_provider([&context, arguments, &store](const std::vector<oci::DiffId>& stack) {
     Context own = context;
     auto events = own.make_progress();
     TransferOptions options;
     options.events = events.get();
-    Registries registries(context, std::stop_token(), events.get());
-    fetch_known_layers(store, registries, stack, options);
+    auto registries = arguments == nullptr
+                          ? std::make_unique<Registries>(context, std::stop_token(), events.get())
+                          : std::make_unique<Registries>(context, *arguments, std::stop_token(), events.get());
+    fetch_known_layers(store, *registries, stack, options);
   });
 }
 

@@ -38,9 +38,9 @@ std::optional<store::LayerBlob> find_elsewhere(store::Store& store, const oci::D
 std::unique_ptr<base::Source> open_elsewhere(Registries& registries, const store::LayerBlob& blob,
                                              uint64_t offset);
 
-/// Makes `store` fetch by itself what it only knows, with the credentials that are lying about. The
-/// context must outlive the store.
-void provide_from_registries(const Context& context, store::Store& store);
+/// Makes `store` fetch by itself what it only knows, with the credentials that are lying about, or as the
+/// flags of `arguments` say, unless that is null. Context and arguments must outlive the store.
+void provide_from_registries(const Context& context, const Arguments* arguments, store::Store& store);
 /// The same as a command was told to: with its credentials and tries, ended by its signals. Both must
 /// outlive the use of the store.
 void provide_from_registries(Registries& registries, const TransferOptions& options, store::Store& store);

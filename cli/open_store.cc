@@ -19,7 +19,13 @@ std::unique_ptr<store::Store> find_store(const Context& context) {
 
 std::unique_ptr<store::Store> open_store(const Context& context) {
   auto store = store::Store::open(context.root, store::Access::kReadWrite);
-  provide_from_registries(context, *store);
+  provide_from_registries(context, nullptr, *store);
+  return store;
+}
+
+std::unique_ptr<store::Store> open_store(const Context& context, const Arguments& arguments) {
+  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  provide_from_registries(context, &arguments, *store);
   return store;
 }
 

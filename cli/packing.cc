@@ -4,9 +4,27 @@
 
 namespace cli {
 
+namespace {
+
+constexpr int kMostLevel = 22;  // zstd's
+
+}  // namespace
+
 std::string Packing::settings() const {
   if (how == kZstd) return base::str("zstd-", level.value_or(3));
   return level ? base::str("gzip-zlib-", *level) : "gzip-isal-3";
+}
+
+bool makes_packing(const std::string& settings) {
+  for (Packing::How how : {Packing::kGzip, Packing::kZstd}) {
+    Packing packing = how;
+    if (packing.settings() == settings) return true;
+    for (int level = 0; level <= kMostLevel; ++level) {
+      packing.level = level;
+      if (packing.settings() == settings) return true;
+    }
+  }
+  return false;
 }
 
 Packing::How parse_packing(const std::string& text) {
@@ -30,7 +48,7 @@ Packing with_level(Packing packing) {
   if (packing == Packing::kAsIs) packing.how = Packing::kGzip;
   bool zstd = packing == Packing::kZstd;
   int least = zstd ? 1 : 0;
-  int most = zstd ? 22 : 9;
+  int most = zstd ? kMostLevel : 9;
   if (*packing.level < least || *packing.level > most)
     throw UsageError(base::str("compression-level ", *packing.level, ": ", zstd ? "zstd" : "gzip", " has levels ", least,
                                " to ", most));

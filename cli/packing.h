@@ -25,6 +25,9 @@ struct Packing {
   std::string settings() const;
 };
 
+/// Whether this torte makes blobs of these settings(): an earlier one may have made other bytes.
+bool makes_packing(const std::string& settings);
+
 /// "gzip", "zstd", "none" or "uncompressed"; "" is kAsIs. Throws UsageError.
 Packing::How parse_packing(const std::string& text);
 /// A number; whether it is one of the kind's is for with_level() to say. Throws UsageError.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ struct PruneOptions {
   bool all = false;
   /// Also blobs of layers that stay, where torte can make or fetch the same bytes again.
   bool blobs = false;
+  /// Whether this torte packs as LayerBlob::compression says: others' bytes cannot be made again. Unset: as
+  /// all of them do.
+  std::function<bool(const std::string& compression)> packs = {};
   /// Only what was last used longer ago.
   std::optional<std::chrono::milliseconds> older_than = {};
   /// Only as many cache records, oldest first, as bring the store down to this many bytes.

@@ -190,6 +190,10 @@ class Pruner {
     return total;
   }
 
+  bool is_remakeable(const LayerBlob& blob) const {
+    return blob.remakeable && (!options_.packs || options_.packs(blob.compression));
+  }
+
   void choose_blobs() {
     std::set<std::string> kept = snapshot_.uses.blobs;
     const std::set<std::string> removed(plan_.images.begin(), plan_.images.end());
@@ -204,7 +208,7 @@ class Pruner {
       // A layer that is packed is nothing but its blob.
       const bool packed = !snapshot_.layer_dirs.contains(id);
       for (const LayerBlob& blob : row.blobs)
-        if (!options_.blobs || packed || (!blob.remakeable && blob.source.empty()))
+        if (!options_.blobs || packed || (!is_remakeable(blob) && blob.source.empty()))
           kept.insert(blob.digest.str());
     }
     for (const auto& [digest, size] : snapshot_.blob_sizes)

@@ -8,6 +8,7 @@
 #include "cli/context.h"
 #include "cli/network_options.h"
 #include "cli/open_store.h"
+#include "cli/registries.h"
 #include "cli/table.h"
 #include "overlay/snapshot.h"
 #include "runner/container/prepare.h"
@@ -90,7 +91,7 @@ int run_diff(Context& context, const Arguments& arguments) {
   const bool content = arguments.is_on("content");
   if (content && (arguments.is_on("stat") || !format.empty()))
     throw UsageError("--content prints text: leave --stat and --format out");
-  auto store = open_store(context);
+  auto store = open_store(context, arguments);
   store::Lease lease = store->lease();
   container::Containers containers(store->layout(), store.get(), network_state(context));
   const auto id = arguments.words().size() == 1 ? containers.find(arguments.word(0)) : std::nullopt;
@@ -122,9 +123,9 @@ const Command& diff_command() {
                "what its last layer that changes anything did to the layers below. With two: what "
                "turns the files of IMAGE into those of OTHER.",
       .group = "images",
-      .flags = {{.name = "stat", .help = "sizes, and how mode and owner changed", .common = true},
+      .flags = with_registry_flags({{.name = "stat", .help = "sizes, and how mode and owner changed", .common = true},
                 {.name = "content", .help = "the lines that changed in text files, as diff -u shows them", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, or a template", .common = true}},
+                {.name = "format", .value = "FORMAT", .help = "table, json, or a template", .common = true}}),
       .examples = {{"torte diff app", "the last layer of an image"},
                    {"torte diff app:1 app:2", "what version 2 brought"},
                    {"torte diff --content web", "what a container wrote into text files"}},

@@ -9,6 +9,7 @@
 #include "cli/context.h"
 #include "cli/image_steps.h"
 #include "cli/open_store.h"
+#include "cli/registries.h"
 #include "cli/table.h"
 #include "overlay/snapshot.h"
 #include "store/layer/contents.h"
@@ -71,7 +72,7 @@ void add_files(const layer::LayerContents& contents, const Asked& asked, Table& 
 int run_history(Context& context, const Arguments& arguments) {
   Asked asked{.files = static_cast<size_t>(arguments.number("files").value_or(0)), .waste = arguments.is_on("waste")};
   // Layers that have not come are fetched only to be looked into.
-  auto store = asked.measures() ? open_store(context) : store::Store::open(context.root, store::Access::kReadOnly);
+  auto store = asked.measures() ? open_store(context, arguments) : store::Store::open(context.root, store::Access::kReadOnly);
   store::ImageRecord image = store->get_image(arguments.word(0));
   std::vector<ImageStep> steps = list_steps(image, read_config(*store, image));
   std::vector<layer::LayerContents> contents = measure(*store, image, asked);
@@ -119,10 +120,10 @@ const Command& history_command() {
       .about = "The newest step first, with the size of the tar of the layer it made. --files and --waste look into the "
                "layers: what is in them, and what is carried along although a later layer removes or replaces it.",
       .group = "images",
-      .flags = {{.name = "files", .value = "N", .help = "also the N largest files of each layer", .common = true},
+      .flags = with_registry_flags({{.name = "files", .value = "N", .help = "also the N largest files of each layer", .common = true},
                 {.name = "waste", .help = "also how many bytes of each layer are hidden by later ones", .common = true},
                 {.name = "no-trunc", .help = "print everything in full", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines or a template", .common = true}},
+                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines or a template", .common = true}}),
       .examples = {{"torte history app", "the newest step first"},
                    {"torte history --format '{{.Size}} {{.CreatedBy}}' app", "only what you need"},
                    {"torte history --waste --files 3 app", "what makes it large for nothing"}},

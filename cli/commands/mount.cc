@@ -16,6 +16,7 @@
 #include "cli/image_mounts.h"
 #include "cli/network_options.h"
 #include "cli/open_store.h"
+#include "cli/registries.h"
 #include "cli/table.h"
 #include "runner/container/prepare.h"
 
@@ -71,7 +72,7 @@ std::string mount_anywhere(const Context& context, const ImageMounts& mounts, co
 int run_mount(Context& context, const Arguments& arguments) {
   require_lasting_mounts(arguments);
   if (arguments.words().empty()) return list_mounts(context, arguments);
-  auto store = open_store(context);
+  auto store = open_store(context, arguments);
   container::Containers containers(store->layout(), store.get(), network_state(context));
   ImageMounts mounts(store->layout());
   store::Lease lease = store->lease();
@@ -186,8 +187,8 @@ const Command& mount_command() {
                "volumes in it are not shown. Ordinary users do this within torte unshare, with containers "
                "that do not run.",
       .group = "images",
-      .flags = {{.name = "lazy", .help = "never unpack: read files out of a packed image (--no-lazy: unpack it; default: as FUSE is to be had)", .negatable = true, .common = true},
-                {.name = "format", .value = "FORMAT", .help = "of the list: table, json, or a template", .common = true}},
+      .flags = with_registry_flags({{.name = "lazy", .help = "never unpack: read files out of a packed image (--no-lazy: unpack it; default: as FUSE is to be had)", .negatable = true, .common = true},
+                {.name = "format", .value = "FORMAT", .help = "of the list: table, json, or a template", .common = true}}),
       .examples = {{"torte mount app /mnt", "look at it below /mnt"},
                    {"ls $(torte mount app)", "on a directory that torte chooses"},
                    {"cp app.conf $(torte mount web)/etc", "a file for a container"}},

@@ -8,6 +8,7 @@
 #include "cli/context.h"
 #include "cli/image_mounts.h"
 #include "cli/open_store.h"
+#include "cli/packing.h"
 #include "cli/table.h"
 
 namespace cli {
@@ -29,6 +30,7 @@ store::PruneOptions options_of(const Arguments& arguments) {
   options.cache = name != "image prune" && !arguments.is_on("images");
   options.all = arguments.is_on("all");
   options.blobs = arguments.is_on("blobs");
+  options.packs = makes_packing;
   options.dry_run = arguments.is_on("dry-run");
   options.keep_storage_bytes = arguments.size_bytes("keep-storage");
   options.min_free_bytes = arguments.size_bytes("min-free");

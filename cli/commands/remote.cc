@@ -129,7 +129,7 @@ const std::vector<const Command*>& remote_commands() {
            {.name = "multi-arch", .value = "WHICH", .help = "system (one platform), all, or index-only: the index without what it lists",
             .choices = {"system", "all", "index-only"}},
            {.name = "preserve-digests", .help = "refuse to copy what would get another digest"},
-           {.name = "referrers", .help = "from registry to registry: all, with what refers to each: signatures, attestations"},
+           {.name = "referrers", .help = "between registries and OCI layouts: all, with what refers to each: signatures, attestations"},
            {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)", .common = true},
            {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}}),
       .examples = {{"torte copy --all docker://debian:12 docker://registry.example/debian:12", "with all platforms"},

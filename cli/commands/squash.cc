@@ -9,6 +9,7 @@
 #include "cli/context.h"
 #include "cli/image_steps.h"
 #include "cli/open_store.h"
+#include "cli/registries.h"
 #include "store/oci/timestamp.h"
 
 namespace cli {
@@ -66,7 +67,7 @@ std::vector<std::string> names_of(const Arguments& arguments, const store::Image
 }
 
 int merge(Context& context, const Arguments& arguments, FinishOptions::Squash extent) {
-  auto store = open_store(context);
+  auto store = open_store(context, arguments);
   store::Lease lease = store->lease();
   store::ImageRecord image = get_known(*store, arguments.word(0));
   FinishOptions options{.squash = extent, .latest_mtime = {}, .names = names_of(arguments, image)};
@@ -106,7 +107,7 @@ const std::vector<const Command*>& squash_commands() {
                "read. The base is the image of the store that most of the layers belong to, unless --base names it. "
                "NAME is the result's; without it the name given moves to the result. Files are linked, not copied.",
       .group = "images",
-      .flags = {{.name = "base", .value = "IMAGE", .help = "the layers of IMAGE stay as they are", .common = true}},
+      .flags = with_registry_flags({{.name = "base", .value = "IMAGE", .help = "the layers of IMAGE stay as they are", .common = true}}),
       .examples = {{"torte squash app app:small", "one layer above the base"},
                    {"torte squash --base debian:12 app", "all above debian:12"}},
       .positionals = {1, 2},
@@ -116,10 +117,11 @@ const std::vector<const Command*>& squash_commands() {
       .name = "flatten",
       .aliases = {"image flatten"},
       .summary = "merge all layers of an image into one",
-      .usage = "IMAGE [NAME]",
+      .usage = "[FLAGS] IMAGE [NAME]",
       .about = "Files that later layers remove or replace are gone; all lines of the history stay to be read. NAME is the "
                "result's; without it the name given moves to the result.",
       .group = "images",
+      .flags = with_registry_flags({}),
       .examples = {{"torte flatten app app:flat", "one layer in all"}},
       .positionals = {1, 2},
       .run = run_flatten,

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/sys/message.h"
 #include "base/sys/userns.h"
 #include "base/text.h"
 #include "runner/launch/cgroup.h"
@@ -106,25 +107,11 @@ struct Report {
 
 /// One message; false at the end of the stream.
 bool receive(int socket, Report& report) {
-  iovec part = {&report.status, sizeof report.status};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t n;
-  do {
-    n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (n < 0 && errno == EINTR);
-  if (n < 0 && errno != ECONNRESET) base::throw_errno("read from launcher");
-  if (n <= 0) return false;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd;
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    report.console = sys::UniqueFd(fd);
-  }
+  sys::UniqueFd fd;
+  const auto size = sys::receive_message(socket, std::as_writable_bytes(std::span(&report.status, 1)), fd);
+  if (!size && errno != ECONNRESET) base::throw_errno("read from launcher");
+  if (size.value_or(0) == 0) return false;
+  if (fd) report.console = std::move(fd);
   if (report.status.type == wire::Status::kFailed) report.failed = true;
   if (report.status.type == wire::Status::kSplitOff)
     report.child = static_cast<pid_t>(report.status.operation);

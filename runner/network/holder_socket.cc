@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/sys/message.h"
 #include "base/text.h"
 
 namespace network::holder_socket {
@@ -63,50 +64,16 @@ std::optional<sys::UniqueFd> connect(const std::filesystem::path& state) {
   base::throw_errno("connect to the holder of the networks");
 }
 
-bool send(int socket, std::string_view text, int fd) {
-  iovec part = {const_cast<char*>(text.data()), text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  for (;;) {
-    if (::sendmsg(socket, &message, MSG_NOSIGNAL) >= 0) return true;
-    if (errno != EINTR) return false;
-  }
-}
+bool send(int socket, std::string_view text, int fd) { return sys::send_message(socket, text, fd); }
 
 std::optional<std::string> receive(int socket, sys::UniqueFd* fd) {
   // A packet has at least one byte, so that its end is told from that of the connection.
-  char bytes[kMostBytes];
-  iovec part = {bytes, sizeof bytes};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t size;
-  do {
-    size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
-  if (size <= 0) return std::nullopt;
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int came = -1;
-    memcpy(&came, CMSG_DATA(header), sizeof came);
-    sys::UniqueFd owned(came);
-    if (fd != nullptr) *fd = std::move(owned);
-  }
-  return std::string(bytes, static_cast<size_t>(size));
+  std::byte bytes[kMostBytes];
+  sys::UniqueFd came;
+  const auto size = sys::receive_message(socket, bytes, came);
+  if (size.value_or(0) == 0) return std::nullopt;
+  if (fd != nullptr && came) *fd = std::move(came);
+  return std::string(base::as_text(base::Bytes(bytes).first(*size)));
 }
 
 }  // namespace network::holder_socket

@@ -147,6 +147,19 @@ late_layers copy
 ok torte copy "${access[@]}" store:late "oci:$work/late-layout:1"
 late_layers save
 ok torte save "${access[@]}" -o "$work/late.tar" late
+late_layers history
+ok torte history "${access[@]}" --waste late
+late_layers diff
+ok torte diff "${access[@]}" late
+late_layers squash
+ok torte squash "${access[@]}" late late-squashed
+late_layers flatten
+ok torte flatten "${access[@]}" late late-flat
+if [ "$(id -u)" = 0 ]; then
+  late_layers mount
+  ok torte mount "${access[@]}" --no-lazy late
+  ok torte umount --all
+fi
 store=$whole
 
 step "login keeps what works, for us and for others; logout forgets it"
@@ -308,6 +321,13 @@ attested "$plain/team/attested:2"
 equal "$(cat "$work/out")" "$(cat "$work/first")" "pushed again"
 ok torte copy --referrers "docker://$plain/team/attested:1" "docker://$plain/moved/attested:1"
 attested "$plain/moved/attested:1"
+ok torte copy --referrers "docker://$plain/moved/attested:1" "oci:$work/laid:attested"
+ok torte copy --referrers "oci:$work/laid:attested" "oci-archive:$work/laid.tar:attested"
+ok torte copy --referrers "oci-archive:$work/laid.tar:attested" "docker://$plain/back/attested:1"
+attested "$plain/back/attested:1"
+equal "$(cat "$work/out")" "$(cat "$work/first")" "by way of layouts"
+status 1 torte copy --referrers "docker://$plain/team/attested:1" "dir:$work/dir"
+says "[no-referrers]"
 ok torte push --compression zstd "$plain/team/attested:1" "$plain/zstd/attested:1"
 attested "$plain/zstd/attested:1"
 printf 'FROM scratch\nARG TARGETARCH\nCOPY Attested /$TARGETARCH\n' >"$work/context/Several"
