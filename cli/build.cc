@@ -480,7 +480,11 @@ class Build {
   void open_shared_cache() {
     std::vector<CacheSpec> from;
     std::vector<CacheSpec> to;
-    for (const std::string& text : arguments_.all("cache-from")) from.push_back(CacheSpec::parse(text, "cache-from"));
+    for (const std::string& text : arguments_.all("cache-from")) {
+      from.push_back(CacheSpec::parse(text, "cache-from"));
+      if (auto& repository = from.back().repository)
+        repository = oci::Reference::parse(policy_.image(repository->str(), events_.get()));
+    }
     for (const std::string& text : arguments_.all("cache-to")) to.push_back(CacheSpec::parse(text, "cache-to"));
     if (wants_inline_cache()) to.push_back({.type = CacheSpec::Type::kInline});
     if (from.empty() && to.empty()) return;

@@ -40,6 +40,8 @@ class SourcePolicy {
   /// `name` is the file's, for messages.
   void add(std::string_view text, const std::string& name);
 
+  bool empty() const { return files_.empty(); }
+
   /// The source to take instead, which may be the same. Throws Denied (id "source-denied"), and Invalid
   /// (id "policy-loop") when conversions have no end. What was converted is told to `events`, if any.
   PolicySource apply(const PolicySource& source, base::EventSink* events) const;

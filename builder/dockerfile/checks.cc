@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/text.h"
 #include "builder/dockerfile/commands.h"
@@ -134,8 +135,9 @@ class Checker {
   void check_from_variables(const std::string& text, const base::SourceRange& where) {
     ExpandOptions options;
     options.escape = recipe_.escape;
-    options.undefined = [&](std::string_view name) {
-      if (is_global(name)) return;
+    std::set<std::string, std::less<>> said;
+    auto undeclared = [&](std::string_view name) {
+      if (is_global(name) || !said.emplace(name).second) return;
       std::vector<std::string> names = automatic_arguments(), helps;
       for (const auto& entry : globals_) names.push_back(entry.first);
       std::string near = base::nearest(name, names);
@@ -145,8 +147,12 @@ class Checker {
               base::str("FROM uses the undeclared argument ", base::printable(name, 80)), helps);
     };
     try {
-      expand(
-          text, [&](std::string_view name) { return global(name); }, options);
+      // ${name:-default} too: FROM does not see the argument that was meant.
+      auto lookup = [&](std::string_view name) {
+        undeclared(name);
+        return global(name);
+      };
+      expand(text, lookup, options);
     } catch (const base::Error&) {
       // The planner reports it, with the values that are really used.
     }
@@ -230,7 +236,7 @@ class Checker {
   }
 
   void check_secret(const std::string& name, size_t arg) {
-    if (!looks_secret(name)) return;
+    if (!looks_secret(name) || !stage()) return;  // one above FROM reaches no image by itself
     warn_arg(arg, "SecretsUsedInArgOrEnv",
              base::str(base::to_upper(here().name), " ", base::printable(name, 80),
                        " looks like a secret and would stay in the image"),

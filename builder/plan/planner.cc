@@ -55,9 +55,10 @@ void Planner::warn(const base::SourceRange& where, std::string id, std::string m
 }
 
 std::string Planner::expand(const std::string& word, const Variables& variables,
-                            const base::SourceRange& where) {
+                            const base::SourceRange& where, bool is_body) {
   dockerfile::ExpandOptions options;
-  options.escape = recipe_.escape;
+  options.quotes_are_text = is_body;
+  if (!is_body) options.escape = recipe_.escape;
   options.undefined = [&](std::string_view name) {
     if (variables.is_declared(name) || plan_.warnings.size() > kMaxWarnings) return;
     std::string near = base::nearest(name, variables.names());

@@ -76,8 +76,9 @@ class Planner {
   /// may hold: a short recipe can repeat long values without end.
   void count(size_t bytes, const base::SourceRange& where);
   /// Expands with the given variables; an error names the place, an unset variable is a warning.
+  /// Of the body of a here-document quotes are text and the escape is always a backslash (7.6).
   std::string expand(const std::string& word, const Variables& variables,
-                     const base::SourceRange& where);
+                     const base::SourceRange& where, bool is_body = false);
 
  private:
   void split_stages();

@@ -224,17 +224,7 @@ Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
 void StagePlanner::add_copy_source(const dockerfile::CopySource& source, CopyStep& step) {
   if (source.heredoc) {
     std::string body = source.heredoc->body();
-    if (source.heredoc->expand) {
-      dockerfile::ExpandOptions options;
-      options.quotes_are_text = true;
-      try {
-        body = dockerfile::expand(
-            body, [&](std::string_view name) { return scope_.environment.find(name); }, options);
-        planner_.count(body.size(), source.where);
-      } catch (const base::Error& e) {
-        Planner::fail(source.where, e.id(), e.message(), e.helps());
-      }
-    }
+    if (source.heredoc->expand) body = planner_.expand(body, scope_.environment, source.where, true);
     step.files.push_back({source.heredoc->name, std::move(body)});
     return;
   }

@@ -142,6 +142,12 @@ Download Fetcher::download(const std::string& asked, const std::string& asked_ch
   if (note.digest && !note.etag.empty()) request.headers.emplace_back("If-None-Match", note.etag);
   else if (note.digest && !note.modified.empty())
     request.headers.emplace_back("If-Modified-Since", note.modified);
+  if (options_.policy != nullptr)
+    request.redirected = [&](const std::string& next) {
+      auto [address, sum] = options_.policy->download(next, wanted, options_.events);
+      wanted = sum;
+      return address;
+    };
   base::event::Transfer moving{url, base::printable(dockerfile::without_userinfo(url), 100), 0, 0, false};
   if (options_.events != nullptr)
     request.progress = [&](uint64_t done, uint64_t total) {
@@ -244,16 +250,32 @@ Checkout Fetcher::check_out(const dockerfile::GitReference& asked, bool keep_git
   Json note = Json::parse(store_.find_index(index_name("git", key)).value_or(""), nullptr, false);
   std::optional<oci::Digest> stored;
   if (note.is_object()) stored = oci::Digest::try_parse(note.value("tree", ""));
-  if (stored && store_.find_blob(*stored)) {
+  // What an earlier build fetched has to be asked about too. A note without the list is older than that question.
+  GitCheckoutOptions checkout{keep, access, {}};
+  Json submodules = Json::array();
+  checkout.submodule = [&](const std::string& remote) {
+    submodules.push_back(remote);
+    dockerfile::GitReference asked_for;
+    asked_for.remote = remote;
+    return options_.policy == nullptr ? remote : options_.policy->git(asked_for, options_.events).remote;
+  };
+  bool known = stored && store_.find_blob(*stored);
+  if (known && options_.policy != nullptr && !options_.policy->empty() && reference.submodules.value_or(true)) {
+    known = note.contains("submodules") && note["submodules"].is_array();
+    for (const Json& remote : known ? note["submodules"] : Json::array())
+      if (!remote.is_string() || checkout.submodule(remote) != remote.get<std::string>()) known = false;
+    submodules.clear();
+  }
+  if (known) {
     store::BlobReader blob = store_.open_blob(*stored);
     tree = unpack(blob, commit.id);
     result.commit_time = note.value("time", int64_t{0});
   } else {
     tree = make_directory();
-    result.commit_time = check_out_git(reference, commit, tree, {keep, access});
+    result.commit_time = check_out_git(reference, commit, tree, checkout);
     std::unique_ptr<store::BlobWriter> blob = store_.write_blob();
     layer::write_tree(sys::Root::open(tree), *blob, {.clamp_mtime = {}, .plain = true, .stop = options_.stop});
-    Json fresh = {{"tree", blob->commit().str()}, {"time", result.commit_time}};
+    Json fresh = {{"tree", blob->commit().str()}, {"time", result.commit_time}, {"submodules", submodules}};
     store_.put_index(index_name("git", key), fresh.dump());
   }
   resolved_[address] = commit.id;

@@ -163,6 +163,31 @@ void remove_git_directories(const std::filesystem::path& directory) {
   for (const fs::path& path : found) sys::remove_tree(path);
 }
 
+// Level by level, so that each submodule can be asked about before it is fetched.
+void fetch_submodules(const Git& git, const std::filesystem::path& directory, const GitCheckoutOptions& options) {
+  constexpr const char* kWhat = "fetching submodules of";
+  if (!std::filesystem::exists(std::filesystem::symlink_status(directory / ".gitmodules"))) return;
+  const std::string at = directory.string();
+  git.must({"-C", at, "submodule", "--quiet", "init"}, kWhat);
+  std::string settings;
+  git.run({"-C", at, "config", "--null", "--get-regexp", "^submodule\\..*\\.url$"}, settings);  // 1: there are none
+  for (const std::string& setting : base::split(settings, '\0')) {
+    const size_t end = setting.find('\n');
+    if (end == std::string::npos || !options.submodule) continue;
+    const std::string remote = setting.substr(end + 1);
+    const std::string taken = options.submodule(remote);
+    if (taken != remote) git.must({"-C", at, "config", setting.substr(0, end), taken}, kWhat);
+  }
+  if (!git.succeeds({"-C", at, "submodule", "--quiet", "update", "--depth=1"}))  // not every server is shallow
+    git.must({"-C", at, "submodule", "--quiet", "update"}, kWhat);
+  for (const std::string& entry : base::split(git.must({"-C", at, "ls-files", "--stage", "-z"}, kWhat), '\0')) {
+    const size_t tab = entry.find('\t');
+    if (!entry.starts_with("160000 ") || tab == std::string::npos) continue;
+    const std::filesystem::path below = directory / entry.substr(tab + 1);
+    if (std::filesystem::exists(std::filesystem::symlink_status(below / ".git"))) fetch_submodules(git, below, options);
+  }
+}
+
 }  // namespace
 
 GitCommit resolve_git(const GitReference& reference, const GitAccess& access) {
@@ -231,8 +256,7 @@ int64_t check_out_git(const GitReference& reference, const GitCommit& commit,
     git.must(in({"fetch", "--quiet", "--tags", "--", reference.remote, "+refs/heads/*:refs/remotes/origin/*"}), "fetching");
   git.must(in({"checkout", "--quiet", "--force", "--detach", commit.id}), "checking out");
   if (reference.submodules.value_or(true))
-    git.must(in({"submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"}),
-             "fetching submodules of");
+    fetch_submodules(git, directory, options);
   std::string time = git.must(in({"log", "-1", "--format=%ct", commit.id}), "reading");
   std::optional<uint64_t> seconds = base::parse_decimal(base::trim(time));
   if (!options.keep_git_dir) remove_git_directories(directory);

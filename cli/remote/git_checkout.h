@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ std::optional<int64_t> work_tree_time(const std::filesystem::path& directory);
 struct GitCheckoutOptions {
   bool keep_git_dir = false;
   GitAccess access;
+  /// Asked before a submodule is fetched, with its address; returns the one to take, or throws.
+  std::function<std::string(const std::string& remote)> submodule = {};
 };
 
 /// Fetches one commit, shallow where the server can do that, and its submodules into the empty

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "builder/dockerfile/git_reference.h"
 #include "store/registry/curl_library.h"
+#include "store/registry/http.h"
+#include "store/registry/url.h"
 
 namespace cli {
 
@@ -21,28 +23,50 @@ class Transfer {
   Transfer(const HttpRequest& request, base::Sink& body)
       : request_(request), body_(body), handle_(curl().easy_init()) {
     if (handle_ == nullptr) throw base::Error(base::Code::kFailed, "libcurl gives no handle", "libcurl-missing");
-    for (const auto& [name, value] : request.headers) add_header(name + ": " + value);
+    for (const auto& [name, value] : request.headers) {
+      add_header(own_, name + ": " + value);
+      if (base::to_lower(name) != "authorization") add_header(others_, name + ": " + value);
+    }
   }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() {
     curl().easy_cleanup(handle_);
-    if (list_ != nullptr) curl().slist_free_all(list_);
+    for (curl_slist* list : {own_, others_})
+      if (list != nullptr) curl().slist_free_all(list);
   }
 
+  /// Follows redirects itself: each may have to be asked about.
   CURLcode perform() {
-    bool secure = request_.url.starts_with("https:");
-    set(CURLOPT_URL, request_.url.c_str());
+    configure();
+    std::string url = request_.url;
+    for (int hop = 0;; ++hop) {
+      const bool is_own = hop == 0 || origin_of(url) == origin_of(request_.url);
+      const std::string address = is_own ? with_user_of(request_.url, url) : url;
+      set(CURLOPT_URL, address.c_str());
+      set(CURLOPT_HTTPHEADER, is_own ? own_ : others_);
+      const CURLcode code = perform_once();
+      const std::optional<registry::Url> next = code == CURLE_OK ? redirect(url) : std::nullopt;
+      if (!next) return code;
+      if (hop == kMostRedirects) return CURLE_TOO_MANY_REDIRECTS;
+      url = request_.redirected ? request_.redirected(next->str()) : next->str();
+      if (request_.url.starts_with("https:") && !url.starts_with("https:")) return CURLE_UNSUPPORTED_PROTOCOL;
+    }
+  }
+
+  HttpResponse& response() { return response_; }
+  bool has_written() const { return written_ > 0; }
+
+ private:
+  static constexpr int kMostRedirects = 10;
+
+  void configure() {
     set(CURLOPT_PROTOCOLS_STR, "http,https");
-    set(CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
-    set(CURLOPT_FOLLOWLOCATION, 1L);
-    set(CURLOPT_MAXREDIRS, 10L);
     set(CURLOPT_USERAGENT, "torte");
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_CONNECTTIMEOUT, 30L);
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
     set(CURLOPT_LOW_SPEED_TIME, 60L);
-    set(CURLOPT_HTTPHEADER, list_);
     set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
     set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_WRITEFUNCTION, &Transfer::on_body);
@@ -50,6 +74,9 @@ class Transfer {
     set(CURLOPT_NOPROGRESS, 0L);
     set(CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
     set(CURLOPT_XFERINFODATA, this);
+  }
+
+  CURLcode perform_once() {
     CURLcode code = curl().easy_perform(handle_);
     if (error_) std::rethrow_exception(error_);
     if (request_.stop.stop_requested())
@@ -58,16 +85,38 @@ class Transfer {
     return code;
   }
 
-  HttpResponse& response() { return response_; }
-  bool has_written() const { return written_ > 0; }
+  static std::optional<registry::Url> parse(const std::string& url) {
+    return registry::Url::try_parse(dockerfile::without_userinfo(url));
+  }
+  static std::optional<registry::Origin> origin_of(const std::string& url) {
+    std::optional<registry::Url> parsed = parse(url);
+    return parsed ? std::optional(parsed->origin()) : std::nullopt;
+  }
 
- private:
+  // Where the answer is instead, if it is elsewhere.
+  std::optional<registry::Url> redirect(const std::string& url) const {
+    const std::string location = response_.header("location");
+    std::optional<registry::Url> here = parse(url);
+    if (!registry::is_redirect(response_.status) || location.empty() || !here) return std::nullopt;
+    return here->resolve(location);
+  }
+
+  // User and password of an address belong to all of its origin.
+  static std::string with_user_of(const std::string& first, const std::string& url) {
+    const size_t start = first.find("://") + 3;
+    const size_t at = first.substr(0, first.find_first_of("/?#", start)).rfind('@');
+    const size_t rest = url.find("://") + 3;
+    const bool has_user = url.substr(0, url.find_first_of("/?#", rest)).find('@') != std::string::npos;
+    if (at == std::string::npos || has_user) return url;
+    return url.substr(0, rest) + first.substr(start, at + 1 - start) + url.substr(rest);
+  }
+
   template <typename Value>
   void set(CURLoption option, Value value) {
     if (curl().easy_setopt(handle_, option, value) != CURLE_OK)
       throw base::Error(base::Code::kUnsupported, "this libcurl is too old", "libcurl-missing");
   }
-  void add_header(const std::string& line) { list_ = curl().slist_append(list_, line.c_str()); }
+  static void add_header(curl_slist*& list, const std::string& line) { list = curl().slist_append(list, line.c_str()); }
   long status() {
     long code = 0;
     curl().easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &code);
@@ -108,7 +157,8 @@ class Transfer {
   const HttpRequest& request_;
   base::Sink& body_;
   CURL* handle_;
-  curl_slist* list_ = nullptr;
+  curl_slist* own_ = nullptr;     // headers for the origin that was asked for
+  curl_slist* others_ = nullptr;  // and for where redirects lead
   HttpResponse response_;
   uint64_t written_ = 0;
   std::exception_ptr error_;

@@ -16,8 +16,10 @@ namespace cli {
 /// One download.
 struct HttpRequest {
   std::string url;                                           ///< http or https
-  std::vector<std::pair<std::string, std::string>> headers;  ///< sent to this host only
+  std::vector<std::pair<std::string, std::string>> headers;
   std::function<void(uint64_t done, uint64_t total)> progress;  ///< total 0: unknown
+  /// Asked before a redirect is followed, with its absolute address; returns the one to go to, or throws.
+  std::function<std::string(const std::string& url)> redirected = {};
   std::stop_token stop;
   registry::Retries retries = {};
   registry::WaitNotice waiting = {};
@@ -31,7 +33,7 @@ struct HttpResponse {
 };
 
 /// Fetches `request.url` into `body` (only of an answer with status 200): redirects are followed,
-/// at most ten, never from https to http, and headers given here stay with the host they were given
+/// at most ten, never from https to http, and a header Authorization stays with the origin it was given
 /// for; proxies come from the environment. Tries again where that may help, unless bytes have
 /// arrived already. Throws Unavailable for connections that fail, Cancelled, Unsupported when
 /// libcurl is not installed, and what `body` throws.

@@ -275,6 +275,50 @@ says "source local://context is denied"
 rules "$(rule CONVERT "$other" '{"identifier": "docker-image://base"}')" "$(rule CONVERT "$url/file.txt" '{"attrs": {"http.checksum": "sha256:00"}}')"
 status 1 judged
 says "[checksum-mismatch]"
+rules "$(rule DENY "$url/file.txt")"
+recipe <<R
+FROM base
+ADD $url/moved /named
+R
+: >"$work/requests"
+status 1 judged
+says "source $url/file.txt is denied" "Recipe:2:5"
+equal "$(asked 302 /moved)$(asked 200 /file.txt)" 10 "requests for what a redirect leads to"
+rules "$(rule CONVERT "$url/file.txt" "{\"identifier\": \"$url/private.txt\"}")"
+status 1 judged
+says "401"
+rules "$(rule DENY "docker-image://*")" "$(rule ALLOW "docker-image://docker.io/*")"
+status 1 judged --cache-from "type=registry,ref=${url#http://}/cache"
+says "source docker-image://${url#http://}/cache" "is denied"
+
+step "--policy: submodules are asked about, in checkouts of earlier builds too"
+mkdir -p "$work/git/inner" "$work/git/outer"
+for part in inner outer; do
+  (cd "$work/git/$part" && git init -q -b main && echo $part >text && git add . && git -c user.name=a -c user.email=a@b commit -q -m one)
+done
+publish() { rm -rf "$work/web/$1.git" && git clone -q --bare "$work/git/$1" "$work/web/$1.git" && git -C "$work/web/$1.git" update-server-info; }
+publish inner
+(cd "$work/git/outer" && git -c protocol.file.allow=always submodule --quiet add "$work/web/inner.git" 'a part' &&
+  git config -f .gitmodules 'submodule.a part.url' ../inner.git && git add . && git -c user.name=a -c user.email=a@b commit -q -m two)
+publish outer
+recipe <<R
+FROM base
+ADD $url/outer.git /git/
+R
+inner="git://${url#http://}/inner.git"
+rules "$(rule DENY "$inner")"
+: >"$work/requests"
+status 1 judged
+says "source $inner is denied" "Recipe:2:5"
+equal "$(asked 200 /inner.git)" 0 "requests for a denied submodule"
+ok build
+in_image cat "/git/a part/text"
+prints_line inner
+status 1 judged
+says "source $inner is denied"
+rules "$(rule ALLOW "*")"
+ok judged --no-cache
+
 rules "$(rule FORBID "*")"
 status 1 judged
 says "rule 1 of $work/policy: action is ALLOW, DENY, CONVERT"
