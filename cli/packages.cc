@@ -8,6 +8,7 @@
 
 #include "base/sys/file.h"
 #include "base/text.h"
+#include "cli/rpm_packages.h"
 
 namespace cli {
 
@@ -111,7 +112,8 @@ Inventory read_inventory(const sys::Root& root) {
       out.release = os_release_value(*text, "VERSION_ID");
     }
   for (const char* path : kRpm)
-    if (out.unread.empty() && root.stat(sys::RootedPath(path))) out.unread = path;
+    if (root.stat(sys::RootedPath(path)) && !read_rpm(root, sys::RootedPath(path), out.packages) && out.unread.empty())
+      out.unread = path;
   std::sort(out.packages.begin(), out.packages.end());
   out.packages.erase(std::unique(out.packages.begin(), out.packages.end()), out.packages.end());
   return out;

@@ -10,7 +10,7 @@ namespace cli {
 
 /// A package that a package manager has installed in an image, as its database tells.
 struct Package {
-  std::string kind;          ///< "deb" or "apk"
+  std::string kind;          ///< "deb", "apk" or "rpm"
   std::string name;
   std::string version;
   std::string architecture;
@@ -29,7 +29,7 @@ struct Inventory {
   std::string unread;             ///< a database that is there and cannot be read; or empty
 };
 
-/// Reads /var/lib/dpkg, /lib/apk/db and os-release. What is in them is somebody else's: lines that make no sense are
+/// Reads /var/lib/dpkg, /lib/apk/db, rpm's database and os-release. What is in them is somebody else's: lines that make no sense are
 /// passed over. Throws Invalid for a database of more than 256 MiB.
 Inventory read_inventory(const sys::Root& root);
 

@@ -39,11 +39,16 @@ Json describe(const Package& package, const std::string& id, const Inventory& in
   if (!package.source.empty() && package.source != package.name) json["sourceInfo"] = "built from " + package.source;
   // What databases say need not be an expression of SPDX.
   if (!package.license.empty()) json["licenseComments"] = package.license;
-  const std::string from = !inventory.distribution.empty() ? inventory.distribution : package.kind == "deb" ? "debian" : "alpine";
-  const std::string release = inventory.release.empty() ? "" : from + "-" + inventory.release;
+  const std::string usual = package.kind == "deb" ? "debian" : package.kind == "apk" ? "alpine" : "";
+  const std::string from = inventory.distribution.empty() ? usual : inventory.distribution;
+  const std::string release = inventory.release.empty() || from.empty() ? "" : from + "-" + inventory.release;
+  // Of rpm's versions a package URL has the epoch apart.
+  const size_t colon = package.kind == "rpm" ? package.version.find(':') : std::string::npos;
+  const std::string epoch = colon == std::string::npos ? "" : package.version.substr(0, colon);
+  const std::string version = colon == std::string::npos ? package.version : package.version.substr(colon + 1);
   json["externalRefs"] = {{{"referenceCategory", "PACKAGE-MANAGER"}, {"referenceType", "purl"},
-                           {"referenceLocator", package_url(package.kind, from + "/" + package.name, package.version,
-                                                            {{"arch", package.architecture}, {"distro", release}})}}};
+                           {"referenceLocator", package_url(package.kind, (from.empty() ? "" : from + "/") + package.name, version,
+                                                            {{"arch", package.architecture}, {"distro", release}, {"epoch", epoch}})}}};
   return json;
 }
 

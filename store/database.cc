@@ -60,6 +60,9 @@ std::string uri_of(const std::filesystem::path& path, Database::Mode mode) {
   return mode == Database::Mode::kImmutable ? uri + "?immutable=1" : uri;
 }
 
+// Virtual machine steps until a query of a foreign database is given up: some seconds.
+constexpr int kForeignSteps = 200'000'000;
+
 }  // namespace
 
 Database::Database(const std::filesystem::path& path, Mode mode, bool durable)
@@ -77,9 +80,34 @@ Database::Database(const std::filesystem::path& path, Mode mode, bool durable)
   }
 }
 
+Database::Database(std::string file) : file_(std::move(file)), mode_(Mode::kForeign), durable_(false) {
+  // A database in memory has no log: versions 2, of one with a log, become 1. [sqlite.org/fileformat.html]
+  for (size_t version : {18, 19})
+    if (file_.size() > version && file_[version] == 2) file_[version] = 1;
+  try {
+    if (sqlite3_open_v2(":memory:", &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK)
+      fail(handle_, "open a database in memory");
+    const auto size = static_cast<sqlite3_int64>(file_.size());
+    if (sqlite3_deserialize(handle_, "main", reinterpret_cast<unsigned char*>(file_.data()), size, size,
+                            SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
+      fail(handle_, "take a database into memory");
+    configure();
+  } catch (...) {
+    sqlite3_close(handle_);
+    throw;
+  }
+}
+
 void Database::configure() {
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, 60'000);
+  if (mode_ == Mode::kForeign) {
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
+    sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+    sqlite3_progress_handler(handle_, kForeignSteps, [](void*) { return 1; }, nullptr);
+  }
   if (mode_ != Mode::kReadWrite) return;
   execute(durable_ ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
   // The log survives the close of its last user: no checkpoint, no sync, no unlink at the end of

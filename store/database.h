@@ -21,8 +21,11 @@ class Database {
     kReadOnly,
     kImmutable,  ///< on a file system nobody can write to: no lock, no log
     kReadWrite,
+    kForeign,    ///< in memory, and made by nobody we trust: what its schema holds cannot run, nor queries without end
   };
   Database(const std::filesystem::path& path, Mode mode, bool durable);
+  /// A foreign one, from the bytes of its file; what only its log has is not in it.
+  explicit Database(std::string file);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database();
@@ -41,6 +44,7 @@ class Database {
   sqlite3_stmt* prepare(const char* sql);
 
   std::string log_path_;
+  std::string file_;  // of a foreign one
   sqlite3* handle_ = nullptr;
   Mode mode_;
   bool durable_;

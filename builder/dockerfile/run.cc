@@ -39,8 +39,15 @@ void read_mounts(Findings& findings, const Flags& flags, Run& out) {
   std::vector<std::string> texts = flags.texts("mount");
   for (size_t i = 0; i < texts.size(); ++i) {
     base::SourceRange where = flags.where("mount", i);
+    MountOptions options;
+    try {
+      if (texts[i].empty()) throw base::Error(base::Code::kInvalid, "--mount is empty", "invalid-mount");
+      options = split_mount(texts[i], where);
+    } catch (const base::Error& e) {
+      findings.error_at(where, e.id(), e.message(), e.helps());
+      continue;
+    }
     check_value(findings, where, [&] {
-      MountOptions options = split_mount(texts[i], where);
       // With variables the values are known only later; the planner resolves it again anyway.
       if (!has_variable(texts[i]))
         resolve_mount(options, [](std::string_view value) { return std::string(value); });
@@ -93,8 +100,11 @@ Run interpret_run(Findings& findings) {
   read_security(findings, flags, out);
   std::vector<std::string> devices = flags.texts("device");
   for (size_t i = 0; i < devices.size(); ++i) {
-    check_value(findings, flags.where("device", i),
-                [&] { out.devices.push_back(parse_device(devices[i])); });
+    try {
+      out.devices.push_back(parse_device(devices[i]));
+    } catch (const base::Error& e) {
+      findings.error_at(flags.where("device", i), e.id(), e.message(), e.helps());
+    }
   }
   return out;
 }

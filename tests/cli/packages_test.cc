@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/package_url.h"
+#include "cli/rpm_packages.h"
 #include "cli/sbom.h"
 #include "tests/support/temp_dir.h"
 
@@ -45,6 +46,25 @@ TEST(Packages, AreReadFromApk) {
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0], (Package{"apk", "musl", "1.2.4-r2", "x86_64", "musl", "A B <a@b>", "MIT"}));
   EXPECT_EQ(found[1].name, "zlib");
+}
+
+TEST(Packages, AreReadFromHeadersOfRpmThatAreWhole) {
+  auto number = [](uint32_t value) {
+    std::string out;
+    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xff);
+    return out;
+  };
+  const std::string data = std::string("bash\0005.2\0003\0", 11);
+  auto entry = [&](uint32_t tag, uint32_t offset) { return number(tag) + number(6) + number(offset) + number(1); };
+  const std::string header = number(3) + number(11) + entry(1000, 0) + entry(1001, 5) + entry(1002, 9) + data;
+  std::vector<Package> found;
+  EXPECT_TRUE(read_rpm_header(header, found));
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0], (Package{"rpm", "bash", "5.2-3", "", "", "", ""}));
+  for (size_t size = 0; size < header.size(); ++size) EXPECT_FALSE(read_rpm_header(header.substr(0, size), found)) << size;
+  EXPECT_FALSE(read_rpm_header(number(0xffffffff) + number(0xffffffff) + data, found));
+  EXPECT_FALSE(read_rpm_header(number(0) + number(0), found));
+  EXPECT_EQ(found.size(), 1u);
 }
 
 TEST(Packages, AreFoundInATree) {

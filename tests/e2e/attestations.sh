@@ -100,6 +100,37 @@ assert p['spdxVersion'] == 'SPDX-2.3' and p['packages'][0]['versionInfo'] == '$(
 refs = [x['externalRefs'][0]['referenceLocator'] for x in p['packages'][1:]]
 assert refs == ['pkg:apk/debian/musl@1.2.4-r2?arch=x86_64&distro=debian-12', 'pkg:deb/debian/bash@5.2.15-2%2Bb2?arch=amd64&distro=debian-12'], refs
 assert {r['relatedSpdxElement'] for r in p['relationships']} == {x['SPDXID'] for x in p['packages']}"
+cp "$work/context/Packages" "$work/context/Rpm"
+python3 - "$work/context/rpmdb.sqlite" <<'PY'
+import sqlite3, struct, sys
+def header(**tags):
+    numbers = dict(name=1000, version=1001, release=1002, epoch=1003, license=1014, arch=1022, source=1044)
+    index, data = b"", b""
+    for name, value in tags.items():
+        index += struct.pack(">IIII", numbers[name], 4 if name == "epoch" else 6, len(data), 1)
+        data += struct.pack(">I", value) if name == "epoch" else value.encode() + b"\0"
+    return struct.pack(">II", len(tags), len(data)) + index + data
+base = sqlite3.connect(sys.argv[1])
+base.execute("PRAGMA journal_mode=WAL")
+base.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)")
+for blob in [header(epoch=1, name="vim", version="9.1", release="2.fc40", arch="x86_64", license="Vim", source="vim-all-9.1-2.fc40.src.rpm"),
+             header(name="gpg-pubkey", version="1", release="2")]:
+    base.execute("INSERT INTO Packages (blob) VALUES (?)", (blob,))
+base.commit()
+base.close()
+PY
+printf 'COPY rpmdb.sqlite /var/lib/rpm/\n' >>"$work/context/Rpm"
+ok build -f "$work/context/Rpm" -t rpm --sbom -o type=oci-dir,dest="$work/rpm" --load
+says_not sbom-incomplete
+statements "$work/rpm"
+predicate spdx.dev "
+vim = [x for x in p['packages'] if x['name'] == 'vim'][0]
+assert vim['versionInfo'] == '1:9.1-2.fc40' and vim['sourceInfo'] == 'built from vim-all' and vim['licenseComments'] == 'Vim', vim
+assert vim['externalRefs'][0]['referenceLocator'] == 'pkg:rpm/debian/vim@9.1-2.fc40?arch=x86_64&distro=debian-12&epoch=1', vim
+assert not [x for x in p['packages'] if x['name'] == 'gpg-pubkey']"
+printf 'COPY status /var/lib/rpm/rpmdb.sqlite-wal\n' >>"$work/context/Rpm"
+ok build -f "$work/context/Rpm" --attest type=sbom -t rpm
+says "/var/lib/rpm/rpmdb.sqlite of the image is not read" "[sbom-incomplete]"
 printf 'COPY status /var/lib/rpm/rpmdb.sqlite\n' >>"$work/context/Packages"
 ok build -f "$work/context/Packages" --attest type=sbom -t packages
 says "/var/lib/rpm/rpmdb.sqlite of the image is not read" "[sbom-incomplete]"
