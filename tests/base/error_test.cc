@@ -39,7 +39,10 @@ TEST(SystemError, KeepsErrnoAndSpellsIt) {
   } catch (const base::SystemError& e) {
     EXPECT_EQ(e.error_number(), ENOSPC);
     EXPECT_STREQ(e.what(), "write blob: No space left on device");
+    EXPECT_EQ(e.id(), "no-space");
   }
+  EXPECT_EQ(base::SystemError("open", EPERM).id(), "permission-denied");
+  EXPECT_EQ(base::SystemError("open", ENXIO).id(), "system-error");
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ unshare --mount "${own[@]}" bash -euc '
   exec setpriv --reuid "$id" --regid "$id" --clear-groups --inh-caps=-all \
     env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$world/home" USER=torte-tester TMPDIR="$world/tmp" \
       XDG_RUNTIME_DIR="$world/runtime" XDG_DATA_HOME="$world/home/data" \
-      ASAN_OPTIONS="${ASAN_OPTIONS:-}" TORTE_LAB="${lab:-}" TORTE_AS="$4" TORTE="$world/build/torte" \
+      ASAN_OPTIONS="${ASAN_OPTIONS:-}" TORTE_LAB="${lab:-}" TORTE_AS="$4" TORTE_MANY="${TORTE_MANY:-}" TORTE_IDLE="${TORTE_IDLE:-}" \
+      TORTE="$world/build/torte" \
       bash "$world/tests/e2e/$test.sh"
 ' - "$world" "$id" "$test" "$who"

@@ -201,10 +201,10 @@ int main(void) {
 }
 C
   listen() {
-    rm -f "$work/manager"
+    rm -f "$work/manager" "$work/heard"
     python3 "$work/listen.py" "$work/manager" "$1" >"$work/heard" &
     listener=$!
-    wait_for 10 grep -q listening "$work/heard"
+    wait_for 10 grep -qs listening "$work/heard"
   }
   # The notifier is torte's; here its "conmon" word and the socket it makes are looked at from both sides.
   listen 20

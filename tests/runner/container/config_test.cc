@@ -37,7 +37,19 @@ Config full() {
   mount.source = "data";
   mount.target = "/data";
   mount.read_only = mount.anonymous = true;
-  config.mounts = {mount};
+  MountConfig shared;
+  shared.source = shared.target = "/srv";
+  shared.propagation = sys::Propagation::kShared;
+  MountConfig terminals;
+  terminals.type = MountConfig::Type::kDevpts;
+  terminals.target = "/dev/pts";
+  terminals.uid = 7;
+  terminals.most = 9;
+  config.mounts = {mount, shared, terminals};
+  config.init = config.systemd = true;
+  config.init_path = "/usr/bin/tini";
+  config.passwd_entry = "$USERNAME:*:$UID:$GID::/:/bin/sh";
+  config.sdnotify = "conmon";
   config.devices = {{"/dev/null", "/dev/x", "rw"}};
   config.network_mode = "back";
   config.network.mode = network::Mode::kNamed;
@@ -69,6 +81,12 @@ TEST(ContainerConfig, ReadsWhatItWrote) {
   EXPECT_EQ(again.network.ports, config.network.ports);
   EXPECT_EQ(again.ulimits[0].hard, UINT64_MAX);
   EXPECT_EQ(again.healthcheck, config.healthcheck);
+  EXPECT_EQ(again.mounts[1].propagation, sys::Propagation::kShared);
+  EXPECT_EQ(again.mounts[2].uid, 7u);
+  EXPECT_EQ(again.mounts[2].most, 9u);
+  EXPECT_TRUE(again.systemd);
+  EXPECT_EQ(again.init_path + again.passwd_entry + again.sdnotify,
+            config.init_path + config.passwd_entry + config.sdnotify);
   EXPECT_EQ(container::networks_of(again), (std::vector<std::string>{"back", "front"}));
 }
 

@@ -195,6 +195,44 @@ TEST_F(Launch, JoinsARunningContainer) {
   EXPECT_EQ(first.wait().signal, SIGKILL);
 }
 
+TEST_F(Launch, HoldsTheProgramUntilItIsToldToGo) {
+  const std::filesystem::path mark = root_.dir() / "mark";
+  std::filesystem::create_directory(mark);
+  Spec spec = root_.spec({"sh", "-c", "echo here >/mark/here; exit 5"});
+  spec.mounts.push_back(bind(mark, "/mark"));
+  spec.held = true;
+  launch::Container held = launch::launch(std::move(spec));
+  EXPECT_FALSE(std::filesystem::exists(mark / "here"));
+  held.go();
+  EXPECT_EQ(held.wait().shell_status(), 5);
+  EXPECT_TRUE(std::filesystem::exists(mark / "here"));
+
+  spec = root_.spec({"no-such-command"});
+  spec.held = true;
+  launch::Container lost = launch::launch(std::move(spec));
+  try {
+    lost.go();
+    FAIL();
+  } catch (const base::Error& e) {
+    EXPECT_EQ(e.exit_status(), 127) << e.what();
+  }
+}
+
+TEST_F(Launch, PassesDescriptorsOnWhateverTheirNumbers) {
+  sys::Pipe one = sys::make_pipe(), two = sys::make_pipe();
+  sys::write_all(one.write_end.get(), base::as_bytes("one"), "pipe");
+  sys::write_all(two.write_end.get(), base::as_bytes("two"), "pipe");
+  one.write_end.reset();
+  two.write_end.reset();
+  for (const bool init : {false, true}) {
+    Spec spec = root_.spec({"sh", "-c", "cat <&4; cat <&3; [ -e /proc/self/fd/5 ] || echo end"});
+    spec.init = init;
+    // The higher number first: they may not overwrite each other.
+    spec.further_fds = {two.read_end.get(), one.read_end.get()};
+    EXPECT_EQ(BusyboxRoot::output(std::move(spec)), init ? "end\n" : "onetwoend\n");
+  }
+}
+
 TEST_F(Launch, DroppingAContainerEndsIt) {
   sys::Pipe pipe = sys::make_pipe();
   Spec spec = root_.spec({"sleep", "1000"});
