@@ -157,10 +157,10 @@ bool is_git_context(std::string_view text) {
 }
 
 std::string url_file_name(std::string_view url) {
+  url = url.substr(0, url.find_first_of("?#"));
   size_t scheme = url.find("://");
-  std::string path = decode_percent(url.substr(0, url.find_first_of("?#")), false);
   if (scheme == std::string_view::npos) return "";
-  std::vector<std::string> parts = base::split(std::string_view(path).substr(scheme + 3), '/');
+  std::vector<std::string> parts = base::split(decode_percent(url.substr(scheme + 3), false), '/');
   for (size_t i = parts.size(); i-- > 1;) {
     if (parts[i].empty()) continue;
     bool bad = parts[i] == "." || parts[i] == ".." || parts[i].find('\0') != std::string::npos;
@@ -170,13 +170,15 @@ std::string url_file_name(std::string_view url) {
 }
 
 std::string without_userinfo(std::string_view text) {
-  size_t scheme = text.find("://");
-  if (scheme == std::string_view::npos) return std::string(text);
-  size_t host = scheme + 3;
-  size_t end = text.find_first_of("/?#", host);
-  size_t at = text.substr(0, end).rfind('@');
-  if (at == std::string_view::npos || at < host) return std::string(text);
-  return base::str(text.substr(0, host), text.substr(at + 1));
+  std::string out;
+  // A URL may hold another one: https://proxy.example/https://user:secret@host.example/file
+  for (size_t scheme; (scheme = text.find("://")) != std::string_view::npos;) {
+    out += text.substr(0, scheme + 3);
+    text.remove_prefix(scheme + 3);
+    const size_t at = text.substr(0, text.find_first_of("/?#")).rfind('@');
+    if (at != std::string_view::npos) text.remove_prefix(at + 1);
+  }
+  return out += text;
 }
 
 }  // namespace dockerfile

@@ -151,8 +151,6 @@ late_layers history
 ok torte history "${access[@]}" --waste late
 late_layers diff
 ok torte diff "${access[@]}" late
-late_layers squash
-ok torte squash "${access[@]}" late late-squashed
 late_layers flatten
 ok torte flatten "${access[@]}" late late-flat
 if [ "$(id -u)" = 0 ]; then

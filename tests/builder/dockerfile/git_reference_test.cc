@@ -9,6 +9,12 @@ namespace {
 
 using dockerfile::GitReference;
 
+TEST(GitReferenceTest, FileNamesAreOfThePathAlone) {
+  EXPECT_EQ(dockerfile::url_file_name("https://h/a/b%20c?x=http://y/z#http://w"), "b c");
+  EXPECT_EQ(dockerfile::url_file_name("h?x=http://y/z"), "");
+  EXPECT_EQ(dockerfile::url_file_name("https://h/%2e%2e"), "");
+}
+
 TEST(GitReferenceTest, TheFragmentHoldsRefAndDirectory) {
   auto git = GitReference::parse("https://host/a/b.git#v1.2:docs/img");
   EXPECT_EQ(git.remote, "https://host/a/b.git");
@@ -54,6 +60,8 @@ TEST(GitReferenceTest, PasswordsAreLeftOutOfMessages) {
   EXPECT_EQ(dockerfile::without_userinfo("https://me:secret@h/p"), "https://h/p");
   EXPECT_EQ(dockerfile::without_userinfo("https://h/p@2"), "https://h/p@2");
   EXPECT_EQ(dockerfile::without_userinfo("git@h:p"), "git@h:p");
+  EXPECT_EQ(dockerfile::without_userinfo("https://proxy/https://me:secret@h/p?u=http://x:y@z"),
+            "https://proxy/https://h/p?u=http://z");
 }
 
 }  // namespace
