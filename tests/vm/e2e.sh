@@ -21,7 +21,7 @@ uname -r
 build/torte system check || true
 for entry in "$@"; do
   status=0
-  TMPDIR=/var/tmp timeout 400 bash tests/e2e/as.sh "${entry#*:}" "${entry%:*}" >log 2>&1 || status=$?
+  TMPDIR=/var/tmp timeout 900 bash tests/e2e/as.sh "${entry#*:}" "${entry%:*}" >log 2>&1 || status=$?
   case $status in
     0) echo "passed  $entry" ;;
     77) echo "skipped $entry: $(tail -n 1 log)" ;;
@@ -31,4 +31,4 @@ done
 exit $failed
 ALL
 # What torte loads, and the programs of the tests of networks.
-"$here/run.sh" -p "xz-utils libisal2 libnftables1 nftables python3 passt slirp4netns" -t "${TORTE_VM_SECONDS:-1100}" "$files" bash all.sh "$@"
+"$here/run.sh" -p "xz-utils libisal2 libnftables1 nftables python3 passt slirp4netns" -t "${TORTE_VM_SECONDS:-2400}" "$files" bash all.sh "$@"
