@@ -68,14 +68,17 @@ const char* id_of(int error_number) {
 }  // namespace
 
 SystemError::SystemError(std::string operation, int error_number)
-    : Error(Code::kSystem, std::move(operation) + ": " + (strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error"),
+    : Error(Code::kSystem,
+            std::move(operation) + ": " +
+                (strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error"),
             id_of(error_number)),
       error_number_(error_number) {}
 
 void throw_errno(std::string operation) { throw SystemError(std::move(operation), errno); }
 
 void check_failed(const char* expression, const char* file, int line) {
-  std::fprintf(stderr, "torte: internal error: CHECK(%s) failed at %s:%d\n", expression, file, line);
+  std::fprintf(stderr, "torte: internal error: CHECK(%s) failed at %s:%d\n", expression, file,
+               line);
   std::abort();
 }
 

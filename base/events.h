@@ -25,10 +25,10 @@ struct BuildStart {
 /// One step of the plan; `step` numbers are unique in a build and count from 0.
 struct StepPlanned {
   int step = 0;
-  std::string stage;     ///< stage name, or its number
-  int index = 0;         ///< 1.. within the stage
-  int count = 0;         ///< steps in the stage
-  std::string text;      ///< "RUN make -j8"
+  std::string stage;  ///< stage name, or its number
+  int index = 0;      ///< 1.. within the stage
+  int count = 0;      ///< steps in the stage
+  std::string text;   ///< "RUN make -j8"
   SourceRange where;
 };
 /// The step is held up by something outside this build: another build that runs the same step, a
@@ -50,27 +50,27 @@ enum class StepResult { kDone, kCached, kFailed, kCancelled };
 struct StepEnd {
   int step = 0;
   StepResult result = StepResult::kDone;
-  int exit_status = 0;   ///< of the program, with kFailed
-  std::string error;     ///< one line, with kFailed
+  int exit_status = 0;  ///< of the program, with kFailed
+  std::string error;    ///< one line, with kFailed
 };
 /// Why a step was not answered from the cache: one changed component of its definition.
 struct CacheMiss {
   int step = 0;
-  std::string reason;    ///< "changed input", "never built here", "forced"
-  std::string component; ///< name of the field of the definition
+  std::string reason;     ///< "changed input", "never built here", "forced"
+  std::string component;  ///< name of the field of the definition
   std::string old_value;
   std::string new_value;
 };
 /// Bytes moving: a blob, a context scan, a layer being hashed.
 struct Transfer {
-  std::string id;        ///< unique while it moves
-  std::string what;      ///< shown: "node:20", "context"
+  std::string id;    ///< unique while it moves
+  std::string what;  ///< shown: "node:20", "context"
   uint64_t done_bytes = 0;
   uint64_t total_bytes = 0;  ///< 0 when unknown
   bool finished = false;
 };
 struct Warning {
-  std::string id;        ///< check name, for example "StageNameCasing"
+  std::string id;  ///< check name, for example "StageNameCasing"
   std::string text;
   SourceRange where;
   bool from_check = false;  ///< found by reading the recipe (lint), not by the work itself
@@ -92,9 +92,9 @@ struct BuildEnd {
 
 }  // namespace event
 
-using Event = std::variant<event::BuildStart, event::StepPlanned, event::StepWait,
-                           event::StepStart, event::StepLog, event::StepEnd, event::CacheMiss,
-                           event::Transfer, event::Warning, event::Note, event::BuildEnd>;
+using Event = std::variant<event::BuildStart, event::StepPlanned, event::StepWait, event::StepStart,
+                           event::StepLog, event::StepEnd, event::CacheMiss, event::Transfer,
+                           event::Warning, event::Note, event::BuildEnd>;
 
 /// Receives events. emit() is called from any thread; implementations serialise themselves.
 class EventSink {

@@ -10,8 +10,8 @@ struct SourceRange {
   std::string file;
   int first_line = 0;
   int last_line = 0;
-  int column = 0;      ///< in first_line, in bytes
-  int width = 0;       ///< of the marked text in bytes; 0 marks to the end of the line
+  int column = 0;  ///< in first_line, in bytes
+  int width = 0;   ///< of the marked text in bytes; 0 marks to the end of the line
 };
 
 /// A SourceRange with what is needed to show it: the file's text and words beside the mark.

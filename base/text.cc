@@ -59,7 +59,8 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   std::string lower = to_lower(trim(text));
   size_t digits = lower.find_first_not_of("0123456789.");
   std::string_view number = std::string_view(lower).substr(0, digits);
-  std::string_view suffix = digits == std::string::npos ? "" : std::string_view(lower).substr(digits);
+  std::string_view suffix =
+      digits == std::string::npos ? "" : std::string_view(lower).substr(digits);
   suffix = trim(suffix);
   double factor = 1;
   static constexpr std::string_view kUnits = "bkmgtp";
@@ -113,8 +114,11 @@ size_t decode_utf8(std::string_view text, char32_t& code) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   if (text.empty()) return 0;
   unsigned char first = byte(0);
-  size_t n = first < 0x80 ? 1 : first >= 0xf0 && first < 0xf5 ? 4 : first >= 0xe0 && first < 0xf0 ? 3
-             : first >= 0xc2 && first < 0xe0 ? 2 : 0;
+  size_t n = first < 0x80                    ? 1
+             : first >= 0xf0 && first < 0xf5 ? 4
+             : first >= 0xe0 && first < 0xf0 ? 3
+             : first >= 0xc2 && first < 0xe0 ? 2
+                                             : 0;
   if (n == 0 || n > text.size()) return 0;
   code = n == 1 ? first : first & (0xff >> (n + 1));
   for (size_t i = 1; i < n; ++i) {
@@ -128,8 +132,8 @@ size_t decode_utf8(std::string_view text, char32_t& code) {
 
 bool is_terminal_unsafe(char32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
-         (code >= 0x2066 && code <= 0x2069) || code == 0x200e || code == 0x200f ||
-         code == 0x2028 || code == 0x2029;
+         (code >= 0x2066 && code <= 0x2069) || code == 0x200e || code == 0x200f || code == 0x2028 ||
+         code == 0x2029;
 }
 
 std::string printable(std::string_view text, size_t limit) {

@@ -15,8 +15,8 @@ namespace base {
 inline void append(std::string& out, std::string_view text) { out.append(text); }
 inline void append(std::string& out, char c) { out.push_back(c); }
 template <typename T>
-  requires(std::is_arithmetic_v<T> && !std::same_as<T, char> && !std::same_as<T, bool>)
-void append(std::string& out, T number) {
+requires(std::is_arithmetic_v<T> && !std::same_as<T, char> &&
+         !std::same_as<T, bool>) void append(std::string& out, T number) {
   out.append(std::to_string(number));
 }
 
@@ -44,13 +44,14 @@ std::string format_size(uint64_t bytes);
 /// "0.4s", "12.3s", "3m05s", "2h07m": how long something took, for people.
 std::string format_elapsed(std::chrono::microseconds elapsed);
 
-/// Length of the valid UTF-8 sequence at the start of `text`, and its character; 0 when there is none.
+/// Length of the valid UTF-8 sequence at the start of `text`, and its character; 0 when there is
+/// none.
 size_t decode_utf8(std::string_view text, char32_t& code);
 /// Control characters, C1, bidi controls, line separators: what must not reach a terminal as it is.
 bool is_terminal_unsafe(char32_t code);
 
-/// Text from images, registries and programs made safe for a terminal or a one-line message: control
-/// bytes, C1, bidi controls and invalid UTF-8 become \xNN; cut to `limit` bytes with "...".
+/// Text from images, registries and programs made safe for a terminal or a one-line message:
+/// control bytes, C1, bidi controls and invalid UTF-8 become \xNN; cut to `limit` bytes with "...".
 std::string printable(std::string_view text, size_t limit = 400);
 
 /// The candidate nearest to `word` (edit distance at most 2 and less than half its length), or "".

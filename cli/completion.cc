@@ -12,15 +12,35 @@ namespace {
 
 // What the words of a command name.
 NameKind kind_of_words(std::string_view command) {
-  static const std::set<std::string_view> kImages = {"run", "create", "rmi", "push", "inspect", "history", "tag",
-                                                     "untag", "save", "mount", "diff", "generate oci-bundle",
-                                                     "tree", "squash", "flatten", "image rename"};
-  static const std::set<std::string_view> kContainers = {
-      "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "exec", "logs",
-      "attach", "top", "stats", "port", "update", "cp", "export", "commit", "container inspect", "generate systemd"};
+  static const std::set<std::string_view> kImages = {
+      "run",  "create", "rmi",     "push",        "inspect", "history",
+      "tag",  "untag",  "save",    "mount",       "diff",    "generate oci-bundle",
+      "tree", "squash", "flatten", "image rename"};
+  static const std::set<std::string_view> kContainers = {"start",
+                                                         "stop",
+                                                         "restart",
+                                                         "kill",
+                                                         "pause",
+                                                         "unpause",
+                                                         "wait",
+                                                         "rename",
+                                                         "rm",
+                                                         "exec",
+                                                         "logs",
+                                                         "attach",
+                                                         "top",
+                                                         "stats",
+                                                         "port",
+                                                         "update",
+                                                         "cp",
+                                                         "export",
+                                                         "commit",
+                                                         "container inspect",
+                                                         "generate systemd"};
   if (kImages.contains(command)) return NameKind::kImage;
   if (kContainers.contains(command)) return NameKind::kContainer;
-  if (command == "builds show" || command == "builds logs" || command == "builds rm") return NameKind::kBuild;
+  if (command == "builds show" || command == "builds logs" || command == "builds rm")
+    return NameKind::kBuild;
   return NameKind::kNone;
 }
 
@@ -32,7 +52,8 @@ class Completer {
   NameKind find() {
     read_command();
     // The words of a container's program are none of ours.
-    if (command_ != nullptr && command_->positionals.verbatim_after > 0 && words_after_ >= command_->positionals.verbatim_after)
+    if (command_ != nullptr && command_->positionals.verbatim_after > 0 &&
+        words_after_ >= command_->positionals.verbatim_after)
       return NameKind::kNone;
     const Flag* waiting = words_.empty() ? nullptr : find_flag(words_.back());
     if (waiting != nullptr && !waiting->is_switch() && waiting->implied.empty() &&
@@ -67,13 +88,16 @@ class Completer {
     for (size_t i = 0; i < words_.size(); ++i) {
       if (words_[i].starts_with('-')) {
         const Flag* flag = find_flag(words_[i]);
-        if (flag != nullptr && !flag->is_switch() && flag->implied.empty() && words_[i].find('=') == std::string::npos) ++i;
+        if (flag != nullptr && !flag->is_switch() && flag->implied.empty() &&
+            words_[i].find('=') == std::string::npos)
+          ++i;
         continue;
       }
       const std::string longer = name_.empty() ? words_[i] : name_ + " " + words_[i];
-      const bool begins = words_after_ == 0 && std::any_of(table_.begin(), table_.end(), [&](const Command* command) {
-        return begins_with(*command, longer);
-      });
+      const bool begins = words_after_ == 0 &&
+                          std::any_of(table_.begin(), table_.end(), [&](const Command* command) {
+                            return begins_with(*command, longer);
+                          });
       if (!begins) {
         ++words_after_;
         continue;
@@ -98,7 +122,8 @@ class Completer {
       if (command->hidden) continue;
       std::vector<std::string_view> names = {command->name};
       // Short forms of single words are known by those who use them.
-      if (!before.empty()) names.insert(names.end(), command->aliases.begin(), command->aliases.end());
+      if (!before.empty())
+        names.insert(names.end(), command->aliases.begin(), command->aliases.end());
       for (std::string_view name : names) {
         if (!name.starts_with(before) || name.size() <= before.size()) continue;
         name.remove_prefix(before.size());
@@ -122,9 +147,12 @@ class Completer {
     const std::string name = is_long ? word.substr(2, word.find('=') - 2) : "";
     auto matches = [&](const Flag& flag) {
       if (!is_long) return flag.letter == word.back();
-      return flag.name == name || std::find(flag.aliases.begin(), flag.aliases.end(), name) != flag.aliases.end();
+      return flag.name == name ||
+             std::find(flag.aliases.begin(), flag.aliases.end(), name) != flag.aliases.end();
     };
-    for (std::span<const Flag> flags : {command_ != nullptr ? std::span<const Flag>(command_->flags) : std::span<const Flag>(), global_flags()})
+    for (std::span<const Flag> flags :
+         {command_ != nullptr ? std::span<const Flag>(command_->flags) : std::span<const Flag>(),
+          global_flags()})
       for (const Flag& flag : flags)
         if (matches(flag)) return &flag;
     return nullptr;
@@ -167,7 +195,8 @@ std::vector<std::string> complete(
   if (words.empty()) return {};
   Completer completer(table, words);
   const NameKind kind = completer.find();
-  return completer.take(kind == NameKind::kNone ? std::vector<std::string>() : names(kind, words.first(words.size() - 1)));
+  return completer.take(kind == NameKind::kNone ? std::vector<std::string>()
+                                                : names(kind, words.first(words.size() - 1)));
 }
 
 }  // namespace cli

@@ -76,7 +76,8 @@ class FileReader {
 
   void read_tables(const toml::table& table, const std::string& prefix) {
     for (const auto& [key, node] : table)
-      if (const toml::table* below = node.as_table()) read_table(prefix + std::string(key.str()), key, *below);
+      if (const toml::table* below = node.as_table())
+        read_table(prefix + std::string(key.str()), key, *below);
   }
 
   void read_table(const std::string& name, const toml::key& key, const toml::table& table) {
@@ -85,7 +86,8 @@ class FileReader {
     for (const auto& [flag, node] : table) {
       if (node.is_table()) continue;
       if (command == nullptr)
-        fail(key.source(), base::str("torte has no command \"", base::printable(name), "\""), near_command(name));
+        fail(key.source(), base::str("torte has no command \"", base::printable(name), "\""),
+             near_command(name));
       add(command, flag, node);
     }
   }
@@ -101,7 +103,8 @@ class FileReader {
   }
 
   void add(const Command* command, const toml::key& key, const toml::node& node) {
-    const Flag* flag = command == nullptr ? find_anywhere(key.str()) : find_flag(command->flags, key.str());
+    const Flag* flag =
+        command == nullptr ? find_anywhere(key.str()) : find_flag(command->flags, key.str());
     if (flag == nullptr) unknown(command, key);
     settings_.push_back({command, flag, values(*flag, key, node), place(key.source())});
   }
@@ -117,12 +120,15 @@ class FileReader {
     std::vector<std::string> names = names_of(command == nullptr ? global_flags() : command->flags);
     std::string near = base::nearest(key.str(), names);
     fail(key.source(),
-         command == nullptr ? base::str("no command has a flag --", base::printable(key.str()), " that a file can set")
-                            : base::str("torte ", command->name, " has no flag --", base::printable(key.str())),
+         command == nullptr
+             ? base::str("no command has a flag --", base::printable(key.str()),
+                         " that a file can set")
+             : base::str("torte ", command->name, " has no flag --", base::printable(key.str())),
          near.empty() ? near : base::str("did you mean ", near, "?"));
   }
 
-  std::vector<std::string> values(const Flag& flag, const toml::key& key, const toml::node& node) const {
+  std::vector<std::string> values(const Flag& flag, const toml::key& key,
+                                  const toml::node& node) const {
     const toml::array* list = node.as_array();
     if (list == nullptr) return {value(flag, key, node)};
     if (!flag.repeatable) fail(key.source(), base::str(flag.name, " takes one value, not a list"));
@@ -141,7 +147,8 @@ class FileReader {
       if (auto number = node.value_exact<int64_t>()) return std::to_string(*number);
       if (auto number = node.value_exact<double>()) return shortest(*number);
     }
-    fail(key.source(), base::str(flag.name, flag.is_switch() ? " is either true or false" : " takes a text or a number"));
+    fail(key.source(), base::str(flag.name, flag.is_switch() ? " is either true or false"
+                                                             : " takes a text or a number"));
   }
 
   const CommandTable& table_;
@@ -168,14 +175,17 @@ std::string Setting::origin() const {
   return base::str(place.where.file, ":", place.where.first_line);
 }
 
-Configuration Configuration::load(const CommandTable& table, const std::vector<std::filesystem::path>& files) {
+Configuration Configuration::load(const CommandTable& table,
+                                  const std::vector<std::filesystem::path>& files) {
   Configuration configuration;
   for (const std::filesystem::path& file : files)
-    if (auto text = sys::find_user_file(file, kMostBytes)) configuration.add(table, *text, file.string());
+    if (auto text = sys::find_user_file(file, kMostBytes))
+      configuration.add(table, *text, file.string());
   return configuration;
 }
 
-void Configuration::add(const CommandTable& table, const std::string& text, const std::string& name) {
+void Configuration::add(const CommandTable& table, const std::string& text,
+                        const std::string& name) {
   std::vector<Setting> more = FileReader(table, text, name).read();
   std::move(more.begin(), more.end(), std::back_inserter(settings_));
 }
@@ -193,11 +203,13 @@ void Configuration::apply(Arguments& arguments) const {
   }
 }
 
-std::vector<std::filesystem::path> configuration_files(const Context& context, const Arguments& arguments) {
+std::vector<std::filesystem::path> configuration_files(const Context& context,
+                                                       const Arguments& arguments) {
   std::vector<std::filesystem::path> files;
   if (auto named = arguments.find("config")) {
     if (!std::filesystem::exists(*named))
-      throw base::Error(base::Code::kNotFound, "no configuration file " + base::printable(*named), "no-config");
+      throw base::Error(base::Code::kNotFound, "no configuration file " + base::printable(*named),
+                        "no-config");
     files.emplace_back(*named);
   }
   if (auto directory = context.environment("XDG_CONFIG_HOME"))

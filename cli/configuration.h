@@ -14,7 +14,7 @@ namespace cli {
 struct Setting {
   const Command* command = nullptr;  ///< null: every command that has the flag
   const Flag* flag = nullptr;
-  std::vector<std::string> values;   ///< as on the command line
+  std::vector<std::string> values;  ///< as on the command line
   base::Place place;
 
   /// "build.jobs", as the file spells it.
@@ -23,8 +23,9 @@ struct Setting {
   std::string origin() const;
 };
 
-/// Defaults for flags. A file is TOML: a table for each command, in it keys that are its flags without
-/// dashes; keys outside of tables are for every command that has such a flag. [spec/ux.md 10]
+/// Defaults for flags. A file is TOML: a table for each command, in it keys that are its flags
+/// without dashes; keys outside of tables are for every command that has such a flag. [spec/ux.md
+/// 10]
 ///
 ///     retry = 5
 ///     [build]
@@ -35,7 +36,8 @@ struct Setting {
 class Configuration {
  public:
   /// Reads those of the files that exist, the most important one first.
-  static Configuration load(const CommandTable& table, const std::vector<std::filesystem::path>& files);
+  static Configuration load(const CommandTable& table,
+                            const std::vector<std::filesystem::path>& files);
 
   /// A file that is less important than those before. Throws UsageError with its place: not TOML,
   /// no such command or flag, a value that the flag cannot take.
@@ -50,7 +52,9 @@ class Configuration {
   std::vector<Setting> settings_;
 };
 
-/// --config, the user's, the machine's, the distribution's. Throws NotFound when --config names none.
-std::vector<std::filesystem::path> configuration_files(const Context& context, const Arguments& arguments);
+/// --config, the user's, the machine's, the distribution's. Throws NotFound when --config names
+/// none.
+std::vector<std::filesystem::path> configuration_files(const Context& context,
+                                                       const Arguments& arguments);
 
 }  // namespace cli

@@ -18,8 +18,8 @@ enum class LogLevel { kDebug, kInfo, kWarn, kError };
 /// main from the environment and the global flags; one thread.
 struct Context {
   const CommandTable* table = nullptr;
-  std::filesystem::path root;                        ///< durable store (--root)
-  std::filesystem::path run_root;                    ///< volatile state (--run-root)
+  std::filesystem::path root;      ///< durable store (--root)
+  std::filesystem::path run_root;  ///< volatile state (--run-root)
   LogLevel log_level = LogLevel::kWarn;
   bool quiet = false;
   ColorMode color = ColorMode::kAuto;

@@ -47,7 +47,8 @@ int debug_ref(std::istream& in, std::ostream& out) {
   return answer(in, out, [](const json& question) {
     oci::Reference ref = oci::Reference::parse(question.at("ref").get<std::string>());
     // The program whose answers the cases record knew no digest algorithm at all, so it refused
-    // every digest. This command answers as it did; oci::Reference and all other commands take them.
+    // every digest. This command answers as it did; oci::Reference and all other commands take
+    // them.
     if (ref.digest())
       throw base::Error(base::Code::kUnsupported, "debug ref does not answer for digests");
     return json{{"name", ref.name()}, {"tag", ref.tag()}, {"digest", ""}};

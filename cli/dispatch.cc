@@ -2,8 +2,8 @@
 
 #include <exception>
 
-#include "base/sys/userns.h"
 #include "base/error.h"
+#include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/configuration.h"
 #include "cli/error_view.h"
@@ -32,7 +32,8 @@ int run(const CommandTable& table, Context& context, std::span<const std::string
   Invocation invocation = parse(table, words, context.getenv);
   if (invocation.help != Help::kNone) return show_help(table, context, invocation);
   if (invocation.command != nullptr)
-    Configuration::load(table, configuration_files(context, invocation.arguments)).apply(invocation.arguments);
+    Configuration::load(table, configuration_files(context, invocation.arguments))
+        .apply(invocation.arguments);
   apply_globals(context, invocation.arguments);
   if (invocation.command == nullptr && invocation.arguments.is_on("version")) {
     context.out("torte " TORTE_VERSION "\n");

@@ -64,7 +64,8 @@ std::string render_error_text(const ErrorText& text, int width) {
   std::string out = std::string(text.id) + "\n";
   for (const std::string& block : blocks_of(text.body)) {
     const size_t room = std::max(static_cast<size_t>(std::max(width, 0)), kLeastRoom);
-    out += "\n" + (block.starts_with(kVerbatim) ? block : wrap(joined_lines(block), room, 0) + "\n");
+    out +=
+        "\n" + (block.starts_with(kVerbatim) ? block : wrap(joined_lines(block), room, 0) + "\n");
   }
   return out;
 }

@@ -7,11 +7,12 @@
 
 namespace cli {
 
-/// What docs/errors.md says of one error, warning or check. The page is part of the program; the views
-/// are of static storage.
+/// What docs/errors.md says of one error, warning or check. The page is part of the program; the
+/// views are of static storage.
 struct ErrorText {
-  std::string_view id;    ///< "copy-source-missing", as it is printed in brackets
-  std::string_view body;  ///< paragraphs, and commands indented by four blanks; blank lines between them
+  std::string_view id;  ///< "copy-source-missing", as it is printed in brackets
+  std::string_view
+      body;  ///< paragraphs, and commands indented by four blanks; blank lines between them
 };
 
 /// All of them, in the order of the page.

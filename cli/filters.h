@@ -17,7 +17,8 @@ class Filters {
  public:
   using Predicate = std::function<bool(const Line&)>;
 
-  /// `make(key, value)` gives the Predicate of one flag, or throws UsageError. So does a flag without "=".
+  /// `make(key, value)` gives the Predicate of one flag, or throws UsageError. So does a flag
+  /// without "=".
   template <typename Make>
   Filters(const std::vector<std::string>& flags, const Make& make) {
     for (const std::string& flag : flags) {

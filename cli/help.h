@@ -16,7 +16,8 @@ std::string full_help(const Command& command, int width);
 /// The commands under their headings; with `group`, only those whose names start with that word.
 std::string program_help(const CommandTable& table, int width, std::string_view group = {});
 
-/// `text` broken at blanks to `width` columns, later lines indented. Help is ASCII: bytes are columns.
+/// `text` broken at blanks to `width` columns, later lines indented. Help is ASCII: bytes are
+/// columns.
 std::string wrap(std::string_view text, size_t width, size_t indent);
 
 }  // namespace cli

@@ -37,8 +37,9 @@ std::string page_name(std::string_view command) {
 }
 
 std::string head(std::string_view name, std::string_view summary) {
-  return str(".TH \"", escape(name), "\" 1 \"\" \"torte ", TORTE_VERSION, "\" \"torte manual\"\n.nh\n.ad l\n.SH NAME\n", escape(name),
-             " \\- ", escape(summary), "\n");
+  return str(".TH \"", escape(name), "\" 1 \"\" \"torte ", TORTE_VERSION,
+             "\" \"torte manual\"\n.nh\n.ad l\n.SH NAME\n", escape(name), " \\- ", escape(summary),
+             "\n");
 }
 
 std::string section(std::string_view title) {
@@ -56,7 +57,8 @@ std::string flag_tag(const Flag& flag) {
   std::string tag = flag.letter != 0 ? str(bold(str("-", flag.letter)), ", ") : "";
   tag += bold(str(flag.negatable ? "--[no-]" : "--", flag.name));
   if (flag.is_switch()) return tag;
-  return tag + (flag.implied.empty() ? str(" ", italic(flag.value)) : str("[=", italic(flag.value), "]"));
+  return tag +
+         (flag.implied.empty() ? str(" ", italic(flag.value)) : str("[=", italic(flag.value), "]"));
 }
 
 std::string flag_list(std::span<const Flag> flags, std::string_view group = {}) {
@@ -73,18 +75,21 @@ template <typename Items, typename Group>
 std::vector<std::string_view> groups_of(const Items& items, Group group) {
   std::vector<std::string_view> groups;
   for (const auto& item : items)
-    if (std::find(groups.begin(), groups.end(), group(item)) == groups.end()) groups.push_back(group(item));
+    if (std::find(groups.begin(), groups.end(), group(item)) == groups.end())
+      groups.push_back(group(item));
   return groups;
 }
 
 std::string examples(const Command& command) {
   if (command.examples.empty()) return "";
   std::string out = section("examples");
-  for (const Example& example : command.examples) out += tagged(bold(example.command), example.meaning);
+  for (const Example& example : command.examples)
+    out += tagged(bold(example.command), example.meaning);
   return out;
 }
 
-void write(const std::filesystem::path& directory, const std::string& name, const std::string& page) {
+void write(const std::filesystem::path& directory, const std::string& name,
+           const std::string& page) {
   sys::write_file_durably(directory / (name + ".1"), page, 0644);
 }
 
@@ -94,9 +99,11 @@ std::string manual_name(const Command& command) { return page_name(command.name)
 
 std::string manual_page(const Command& command) {
   std::string out = head(manual_name(command), command.summary) + section("synopsis");
-  out += str(bold(str("torte ", command.name)), command.usage.empty() ? "" : " ", escape(command.usage), "\n");
+  out += str(bold(str("torte ", command.name)), command.usage.empty() ? "" : " ",
+             escape(command.usage), "\n");
   if (!command.aliases.empty())
-    out += str(".PP\nAlso: ", escape(base::join({command.aliases.begin(), command.aliases.end()}, ", ")), "\n");
+    out += str(".PP\nAlso: ",
+               escape(base::join({command.aliases.begin(), command.aliases.end()}, ", ")), "\n");
   if (!command.about.empty()) out += section("description");
   std::string_view before;
   for (const std::string& paragraph : base::split(command.about, '\n')) {
@@ -104,7 +111,8 @@ std::string manual_page(const Command& command) {
     out += str(before, escape(paragraph), "\n");
     before = ".PP\n";
   }
-  for (std::string_view group : groups_of(command.flags, [](const Flag& flag) { return flag.group; })) {
+  for (std::string_view group :
+       groups_of(command.flags, [](const Flag& flag) { return flag.group; })) {
     const std::string flags = flag_list(command.flags, group);
     if (!flags.empty()) out += section(group.empty() ? "flags" : group) + flags;
   }
@@ -113,9 +121,11 @@ std::string manual_page(const Command& command) {
 }
 
 std::string manual_page(const CommandTable& table) {
-  std::string out = head("torte", "builds, keeps, ships and runs container images") + section("synopsis");
+  std::string out =
+      head("torte", "builds, keeps, ships and runs container images") + section("synopsis");
   out += bold("torte") + " [GLOBAL FLAGS] COMMAND [FLAGS] [ARGUMENTS]\n";
-  for (std::string_view group : groups_of(table, [](const Command* command) { return command->group; })) {
+  for (std::string_view group :
+       groups_of(table, [](const Command* command) { return command->group; })) {
     std::string commands;
     for (const Command* command : table)
       if (command->group == group && !command->hidden)

@@ -115,7 +115,8 @@ class Arguments {
 
   const Command& command() const { return *command_; }
 
-  /// Where the value comes from, "" for the command line: "$TORTE_ROOT", "/etc/torte/config.toml:3".
+  /// Where the value comes from, "" for the command line: "$TORTE_ROOT",
+  /// "/etc/torte/config.toml:3".
   std::string origin(std::string_view name) const;
 
   /// Throws UsageError for a value that is not among the flag's choices.

@@ -25,8 +25,8 @@ class OutputFile : public base::Sink {
  private:
   void flush();
 
-  std::filesystem::path path_;    ///< final name; empty when written directly
-  std::string beside_;            ///< what is written until commit()
+  std::filesystem::path path_;  ///< final name; empty when written directly
+  std::string beside_;          ///< what is written until commit()
   sys::UniqueFd owned_;
   int fd_ = -1;
   std::string buffer_;

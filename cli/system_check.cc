@@ -65,8 +65,9 @@ Feature user_namespaces() {
   Feature feature{.name = "user namespaces",
                   .needed = ordinary,
                   .why = ordinary ? "" : "root needs none",
-                  .fix = "sysctl user.max_user_namespaces=28633 kernel.unprivileged_userns_clone=1 "
-                         "kernel.apparmor_restrict_unprivileged_userns=0 (those there are)"};
+                  .fix =
+                      "sysctl user.max_user_namespaces=28633 kernel.unprivileged_userns_clone=1 "
+                      "kernel.apparmor_restrict_unprivileged_userns=0 (those there are)"};
   return probe(std::move(feature), [ordinary] {
     if (ordinary) {
       sys::enter_user_namespace();
@@ -78,8 +79,9 @@ Feature user_namespaces() {
 
 Feature subordinate_ids(bool ordinary) {
   Feature feature{.name = "subordinate ids",
-                  .fix = "apt install uidmap; usermod --add-subuids 100000-165535 "
-                         "--add-subgids 100000-165535 USER"};
+                  .fix =
+                      "apt install uidmap; usermod --add-subuids 100000-165535 "
+                      "--add-subgids 100000-165535 USER"};
   if (!ordinary) {
     feature.works = true;
     feature.why = "root needs none";
@@ -88,35 +90,41 @@ Feature subordinate_ids(bool ordinary) {
   }
   return probe(std::move(feature), [] {
     if (sys::userns_mode() == sys::UsernsMode::kRanges) return;
-    refuse("newuidmap, newgidmap or a range in /etc/subuid and /etc/subgid is missing: every file "
-           "of an image will be yours");
+    refuse(
+        "newuidmap, newgidmap or a range in /etc/subuid and /etc/subgid is missing: every file "
+        "of an image will be yours");
   });
 }
 
 Feature namespaces() {
-  return probe({.name = "namespaces", .needed = true, .fix = "a kernel with pid, mount, net, uts and ipc namespaces; in a container: --privileged"},
-               [] {
-                 constexpr int kAll = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |
-                                      CLONE_NEWIPC;
-                 if (int error = try_apart([] { return ::unshare(kAll) == 0; }))
-                   refuse(in_words(error));
-               });
+  return probe(
+      {.name = "namespaces",
+       .needed = true,
+       .fix =
+           "a kernel with pid, mount, net, uts and ipc namespaces; in a container: --privileged"},
+      [] {
+        constexpr int kAll =
+            CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC;
+        if (int error = try_apart([] { return ::unshare(kAll) == 0; })) refuse(in_words(error));
+      });
 }
 
 Feature seccomp() {
-  return probe({.name = "seccomp", .needed = true, .fix = "a kernel with CONFIG_SECCOMP_FILTER"}, [] {
-    const std::string actions =
-        sys::find_user_file("/proc/sys/kernel/seccomp/actions_avail", kSmallFile).value_or("");
-    if (actions.find("errno") == std::string::npos || ::prctl(PR_GET_SECCOMP) < 0)
-      refuse("the kernel has no seccomp filters");
-  });
+  return probe(
+      {.name = "seccomp", .needed = true, .fix = "a kernel with CONFIG_SECCOMP_FILTER"}, [] {
+        const std::string actions =
+            sys::find_user_file("/proc/sys/kernel/seccomp/actions_avail", kSmallFile).value_or("");
+        if (actions.find("errno") == std::string::npos || ::prctl(PR_GET_SECCOMP) < 0)
+          refuse("the kernel has no seccomp filters");
+      });
 }
 
 Feature cgroups() {
   struct statfs fs;
   constexpr decltype(fs.f_type) kCgroup2 = 0x63677270;
   const bool unified = ::statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == kCgroup2;
-  Feature feature{.name = unified ? "cgroup v2" : "cgroup v1", .fix = "systemd-run --user --scope -p Delegate=yes torte ..., or as root"};
+  Feature feature{.name = unified ? "cgroup v2" : "cgroup v1",
+                  .fix = "systemd-run --user --scope -p Delegate=yes torte ..., or as root"};
   std::vector<std::string> usable, missing;
   for (const char* controller : {"cpu", "memory", "pids"})
     (launch::Cgroup::available(controller) ? usable : missing).push_back(controller);
@@ -143,8 +151,10 @@ void make_directories_in(const store::StagingDir& staging, std::vector<const cha
 
 void try_overlay(const store::StagingDir& staging) {
   make_directories_in(staging, {"low", "lower", "upper", "work"});
-  const sys::Root low = sys::Root::open(staging / "low"), lower = sys::Root::open(staging / "lower"),
-                  upper = sys::Root::open(staging / "upper"), work = sys::Root::open(staging / "work");
+  const sys::Root low = sys::Root::open(staging / "low"),
+                  lower = sys::Root::open(staging / "lower"),
+                  upper = sys::Root::open(staging / "upper"),
+                  work = sys::Root::open(staging / "work");
   const sys::UniqueFd mount = sys::mount_overlay({.lowers = {lower.fd(), low.fd()},
                                                   .upper = upper.fd(),
                                                   .work = work.fd(),
@@ -170,8 +180,7 @@ void try_layer_by_layer(const store::StagingDir& staging) {
 void try_attributes(const store::StagingDir& staging) {
   const sys::Root root = sys::Root::open(staging.path());
   const char* name = overlay::uses_user_xattrs() ? "user.overlay.torte" : "trusted.overlay.torte";
-  const sys::UniqueFd file(
-      ::openat(root.fd(), "attributes", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  const sys::UniqueFd file(::openat(root.fd(), "attributes", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   if (!file) base::throw_errno("create a file in the store");
   sys::set_xattr(file.get(), name, "y");
 }
@@ -198,11 +207,12 @@ void check_store(const std::filesystem::path& root, std::vector<Feature>& featur
                 .needed = true,
                 .fix = "a store (--root) on ext4, xfs, btrfs or tmpfs, not NFS"},
                try_attributes);
-  with_staging({.name = "overlay mount",
-                .needed = true,
-                .fix = "modprobe overlay; Linux 5.11 or later for ordinary users; a store (--root) on "
-                       "ext4, xfs or btrfs, not on an overlay"},
-               try_overlay);
+  with_staging(
+      {.name = "overlay mount",
+       .needed = true,
+       .fix = "modprobe overlay; Linux 5.11 or later for ordinary users; a store (--root) on "
+              "ext4, xfs or btrfs, not on an overlay"},
+      try_overlay);
   with_staging({.name = "overlay lowerdir+", .fix = "Linux 6.8 or later; everything works without"},
                try_layer_by_layer);
 }

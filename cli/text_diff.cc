@@ -30,8 +30,8 @@ struct Edit {
   std::string_view line;
 };
 
-/// The shortest way from one text to the other, found by how far one comes with d edits on each diagonal,
-/// for growing d. [E. Myers, "An O(ND) difference algorithm and its variations", 1986]
+/// The shortest way from one text to the other, found by how far one comes with d edits on each
+/// diagonal, for growing d. [E. Myers, "An O(ND) difference algorithm and its variations", 1986]
 class ShortestEdit {
  public:
   ShortestEdit(const Lines& before, const Lines& after) : before_(before), after_(after) {}
@@ -54,13 +54,18 @@ class ShortestEdit {
 
   int rows() const { return static_cast<int>(before_.size()); }
   int columns() const { return static_cast<int>(after_.size()); }
-  static bool comes_from_above(int left, int right, int k, int d) { return k == -d || (k != d && left < right); }
+  static bool comes_from_above(int left, int right, int k, int d) {
+    return k == -d || (k != d && left < right);
+  }
 
   bool advance(std::vector<int>& reach, int middle, int d) const {
     for (int k = -d; k <= d; k += 2) {
-      const int left = reach[static_cast<size_t>(middle + k - 1)], right = reach[static_cast<size_t>(middle + k + 1)];
+      const int left = reach[static_cast<size_t>(middle + k - 1)],
+                right = reach[static_cast<size_t>(middle + k + 1)];
       int x = comes_from_above(left, right, k, d) ? right : left + 1;
-      while (x < rows() && x - k < columns() && before_[static_cast<size_t>(x)] == after_[static_cast<size_t>(x - k)]) ++x;
+      while (x < rows() && x - k < columns() &&
+             before_[static_cast<size_t>(x)] == after_[static_cast<size_t>(x - k)])
+        ++x;
       reach[static_cast<size_t>(middle + k)] = x;
       if (x >= rows() && x - k >= columns()) return true;
     }
@@ -103,7 +108,8 @@ std::string range(size_t first, size_t count) {
   return count == 1 ? base::str(first + 1) : base::str(first + 1, ",", count);
 }
 
-std::string hunk(const std::vector<Edit>& edits, size_t begin, size_t end, size_t before_line, size_t after_line) {
+std::string hunk(const std::vector<Edit>& edits, size_t begin, size_t end, size_t before_line,
+                 size_t after_line) {
   size_t before_count = 0, after_count = 0;
   std::string body;
   for (size_t i = begin; i < end; ++i) {
@@ -113,13 +119,14 @@ std::string hunk(const std::vector<Edit>& edits, size_t begin, size_t end, size_
     body += edits[i].line;
     if (!edits[i].line.ends_with('\n')) body += "\n\\ No newline at end of file\n";
   }
-  return base::str("@@ -", range(before_line, before_count), " +", range(after_line, after_count), " @@\n", body);
+  return base::str("@@ -", range(before_line, before_count), " +", range(after_line, after_count),
+                   " @@\n", body);
 }
 
 }  // namespace
 
-std::string unified_diff(std::string_view before, std::string_view after, std::string_view before_name,
-                         std::string_view after_name) {
+std::string unified_diff(std::string_view before, std::string_view after,
+                         std::string_view before_name, std::string_view after_name) {
   constexpr size_t kContext = 3;
   const Lines old_lines = split_lines(before), new_lines = split_lines(after);
   const std::vector<Edit> edits = ShortestEdit(old_lines, new_lines).run();

@@ -15,8 +15,9 @@ container::Time parse_when(const std::string& flag, const std::string& text) {
       return container::Time(std::chrono::seconds(*number));
     return container::now() - *duration;
   }
-  throw UsageError("--" + flag + " " + base::printable(text) +
-                   ": expected a time (2006-01-02T15:04:05Z), seconds since 1970 or a duration (10m)");
+  throw UsageError(
+      "--" + flag + " " + base::printable(text) +
+      ": expected a time (2006-01-02T15:04:05Z), seconds since 1970 or a duration (10m)");
 }
 
 }  // namespace cli

@@ -58,7 +58,9 @@ void through_pipe(Write&& write, Read&& read) {
 void copy_tree(const sys::Root& from, const sys::Root& to,
                std::optional<std::pair<uint32_t, uint32_t>> owner) {
   through_pipe(
-      [&](base::Sink& sink) { layer::write_tree(from, sink, {.clamp_mtime = {}, .plain = true, .stop = {}}); },
+      [&](base::Sink& sink) {
+        layer::write_tree(from, sink, {.clamp_mtime = {}, .plain = true, .stop = {}});
+      },
       [&](base::Source& source) {
         layer::ArchiveOptions options;
         options.owner = owner;
@@ -68,13 +70,14 @@ void copy_tree(const sys::Root& from, const sys::Root& to,
 }
 
 layer::TarDigest copy_layer(const sys::Root& from, const sys::Root& to, const sys::Root* below,
-                       bool plain) {
+                            bool plain) {
   layer::TarHasher hash;
   through_pipe(
       [&](base::Sink& sink) {
         base::TeeSink both(hash, sink);
-        layer::write_tree(from, both,
-                          {.clamp_mtime = {}, .plain = plain, .stop = {}, .hole_bytes = layer::kMostHoleBytes});
+        layer::write_tree(
+            from, both,
+            {.clamp_mtime = {}, .plain = plain, .stop = {}, .hole_bytes = layer::kMostHoleBytes});
       },
       [&](base::Source& source) {
         layer::ExtractOptions options;

@@ -33,7 +33,8 @@ std::optional<struct stat> find(int directory, const char* name) {
 
 class Merge {
  public:
-  Merge(sys::UniqueFd root, const MergeOptions& options) : root_(std::move(root)), options_(options) {}
+  Merge(sys::UniqueFd root, const MergeOptions& options)
+      : root_(std::move(root)), options_(options) {}
 
   void add(const Tree& tree) {
     sys::UniqueFd source = sys::open_nofollow_at(tree.fd(), ".", O_RDONLY | O_DIRECTORY);
@@ -49,9 +50,12 @@ class Merge {
   }
 
   int64_t time_of(int64_t seconds) const {
-    return options_.latest_mtime && seconds > *options_.latest_mtime ? *options_.latest_mtime : seconds;
+    return options_.latest_mtime && seconds > *options_.latest_mtime ? *options_.latest_mtime
+                                                                     : seconds;
   }
-  bool is_late(const struct stat& st) const { return time_of(st.st_mtim.tv_sec) != st.st_mtim.tv_sec; }
+  bool is_late(const struct stat& st) const {
+    return time_of(st.st_mtim.tv_sec) != st.st_mtim.tv_sec;
+  }
   void times_of(const struct stat& st, timespec (&times)[2]) const {
     timespec mtime = is_late(st) ? timespec{*options_.latest_mtime, 0} : st.st_mtim;
     times[0] = times[1] = mtime;
@@ -125,15 +129,18 @@ class Merge {
         base::throw_errno("link " + base::printable(path));
       return;
     }
-    if (S_ISREG(st.st_mode)) copy_file(source, target, name, path, st);
-    else copy_special(source, target, name, path, st);
+    if (S_ISREG(st.st_mode))
+      copy_file(source, target, name, path, st);
+    else
+      copy_special(source, target, name, path, st);
     copied_.emplace(inode, path);
   }
 
   void copy_file(int source, int target, const std::string& name, const std::string& path,
                  const struct stat& st) {
     sys::UniqueFd from = sys::open_nofollow_at(source, name.c_str(), O_RDONLY | O_NONBLOCK);
-    sys::UniqueFd to = sys::open_nofollow_at(target, name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
+    sys::UniqueFd to =
+        sys::open_nofollow_at(target, name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
     base::with_context("copy " + base::printable(path),
                        [&] { sys::copy_content(from.get(), to.get(), st); });
     timespec times[2];
@@ -148,12 +155,13 @@ class Merge {
 
   void copy_special(int source, int target, const std::string& name, const std::string& path,
                     const struct stat& st) {
-    int made = S_ISLNK(st.st_mode)
-                   ? ::symlinkat(sys::read_link_at(source, name.c_str()).c_str(), target, name.c_str())
-                   : ::mknodat(target, name.c_str(), st.st_mode, st.st_rdev);
+    int made = S_ISLNK(st.st_mode) ? ::symlinkat(sys::read_link_at(source, name.c_str()).c_str(),
+                                                 target, name.c_str())
+                                   : ::mknodat(target, name.c_str(), st.st_mode, st.st_rdev);
     if (made < 0) base::throw_errno("create " + base::printable(path));
     for (const auto& [attribute, value] : sys::list_xattrs_at(source, name.c_str()))
-      if (attribute != "security.selinux") sys::set_xattr_at(target, name.c_str(), attribute, value);
+      if (attribute != "security.selinux")
+        sys::set_xattr_at(target, name.c_str(), attribute, value);
     timespec times[2];
     times_of(st, times);
     if (::fchownat(target, name.c_str(), st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
@@ -164,8 +172,8 @@ class Merge {
 
   sys::UniqueFd root_;
   const MergeOptions& options_;
-  std::set<InodeKey> earlier_;  // linked from the layers before
-  std::set<InodeKey> linked_;   // and from this one
+  std::set<InodeKey> earlier_;              // linked from the layers before
+  std::set<InodeKey> linked_;               // and from this one
   std::map<InodeKey, std::string> copied_;  // of this layer: where the first name went
 };
 
@@ -180,8 +188,9 @@ TreePtr merge_trees(store::Store& store, const Stack& trees, const MergeOptions&
       for (const std::string& name : sys::list_names(active.upper().fd()))
         sys::remove_tree_at(active.upper().fd(), name.c_str());
       if (options.keep_whiteouts)
-        sys::set_xattr(sys::open_nofollow_at(active.upper().fd(), ".", O_RDONLY | O_DIRECTORY).get(),
-                       uses_user_xattrs() ? "user.overlay.opaque" : "trusted.overlay.opaque", "y");
+        sys::set_xattr(
+            sys::open_nofollow_at(active.upper().fd(), ".", O_RDONLY | O_DIRECTORY).get(),
+            uses_user_xattrs() ? "user.overlay.opaque" : "trusted.overlay.opaque", "y");
     }
     merge.add(*tree);
   }

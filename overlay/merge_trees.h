@@ -15,8 +15,8 @@ struct MergeOptions {
 };
 
 /// Makes one layer tree that means the same as `trees` above each other, lowest first. Files are
-/// linked to the ones there, not copied, unless their time changes. The trees stay as they are; they
-/// must lie on the store's file system. Throws SystemError.
+/// linked to the ones there, not copied, unless their time changes. The trees stay as they are;
+/// they must lie on the store's file system. Throws SystemError.
 TreePtr merge_trees(store::Store& store, const Stack& trees, const MergeOptions& options);
 
 }  // namespace overlay

@@ -59,8 +59,8 @@ Stack open_stack(const store::Store& store, const std::vector<oci::DiffId>& laye
     std::filesystem::path path = store.layout().layer_tree(layer);
     struct stat st;
     if (::lstat(path.c_str(), &st) < 0 && errno == ENOENT)
-      throw base::Error(base::Code::kNotFound,
-                        "layer " + layer.str() + " is not in the store", "layer-missing")
+      throw base::Error(base::Code::kNotFound, "layer " + layer.str() + " is not in the store",
+                        "layer-missing")
           .add_help("torte fsck --repair tells what must be fetched or built again");
     stack.push_back(std::make_shared<Tree>(std::move(path), nullptr));
   }
@@ -116,7 +116,8 @@ Active::Active(store::Store& store, Stack below, std::string_view purpose)
   // The root of the image keeps its owner and mode through the new layer.
   struct stat st;
   if (::fstat(below_.back()->fd(), &st) < 0) base::throw_errno("stat layer");
-  // A directory of the machine may be somebody's who has no id in our user namespace: then it is ours.
+  // A directory of the machine may be somebody's who has no id in our user namespace: then it is
+  // ours.
   if ((::chown(upper.c_str(), st.st_uid, st.st_gid) < 0 && errno != EINVAL) ||
       ::chmod(upper.c_str(), st.st_mode & 07777) < 0)
     base::throw_errno("set owner of " + upper.string());

@@ -21,8 +21,8 @@ namespace overlay {
 ///     TreePtr layer = std::move(step).commit();          // the writable layer, as it is
 ///     base.push_back(layer);                             // is the top layer of the next step
 ///
-/// Commit renames nothing and copies nothing; the tree stays in its staging directory until the store
-/// publishes it under its diff id (store::Batch).
+/// Commit renames nothing and copies nothing; the tree stays in its staging directory until the
+/// store publishes it under its diff id (store::Batch).
 
 /// One immutable layer tree, in overlayfs's own form. Shared by stacks; thread-safe.
 class Tree {
@@ -55,8 +55,8 @@ using Stack = std::vector<TreePtr>;
 /// Opens the published trees of an image. Throws NotFound naming the layer that is missing.
 Stack open_stack(const store::Store& store, const std::vector<oci::DiffId>& layers);
 
-/// Descriptors of a stack for sys::OverlayOptions: the top one first, without repetitions and without
-/// what an opaque layer hides.
+/// Descriptors of a stack for sys::OverlayOptions: the top one first, without repetitions and
+/// without what an opaque layer hides.
 std::vector<int> lower_fds(const Stack& stack);
 
 /// True when whiteouts and opaque marks carry user.overlay.* names: in a user namespace.
@@ -93,7 +93,8 @@ class Active {
   /// A new empty work directory. Every mount needs one of its own.
   sys::UniqueFd make_work();
   /// The directory of the init layer: mount targets and files that belong to this container alone,
-  /// stacked between the image and the writable layer, never committed. Created when first asked for.
+  /// stacked between the image and the writable layer, never committed. Created when first asked
+  /// for.
   const sys::Root& init();
   bool has_init() const { return static_cast<bool>(init_); }
   /// Lower directories for the mount of a container, the top one first, init layer included.

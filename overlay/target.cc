@@ -46,9 +46,8 @@ Target Target::create(const std::string& name) const {
   sys::RootedPath path = path_.below(name);
   if (::mkdirat(fd_.get(), name.c_str(), 0700) < 0)
     base::throw_errno("create directory " + base::printable(path.str()));
-  sys::UniqueFd fd =
-      fresh_ ? sys::open_nofollow_at(fd_.get(), name.c_str(), kOpenDirectory)
-             : upper_->open_at(path, kOpenDirectory);
+  sys::UniqueFd fd = fresh_ ? sys::open_nofollow_at(fd_.get(), name.c_str(), kOpenDirectory)
+                            : upper_->open_at(path, kOpenDirectory);
   return Target(std::move(fd), upper_, std::move(path), true);
 }
 

@@ -10,7 +10,8 @@
 
 namespace overlay {
 
-/// Owner, mode and time for something that is created. Unset times are left as the kernel made them.
+/// Owner, mode and time for something that is created. Unset times are left as the kernel made
+/// them.
 struct Attributes {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -39,8 +40,8 @@ class Target {
   Target open(const std::string& name) const;
   /// Creates directory `name` (which must be absent) with mode 0700 and opens it.
   Target create(const std::string& name) const;
-  /// Walks to a directory below, creating what is missing with `attributes`. The path must be free of
-  /// links (resolve it first). Throws Invalid when a component is not a directory.
+  /// Walks to a directory below, creating what is missing with `attributes`. The path must be free
+  /// of links (resolve it first). Throws Invalid when a component is not a directory.
   Target make_path(const sys::RootedPath& below, const Attributes& attributes) const;
 
  private:

@@ -23,9 +23,9 @@ struct Unpacked {
 };
 
 /// Unpacks the uncompressed tar of a layer. `below` gives the layers below, which may still be on
-/// their way: it is called when, and only if, the tar leaves something open (parents without an entry,
-/// hard links into lower layers), at most once; null: there is nothing below. Reads `tar` to its end;
-/// throws what layer::extract throws, and then leaves nothing behind.
+/// their way: it is called when, and only if, the tar leaves something open (parents without an
+/// entry, hard links into lower layers), at most once; null: there is nothing below. Reads `tar` to
+/// its end; throws what layer::extract throws, and then leaves nothing behind.
 Unpacked unpack_layer(store::Store& store, base::Source& tar, const std::function<Stack()>& below,
                       const UnpackOptions& options);
 

@@ -22,9 +22,9 @@ namespace {
 using base::Code;
 using base::Error;
 
-// A layer between "moved out of its owner's hands" and "in layers/". The directory holds the tree as
-// "tree", so that one rename publishes it under a name that never shows anything half done. Unless
-// published the tree goes back to where it was: its owner may have it mounted.
+// A layer between "moved out of its owner's hands" and "in layers/". The directory holds the tree
+// as "tree", so that one rename publishes it under a name that never shows anything half done.
+// Unless published the tree goes back to where it was: its owner may have it mounted.
 class StagedLayer {
  public:
   StagedLayer(std::filesystem::path directory, const NewLayer& layer)
@@ -115,13 +115,15 @@ void Batch::Content::require_complete(Core& core) const {
     Core::Records records = core.records();
     std::optional<LayerRecord> layer = select_layer(records, id.str());
     if (!layer || (layer->origin != Origin::kKnown && !is_there(core.layout.layer_tree(id))))
-      throw Error(Code::kNotFound, base::str("layer ", id.str(), " of ", user, " is not in the store"),
+      throw Error(Code::kNotFound,
+                  base::str("layer ", id.str(), " of ", user, " is not in the store"),
                   "layer-missing");
   };
   const auto require_blob = [&](const oci::Digest& digest, std::string_view user) {
     if (good_blobs.insert(digest).second && !is_there(core.layout.blob(digest)))
       throw Error(Code::kNotFound,
-                  base::str("blob ", digest.str(), " of ", user, " is not in the store"), "blob-missing");
+                  base::str("blob ", digest.str(), " of ", user, " is not in the store"),
+                  "blob-missing");
   };
   for (const ImageRecord& image : images) {
     const std::string user = "image " + image.id.str();
@@ -132,7 +134,8 @@ void Batch::Content::require_complete(Core& core) const {
   }
   for (const CacheRecord& record : cache)
     if (record.result) require_layer(*record.result, "cache record " + record.key);
-  for (const auto& [diff_id, blob] : layer_blobs) require_layer(diff_id, "blob " + blob.digest.str());
+  for (const auto& [diff_id, blob] : layer_blobs)
+    require_layer(diff_id, "blob " + blob.digest.str());
   for (const auto& [name, image] : names) normalised_name(name.name);
 }
 
@@ -152,19 +155,23 @@ void Batch::Content::publish_layers(const Core& core, StagedLayers& staged) {
   if (core.durable && !staged.empty()) sys::sync_directory(core.layout.layers());
 }
 
-// Everything is there already, as the result of a build that found all of it in the cache: only times
-// of use are left to write, which nobody needs to wait for. Under the lock that keeps others from sweeping.
+// Everything is there already, as the result of a build that found all of it in the cache: only
+// times of use are left to write, which nobody needs to wait for. Under the lock that keeps others
+// from sweeping.
 bool Batch::Content::is_known(Core& core) const {
-  if (!layers.empty() || !known_layers.empty() || !layer_blobs.empty() || !cache.empty()) return false;
+  if (!layers.empty() || !known_layers.empty() || !layer_blobs.empty() || !cache.empty())
+    return false;
   for (const StagedBlob& blob : blobs)
     if (!blob.is_same_as(core.layout.blob(blob.digest()))) return false;
   Core::Records records = core.records();
   for (const ImageRecord& image : images) {
     const std::optional<ImageRecord> known = select_image(records, image.id.str());
-    if (!known || known->layers != image.layers || (image.manifest && known->manifest != image.manifest))
+    if (!known || known->layers != image.layers ||
+        (image.manifest && known->manifest != image.manifest))
       return false;
     for (const oci::Digest& blob : image.blobs)
-      if (std::find(known->blobs.begin(), known->blobs.end(), blob) == known->blobs.end()) return false;
+      if (std::find(known->blobs.begin(), known->blobs.end(), blob) == known->blobs.end())
+        return false;
   }
   for (const auto& [name, image] : names) {
     const std::optional<ImageRecord> known = select_image(records, image.str());
@@ -221,7 +228,8 @@ void Batch::set_name(Name name, const oci::Digest& image) {
 bool Batch::empty() const {
   const Content& content = *content_;
   return content.blobs.empty() && content.layers.empty() && content.known_layers.empty() &&
-         content.layer_blobs.empty() && content.cache.empty() && content.images.empty() && content.names.empty();
+         content.layer_blobs.empty() && content.cache.empty() && content.images.empty() &&
+         content.names.empty();
 }
 
 bool Batch::commit_known() {
@@ -243,7 +251,8 @@ void Batch::commit() {
   const auto names = content_->names;
   commit_content();
   for (const auto& [name, image] : names)
-    log_event(core_->layout, {.type = "image", .action = "tag", .id = image.str(), .name = name.name});
+    log_event(core_->layout,
+              {.type = "image", .action = "tag", .id = image.str(), .name = name.name});
 }
 
 void Batch::commit_content() {

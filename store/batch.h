@@ -29,8 +29,8 @@ class Batch {
   /// Moves `layer.tree` into the store at commit. A layer that is already there is adopted and the
   /// given tree stays where it is.
   void add_layer(NewLayer layer);
-  /// Remembers a layer that may be fetched later, from where its blobs say. One that is in the store, or
-  /// that is known already, stays as it is.
+  /// Remembers a layer that may be fetched later, from where its blobs say. One that is in the
+  /// store, or that is known already, stays as it is.
   void add_known_layer(LayerRecord record);
   /// Remembers one more encoding of a layer that is in the store or in this batch.
   void add_layer_blob(const oci::DiffId& diff_id, LayerBlob blob);
@@ -42,10 +42,9 @@ class Batch {
 
   bool empty() const;
 
-  /// Makes all of it durable, then visible: one syncfs, renames, one transaction; no sync when all of
-  /// it is there already. Throws NotFound
-  /// when an image or a cache record names something that is in neither the store nor the batch.
-  /// Afterwards the batch is empty and may be used again.
+  /// Makes all of it durable, then visible: one syncfs, renames, one transaction; no sync when all
+  /// of it is there already. Throws NotFound when an image or a cache record names something that
+  /// is in neither the store nor the batch. Afterwards the batch is empty and may be used again.
   void commit();
 
  private:

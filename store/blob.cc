@@ -18,8 +18,10 @@ StagedBlob::StagedBlob(std::filesystem::path path, oci::Digest digest, uint64_t 
     : path_(std::move(path)), digest_(std::move(digest)), size_bytes_(size_bytes) {}
 
 StagedBlob::StagedBlob(StagedBlob&& other) noexcept
-    : path_(std::move(other.path_)), digest_(std::move(other.digest_)),
-      size_bytes_(other.size_bytes_), keep_(std::move(other.keep_)) {
+    : path_(std::move(other.path_)),
+      digest_(std::move(other.digest_)),
+      size_bytes_(other.size_bytes_),
+      keep_(std::move(other.keep_)) {
   other.path_.clear();
 }
 
@@ -48,7 +50,9 @@ void StagedBlob::publish(const std::filesystem::path& target) {
 }
 
 BlobWriter::BlobWriter(Core& core, Expected expected)
-    : core_(core), expected_(std::move(expected)), path_(core.staging_file("blob")),
+    : core_(core),
+      expected_(std::move(expected)),
+      path_(core.staging_file("blob")),
       fd_(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) {
   prepare();
 }
@@ -91,7 +95,8 @@ class BeginningSource : public base::Source {
     do n = ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(position_));
     while (n < 0 && errno == EINTR);
     if (n < 0) base::throw_errno("read a partial blob");
-    if (n == 0) throw base::Error(base::Code::kCorrupt, "a partial blob became shorter", "blob-size");
+    if (n == 0)
+      throw base::Error(base::Code::kCorrupt, "a partial blob became shorter", "blob-size");
     position_ += static_cast<uint64_t>(n);
     left_ -= static_cast<uint64_t>(n);
     return static_cast<size_t>(n);
@@ -137,10 +142,10 @@ StagedBlob BlobWriter::finish(const Expected& expected) {
                                   *wanted->size_bytes),
                         "blob-size");
     if (wanted->digest && *wanted->digest != digest)
-      throw base::Error(base::Code::kCorrupt,
-                        base::str("blob ", wanted->digest->str(), " has the wrong content: it is ",
-                                  digest.str()),
-                        "blob-digest");
+      throw base::Error(
+          base::Code::kCorrupt,
+          base::str("blob ", wanted->digest->str(), " has the wrong content: it is ", digest.str()),
+          "blob-digest");
   }
   std::filesystem::path path = std::exchange(path_, std::filesystem::path());
   fd_.reset();
@@ -161,7 +166,9 @@ oci::Digest BlobWriter::commit(const Expected& expected) {
 }
 
 BlobReader::BlobReader(sys::UniqueFd fd, oci::Digest digest, uint64_t size_bytes)
-    : fd_(std::move(fd)), digest_(std::move(digest)), size_bytes_(size_bytes),
+    : fd_(std::move(fd)),
+      digest_(std::move(digest)),
+      size_bytes_(size_bytes),
       verifier_(digest_, size_bytes, "stored blob") {}
 
 size_t BlobReader::read(std::span<std::byte> buffer) {

@@ -17,8 +17,8 @@ namespace store {
 
 struct Core;
 
-/// A blob whose bytes are complete and hashed but neither durable nor visible. Batch::add_blob makes
-/// it both; dropped, it leaves nothing behind. Move-only.
+/// A blob whose bytes are complete and hashed but neither durable nor visible. Batch::add_blob
+/// makes it both; dropped, it leaves nothing behind. Move-only.
 class StagedBlob {
  public:
   StagedBlob(std::filesystem::path path, oci::Digest digest, uint64_t size_bytes);

@@ -96,13 +96,14 @@ uint64_t bytes_of(Core& core, const Plan& plan) {
   return total;
 }
 
-/// What lies about without a meaning, and partial blobs that nobody is fetching. A dry run lists them,
-/// a real one takes them away.
+/// What lies about without a meaning, and partial blobs that nobody is fetching. A dry run lists
+/// them, a real one takes them away.
 std::vector<Removed> take_leftovers(Core& core, const Snapshot& snapshot, bool dry_run) {
   std::vector<Removed> taken;
   const auto take = [&](const std::filesystem::path& path) {
     std::error_code failed;
-    const bool is_directory = std::filesystem::is_directory(std::filesystem::symlink_status(path, failed));
+    const bool is_directory =
+        std::filesystem::is_directory(std::filesystem::symlink_status(path, failed));
     uint64_t size = is_directory ? sys::disk_usage(path) : std::filesystem::file_size(path, failed);
     if (failed) size = 0;
     taken.push_back({path.string(), {}, size});
@@ -114,7 +115,8 @@ std::vector<Removed> take_leftovers(Core& core, const Snapshot& snapshot, bool d
   for (const auto& entry : std::filesystem::directory_iterator(core.layout.partials(), ignored))
     partials.insert(entry.path());
   for (const std::filesystem::path& partial : partials) {
-    const std::filesystem::path lock = core.layout.locks() / ("fetch-" + partial.filename().string());
+    const std::filesystem::path lock =
+        core.layout.locks() / ("fetch-" + partial.filename().string());
     std::optional<sys::FileLock> claim;
     if (core.writable && (!dry_run || std::filesystem::exists(lock, ignored))) {
       claim = sys::FileLock::try_acquire(lock, sys::FileLock::Mode::kExclusive);
@@ -178,9 +180,10 @@ RemoveReport Store::remove_image(std::string_view text, const RemoveOptions& opt
                 "image-in-use")
         .add_help("remove or unmount them first, or use --force");
   if (!name && !options.force && image->names.size() > 1)
-    throw Error(Code::kDenied,
-                base::str("image ", base::printable(text, 200), " has ", image->names.size(), " names"),
-                "image-has-names")
+    throw Error(
+        Code::kDenied,
+        base::str("image ", base::printable(text, 200), " has ", image->names.size(), " names"),
+        "image-has-names")
         .add_help("remove one name after another, or use --force");
   Plan plan = plan_image_removal(*core_, *image, uses);
   if (options.keep_layers) {

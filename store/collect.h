@@ -16,8 +16,8 @@ struct PruneOptions {
   bool all = false;
   /// Also blobs of layers that stay, where torte can make or fetch the same bytes again.
   bool blobs = false;
-  /// Whether this torte packs as LayerBlob::compression says: others' bytes cannot be made again. Unset: as
-  /// all of them do.
+  /// Whether this torte packs as LayerBlob::compression says: others' bytes cannot be made again.
+  /// Unset: as all of them do.
   std::function<bool(const std::string& compression)> packs = {};
   /// Only what was last used longer ago.
   std::optional<std::chrono::milliseconds> older_than = {};
@@ -43,7 +43,8 @@ struct PruneReport {
   std::vector<Removed> cache;
   std::vector<Removed> layers;
   std::vector<Removed> blobs;
-  std::vector<Removed> leftovers;  ///< paths below the store: unfinished downloads, files that have no meaning
+  std::vector<Removed>
+      leftovers;  ///< paths below the store: unfinished downloads, files that have no meaning
   uint64_t freed_bytes = 0;
   bool empty() const {
     return images.empty() && cache.empty() && layers.empty() && blobs.empty() && leftovers.empty();
@@ -51,7 +52,7 @@ struct PruneReport {
 };
 
 struct RemoveOptions {
-  bool force = false;     ///< several names, or a container uses it: remove all the same
+  bool force = false;        ///< several names, or a container uses it: remove all the same
   bool keep_layers = false;  ///< leave freed layers to the next prune
 };
 
@@ -64,9 +65,9 @@ struct RemoveReport {
 /// Bytes of a kind of object.
 struct Usage {
   uint64_t count = 0;
-  uint64_t active = 0;            ///< of them in use: named, or used by a container
+  uint64_t active = 0;  ///< of them in use: named, or used by a container
   uint64_t total_bytes = 0;
-  uint64_t reclaimable_bytes = 0; ///< what prune --all would free
+  uint64_t reclaimable_bytes = 0;  ///< what prune --all would free
 };
 
 struct ImageUsage {
@@ -77,13 +78,13 @@ struct ImageUsage {
 };
 
 struct DiskUsage {
-  Usage images;      ///< layers of images, configurations, manifests
-  Usage cache;       ///< layers that only cache records keep
-  Usage blobs;       ///< compressed layers as pulled or pushed
-  Usage containers;  ///< writable layers
+  Usage images;        ///< layers of images, configurations, manifests
+  Usage cache;         ///< layers that only cache records keep
+  Usage blobs;         ///< compressed layers as pulled or pushed
+  Usage containers;    ///< writable layers
   Usage cache_mounts;  ///< of RUN --mount=type=cache; torte prune --mounts takes them
-  Usage volumes;     ///< directories that outlive containers; torte volume prune takes those without
-  Usage leftovers;   ///< staging and trash, layers and blobs nobody names
+  Usage volumes;    ///< directories that outlive containers; torte volume prune takes those without
+  Usage leftovers;  ///< staging and trash, layers and blobs nobody names
   uint64_t total_bytes = 0;
   std::vector<ImageUsage> by_image;
 };

@@ -22,8 +22,8 @@
 
 /// Inside the room: what the parts of one open Store share. Nobody outside store/ includes this.
 ///
-/// Locks, in the order they are taken: gc.lock (flock), then the records (mutex, then SQLite's own),
-/// then the list of leases (mutex).
+/// Locks, in the order they are taken: gc.lock (flock), then the records (mutex, then SQLite's
+/// own), then the list of leases (mutex).
 namespace store {
 
 enum class Access;

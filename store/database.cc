@@ -44,7 +44,7 @@ using base::Code;
   }
 }
 
-constexpr int kCheckpointPages = 1000;  // in the middle of a long command
+constexpr int kCheckpointPages = 1000;        // in the middle of a long command
 constexpr off_t kLargeLogBytes = 512 * 1024;  // at the end of a short one
 
 // A URI, because "immutable" has no flag of its own.
@@ -80,16 +80,19 @@ Database::Database(const std::filesystem::path& path, Mode mode, bool durable)
   }
 }
 
-Database::Database(std::string file) : file_(std::move(file)), mode_(Mode::kForeign), durable_(false) {
-  // A database in memory has no log: versions 2, of one with a log, become 1. [sqlite.org/fileformat.html]
+Database::Database(std::string file)
+    : file_(std::move(file)), mode_(Mode::kForeign), durable_(false) {
+  // A database in memory has no log: versions 2, of one with a log, become 1.
+  // [sqlite.org/fileformat.html]
   for (size_t version : {18, 19})
     if (file_.size() > version && file_[version] == 2) file_[version] = 1;
   try {
-    if (sqlite3_open_v2(":memory:", &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK)
+    if (sqlite3_open_v2(":memory:", &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        nullptr) != SQLITE_OK)
       fail(handle_, "open a database in memory");
     const auto size = static_cast<sqlite3_int64>(file_.size());
-    if (sqlite3_deserialize(handle_, "main", reinterpret_cast<unsigned char*>(file_.data()), size, size,
-                            SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
+    if (sqlite3_deserialize(handle_, "main", reinterpret_cast<unsigned char*>(file_.data()), size,
+                            size, SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
       fail(handle_, "take a database into memory");
     configure();
   } catch (...) {
@@ -106,7 +109,8 @@ void Database::configure() {
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-    sqlite3_progress_handler(handle_, kForeignSteps, [](void*) { return 1; }, nullptr);
+    sqlite3_progress_handler(
+        handle_, kForeignSteps, [](void*) { return 1; }, nullptr);
   }
   if (mode_ != Mode::kReadWrite) return;
   execute(durable_ ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");

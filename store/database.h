@@ -21,7 +21,8 @@ class Database {
     kReadOnly,
     kImmutable,  ///< on a file system nobody can write to: no lock, no log
     kReadWrite,
-    kForeign,    ///< in memory, and made by nobody we trust: what its schema holds cannot run, nor queries without end
+    kForeign,  ///< in memory, and made by nobody we trust: what its schema holds cannot run, nor
+               ///< queries without end
   };
   Database(const std::filesystem::path& path, Mode mode, bool durable);
   /// A foreign one, from the bytes of its file; what only its log has is not in it.

@@ -19,8 +19,8 @@ namespace {
 constexpr off_t kMostBytes = 1 << 20;
 
 sys::UniqueFd open_to_append(const Layout& layout) {
-  return sys::UniqueFd(
-      ::open(layout.events().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+  return sys::UniqueFd(::open(layout.events().c_str(),
+                              O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 
 bool is_full(int fd) {
@@ -34,7 +34,8 @@ void put_aside(const Layout& layout) {
       sys::FileLock::try_acquire(layout.events_lock(), sys::FileLock::Mode::kExclusive);
   if (!lock) return;
   const sys::UniqueFd current = open_to_append(layout);
-  if (current && is_full(current.get())) ::rename(layout.events().c_str(), layout.old_events().c_str());
+  if (current && is_full(current.get()))
+    ::rename(layout.events().c_str(), layout.old_events().c_str());
 }
 
 ino_t inode_of(int fd) {
@@ -61,8 +62,12 @@ std::optional<LoggedEvent> LoggedEvent::parse(std::string_view line) {
     const oci::Fields fields(object, "event");
     const auto time = oci::parse_timestamp(fields.text("time"));
     if (!time) return std::nullopt;
-    return LoggedEvent{*time,           fields.text("type"), fields.text("action"),
-                       fields.text("id"), fields.text("name"), fields.text_map("attributes")};
+    return LoggedEvent{*time,
+                       fields.text("type"),
+                       fields.text("action"),
+                       fields.text("id"),
+                       fields.text("name"),
+                       fields.text_map("attributes")};
   } catch (const base::Error&) {
     return std::nullopt;  // not one of ours
   }
@@ -70,7 +75,8 @@ std::optional<LoggedEvent> LoggedEvent::parse(std::string_view line) {
 
 void log_event(const Layout& layout, LoggedEvent event) noexcept {
   try {
-    event.time = std::chrono::time_point_cast<oci::Timestamp::duration>(std::chrono::system_clock::now());
+    event.time =
+        std::chrono::time_point_cast<oci::Timestamp::duration>(std::chrono::system_clock::now());
     const std::string line = event.to_json() + "\n";
     const sys::UniqueFd file = open_to_append(layout);
     // One write a line: those of several commands do not mix.
@@ -109,8 +115,10 @@ std::optional<std::string> EventReader::next_line() {
     }
     char bytes[64 << 10];
     const ssize_t n = file_ ? ::read(file_.get(), bytes, sizeof bytes) : 0;
-    if (n > 0) buffer_.append(bytes, static_cast<size_t>(n));
-    else if (!open_next()) return std::nullopt;
+    if (n > 0)
+      buffer_.append(bytes, static_cast<size_t>(n));
+    else if (!open_next())
+      return std::nullopt;
   }
 }
 

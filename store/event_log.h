@@ -13,7 +13,8 @@
 /// What happened to containers and images, for `torte events`: a file of JSON lines that commands
 /// append to and nobody needs. At 1 MiB it is put aside, and what was put aside before goes.
 ///
-///     events        {"time":"...","type":"container","action":"start","id":"..","name":"..","attributes":{..}}
+///     events
+///     {"time":"...","type":"container","action":"start","id":"..","name":"..","attributes":{..}}
 ///     events.1      the older ones
 ///     events.lock   flock: while it is put aside
 namespace store {
@@ -32,8 +33,8 @@ struct LoggedEvent {
   static std::optional<LoggedEvent> parse(std::string_view line);
 };
 
-/// Appends it, with the time of now. Never fails: what it tells of has happened, whether or not there
-/// is room on the disk to say so. Any thread.
+/// Appends it, with the time of now. Never fails: what it tells of has happened, whether or not
+/// there is room on the disk to say so. Any thread.
 void log_event(const Layout& layout, LoggedEvent event) noexcept;
 
 /// Reads the log from the oldest event on. One thread at a time.

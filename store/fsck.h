@@ -27,9 +27,9 @@ struct Problem {
 };
 
 struct FsckReport {
-  std::vector<Problem> problems;      ///< empty: the store is sound
-  std::vector<std::string> leftovers; ///< harmless: layers, blobs nobody names; prune takes them
-  std::vector<std::string> lost;      ///< names that a repair dropped: pull or build them again
+  std::vector<Problem> problems;       ///< empty: the store is sound
+  std::vector<std::string> leftovers;  ///< harmless: layers, blobs nobody names; prune takes them
+  std::vector<std::string> lost;       ///< names that a repair dropped: pull or build them again
   size_t blobs = 0, layers = 0, images = 0;  ///< looked at
 };
 

@@ -120,9 +120,10 @@ std::optional<ImageRecord> select_image(Database& database, const std::string& i
                     .added = from_milliseconds(query.number(3)),
                     .last_used = from_milliseconds(query.number(4))};
   if (!query.is_null(0)) image.manifest = oci::Digest::parse(query.text(0));
-  Query layers(database,
-               "SELECT i.diff_id, coalesce(l.tar_size, 0) FROM image_layers i "
-               "LEFT JOIN layers l ON l.diff_id = i.diff_id WHERE i.config = ? ORDER BY i.position");
+  Query layers(
+      database,
+      "SELECT i.diff_id, coalesce(l.tar_size, 0) FROM image_layers i "
+      "LEFT JOIN layers l ON l.diff_id = i.diff_id WHERE i.config = ? ORDER BY i.position");
   layers.bind(id);
   while (layers.step()) {
     image.layers.push_back(oci::DiffId::parse(layers.text(0)));
@@ -154,7 +155,8 @@ void insert_image(Database& database, const ImageRecord& image, int64_t now) {
       .run();
   int position = 0;
   for (const oci::DiffId& layer : image.layers)
-    Query(database, "INSERT OR REPLACE INTO image_layers(config, position, diff_id) VALUES(?, ?, ?)")
+    Query(database,
+          "INSERT OR REPLACE INTO image_layers(config, position, diff_id) VALUES(?, ?, ?)")
         .bind(id, position++, layer.str())
         .run();
   for (const oci::Digest& blob : image.blobs)
@@ -279,7 +281,9 @@ void Store::set_manifest(const oci::Digest& image, const oci::Digest& manifest) 
 void Store::drop_image_blob(const oci::Digest& image, const oci::Digest& blob) {
   core_->require_writable();
   Core::Records records = core_->records();
-  Query(records, "DELETE FROM image_blobs WHERE config = ? AND digest = ?").bind(image.str(), blob.str()).run();
+  Query(records, "DELETE FROM image_blobs WHERE config = ? AND digest = ?")
+      .bind(image.str(), blob.str())
+      .run();
 }
 
 void Store::touch_image(const oci::Digest& image) {

@@ -94,7 +94,9 @@ std::optional<LayerRecord> Store::find_known_layer(const oci::DiffId& diff_id) {
   return layer;
 }
 
-void Store::set_layer_provider(LayerProvider provider) { core_->layer_provider = std::move(provider); }
+void Store::set_layer_provider(LayerProvider provider) {
+  core_->layer_provider = std::move(provider);
+}
 
 void Store::provide_layers(const std::vector<oci::DiffId>& stack) const {
   if (!core_->layer_provider) return;

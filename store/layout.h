@@ -14,10 +14,11 @@ namespace store {
 ///       version                "torte-store 1"; any other text: refuse to write
 ///       torte.db               SQLite: every record (store/schema.h)
 ///       gc.lock                flock: shared while records are committed, exclusive while swept
-///       blobs/ALGORITHM/HEX    manifests, configurations, layer blobs; immutable, verified on entry
-///       layers/HEX/tree/       one layer unpacked, named by its diff id; complete and durable
-///       staging/ID/            everything unfinished, each with a `lock` held by its owner
-///       partial/ALGORITHM-HEX  what has come of a blob that is being fetched; its owner holds the claim
+///       blobs/ALGORITHM/HEX    manifests, configurations, layer blobs; immutable, verified on
+///       entry layers/HEX/tree/       one layer unpacked, named by its diff id; complete and
+///       durable staging/ID/            everything unfinished, each with a `lock` held by its owner
+///       partial/ALGORITHM-HEX  what has come of a blob that is being fetched; its owner holds the
+///       claim
 ///                              of the same name; outlives a killed process
 ///       staging.lock           flock: shared while an entry is made, exclusive while dead ones go
 ///       staging/trash-ID/      waiting to be deleted
@@ -25,13 +26,14 @@ namespace store {
 ///       locks/NAME             claims on work that one process should do for all (store/lease.h)
 ///       containers/ID/uses     the same list for a container; the rest is runner/container's
 ///       volumes/NAME/data/     directories that outlive containers (runner/container)
-///       containers/mount-ID/   `torte mount`: uses, and mount, which says where (cli/image_mounts.h)
-///       events, events.1       what happened, for `torte events` (store/event_log.h), and events.lock
-///       index/NAME             what other rooms remember and may lose at any time
-///       builds/ID/             record.json and the logs of one build (cli/build_record.h)
-///       cache-mounts/          persistent directories of RUN --mount=type=cache (builder/solve)
-///       constant/empty/        always empty: a lower directory for overlays that need one
-///       constant/stubs/        mount targets below every container's root (runner/launch)
+///       containers/mount-ID/   `torte mount`: uses, and mount, which says where
+///       (cli/images/image_mounts.h) events, events.1       what happened, for `torte events`
+///       (store/event_log.h), and events.lock index/NAME             what other rooms remember and
+///       may lose at any time builds/ID/             record.json and the logs of one build
+///       (cli/build/build_record.h) cache-mounts/          persistent directories of RUN
+///       --mount=type=cache (builder/solve) constant/empty/        always empty: a lower directory
+///       for overlays that need one constant/stubs/        mount targets below every container's
+///       root (runner/launch)
 class Layout {
  public:
   explicit Layout(std::filesystem::path root) : root_(std::move(root)) {}

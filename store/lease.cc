@@ -69,8 +69,7 @@ void read_uses(const std::filesystem::path& file, Uses& uses) {
 Keeper::Keeper(Core& core, bool always) : core_(core) {
   if (!core.writable) return;
   active_ = !core.leases.lock()->empty();
-  if (active_ || always)
-    lock_ = FileLock::acquire(core.layout.gc_lock(), FileLock::Mode::kShared);
+  if (active_ || always) lock_ = FileLock::acquire(core.layout.gc_lock(), FileLock::Mode::kShared);
 }
 
 void Keeper::add(std::string line) {

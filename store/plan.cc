@@ -44,7 +44,8 @@ void read_records(Database& database, Snapshot& snapshot) {
     row.names.push_back(names.text(1));
     if (!names.is_null(2)) row.blobs.push_back(names.text(2));
   }
-  Query image_layers(database, "SELECT config, diff_id FROM image_layers ORDER BY config, position");
+  Query image_layers(database,
+                     "SELECT config, diff_id FROM image_layers ORDER BY config, position");
   while (image_layers.step())
     snapshot.images[image_layers.text(0)].layers.push_back(image_layers.text(1));
   Query image_blobs(database, "SELECT config, digest FROM image_blobs");
@@ -296,8 +297,10 @@ void carry_out(Core& core, const Plan& plan) {
     core.trash.discard(core.layout.layer(oci::DiffId::parse(id)));
   for (const std::string& digest : plan.blobs) {
     const oci::Digest blob = oci::Digest::parse(digest);
-    for (const std::filesystem::path& each : {core.layout.blob(blob), seek_index_path(core.layout, blob)})
-      if (::unlink(each.c_str()) < 0 && errno != ENOENT) base::throw_errno("remove " + each.string());
+    for (const std::filesystem::path& each :
+         {core.layout.blob(blob), seek_index_path(core.layout, blob)})
+      if (::unlink(each.c_str()) < 0 && errno != ENOENT)
+        base::throw_errno("remove " + each.string());
   }
 }
 

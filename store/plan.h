@@ -40,13 +40,13 @@ struct CacheRow {
 struct Snapshot {
   std::map<std::string, ImageRow> images;
   std::map<std::string, LayerRow> layers;
-  std::vector<CacheRow> cache;                  ///< least recently used first
-  std::set<std::string> layer_dirs;             ///< diff ids of what lies in layers/
-  std::map<std::string, uint64_t> blob_sizes;   ///< digest → bytes, of what lies in blobs/
-  std::vector<std::string> strange;             ///< paths in layers/ and blobs/ that are neither
-  Uses uses;                                    ///< of live leases and of containers
-  std::map<std::string, size_t> container_uses; ///< image → containers
-  uint64_t free_bytes = 0;                      ///< of the store's file system
+  std::vector<CacheRow> cache;                   ///< least recently used first
+  std::set<std::string> layer_dirs;              ///< diff ids of what lies in layers/
+  std::map<std::string, uint64_t> blob_sizes;    ///< digest → bytes, of what lies in blobs/
+  std::vector<std::string> strange;              ///< paths in layers/ and blobs/ that are neither
+  Uses uses;                                     ///< of live leases and of containers
+  std::map<std::string, size_t> container_uses;  ///< image → containers
+  uint64_t free_bytes = 0;                       ///< of the store's file system
 };
 
 /// The caller holds gc.lock, or does not mind a torn view.

@@ -38,8 +38,8 @@ struct LayerRecord {
   oci::DiffId diff_id;
   uint64_t tar_size_bytes = 0;   ///< of the canonical (or the pulled) tar
   uint64_t tree_size_bytes = 0;  ///< on disk, unpacked
-  /// Of the canonical tar, where torte made that when the layer came: tells a tree that changed since,
-  /// for less than hashing costs.
+  /// Of the canonical tar, where torte made that when the layer came: tells a tree that changed
+  /// since, for less than hashing costs.
   std::optional<uint32_t> tar_crc32 = {};
   Origin origin = Origin::kBuilt;
   Time created = {};
@@ -53,7 +53,7 @@ struct CacheRecord {
   std::string definition;  ///< readable text, one field a line; what --explain compares
   std::string slot;        ///< where in which recipe the step stands: recipe, stage, instruction
   std::optional<oci::DiffId> result = {};  ///< nullopt: the step made no layer
-  std::string extra = {};  ///< the builder's own text (JSON), stored as it is
+  std::string extra = {};                  ///< the builder's own text (JSON), stored as it is
   Time created = {};
   Time last_used = {};
   std::chrono::milliseconds duration{0};  ///< of the step when it ran

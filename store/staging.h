@@ -14,7 +14,8 @@ class Trash;
 
 /// A private directory (mode 0700) for something unfinished, on the store's file system so that a
 /// finished tree moves into the store by a rename. Gone at the end of its life; after a crash the
-/// next open of the store removes it, because its lock is free. Move-only; the Store must outlive it.
+/// next open of the store removes it, because its lock is free. Move-only; the Store must outlive
+/// it.
 class StagingDir {
  public:
   StagingDir(const Layout& layout, Trash& trash, std::string_view purpose);

@@ -44,7 +44,7 @@ void require_ours_or_empty(const Layout& layout, int root_fd) {
   static constexpr std::array<std::string_view, 17> kOurs = {
       "version", "torte.db",     "torte.db-wal", "torte.db-shm", "torte.db-journal", "gc.lock",
       "blobs",   "layers",       "staging",      "staging.lock", "leases",           "containers",
-      "locks",   "cache-mounts", "constant",     "index",      "volumes"};
+      "locks",   "cache-mounts", "constant",     "index",        "volumes"};
   for (const std::string& name : sys::list_names(root_fd)) {
     const bool ours = std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end();
     if (!ours && name != "lost+found" && !name.starts_with("version."))
@@ -83,7 +83,8 @@ void create_store(const Layout& layout, bool durable) {
 }
 
 [[noreturn]] void refuse_write(const Layout& layout, int error_number) {
-  const char* reason = error_number == EROFS ? "is on a read-only file system" : "cannot be written";
+  const char* reason =
+      error_number == EROFS ? "is on a read-only file system" : "cannot be written";
   throw Error(Code::kDenied, base::str("store ", layout.root().string(), " ", reason),
               "store-read-only")
       .add_help("choose another store with --root");
@@ -91,8 +92,8 @@ void create_store(const Layout& layout, bool durable) {
 
 void require_index_name(std::string_view name) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-' || c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-' || c == ':';
   };
   if (name.empty() || name.size() > 200 || name[0] == '.' ||
       !std::all_of(name.begin(), name.end(), allowed))
@@ -107,7 +108,9 @@ int64_t to_milliseconds(Time time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
-Time from_milliseconds(int64_t milliseconds) { return Time(std::chrono::milliseconds(milliseconds)); }
+Time from_milliseconds(int64_t milliseconds) {
+  return Time(std::chrono::milliseconds(milliseconds));
+}
 
 bool is_there(const std::filesystem::path& path) {
   struct stat st;
@@ -130,8 +133,8 @@ Core::Records::Records(Core& core)
         if (core.database_) return *core.database_;
         Database::Mode mode = Database::Mode::kReadWrite;
         if (!core.writable) {
-          // Without a log, and where nobody can write one, the file alone is the whole truth. With a
-          // log SQLite reads it without writing.
+          // Without a log, and where nobody can write one, the file alone is the whole truth. With
+          // a log SQLite reads it without writing.
           struct stat log;
           const std::string log_path = core.layout.database().string() + "-wal";
           const bool no_log = ::stat(log_path.c_str(), &log) < 0 || log.st_size == 0;
@@ -140,7 +143,8 @@ Core::Records::Records(Core& core)
         }
         auto database = std::make_unique<Database>(core.layout.database(), mode, core.durable);
         // Whoever comes first after an update and may write brings the tables up to date.
-        if (mode == Database::Mode::kReadOnly && is_outdated(*database) && ::access(core.layout.root().c_str(), W_OK) == 0) {
+        if (mode == Database::Mode::kReadOnly && is_outdated(*database) &&
+            ::access(core.layout.root().c_str(), W_OK) == 0) {
           Database writer(core.layout.database(), Database::Mode::kReadWrite, core.durable);
           prepare_schema(writer);
         }
@@ -171,9 +175,9 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& root, Access acc
   std::optional<bool> durable = read_durability(layout);
   if (!durable) {
     struct stat st;
-    if (::stat(root.c_str(), &st) < 0 && errno == ENOTDIR) base::throw_errno("open store " + root.string());
-    if (!writable)
-      throw Error(Code::kNotFound, "no store at " + root.string(), "store-absent");
+    if (::stat(root.c_str(), &st) < 0 && errno == ENOTDIR)
+      base::throw_errno("open store " + root.string());
+    if (!writable) throw Error(Code::kNotFound, "no store at " + root.string(), "store-absent");
     try {
       create_store(layout, !options.no_durability);
     } catch (const base::SystemError& e) {
@@ -218,7 +222,8 @@ std::optional<BlobReader> Store::find_blob(const oci::Digest& digest) {
 
 BlobReader Store::open_blob(const oci::Digest& digest) {
   std::optional<BlobReader> blob = find_blob(digest);
-  if (!blob) throw Error(Code::kNotFound, "blob " + digest.str() + " is not in the store", "blob-missing");
+  if (!blob)
+    throw Error(Code::kNotFound, "blob " + digest.str() + " is not in the store", "blob-missing");
   return std::move(*blob);
 }
 
@@ -269,8 +274,8 @@ void Store::set_container_uses(std::string_view container, const ImageRecord& im
   const std::filesystem::path target = core_->layout.container_uses(container);
   // The container's own record is synced, or not, by its owner; this file only has to appear whole.
   const std::string beside = target.string() + ".new";
-  sys::UniqueFd fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                          0600));
+  sys::UniqueFd fd(
+      ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) base::throw_errno("create " + beside);
   sys::write_all(fd.get(), base::as_bytes(text), beside);
   if (::rename(beside.c_str(), target.c_str()) < 0) base::throw_errno("rename " + beside);

@@ -29,9 +29,10 @@ struct OpenOptions {
 
 /// Content by digest: blobs, layer trees, and the records that give them meaning.
 ///
-/// Life cycle of an image that is built: a step's writable layer lies in a StagingDir; when its diff
-/// id is known it goes into a Batch together with its cache record; the last Batch also carries the
-/// configuration blob, the image record and its names. commit() makes all of it durable and visible.
+/// Life cycle of an image that is built: a step's writable layer lies in a StagingDir; when its
+/// diff id is known it goes into a Batch together with its cache record; the last Batch also
+/// carries the configuration blob, the image record and its names. commit() makes all of it durable
+/// and visible.
 ///
 ///     auto store = store::Store::open(root, store::Access::kReadWrite);
 ///     auto lease = store->lease();
@@ -65,8 +66,8 @@ class Store {
 
   /// What is known beforehand of the blob; see BlobWriter.
   std::unique_ptr<BlobWriter> write_blob(const Expected& expected = {});
-  /// The same for a blob that is fetched, whose digest and size must be expected: it goes on where a
-  /// process that died left off. The caller holds claim_fetch() of it. The bytes stay for a later
+  /// The same for a blob that is fetched, whose digest and size must be expected: it goes on where
+  /// a process that died left off. The caller holds claim_fetch() of it. The bytes stay for a later
   /// process when `stop` was requested, or this process is killed; any other failure removes them.
   std::unique_ptr<BlobWriter> resume_blob(const Expected& expected, std::stop_token stop);
   std::optional<BlobReader> find_blob(const oci::Digest& digest);
@@ -99,8 +100,8 @@ class Store {
   using LayerProvider = std::function<void(const std::vector<oci::DiffId>& stack)>;
   /// Before other threads use the store. Without one, layers that have not come are missing.
   void set_layer_provider(LayerProvider provider);
-  /// Whoever opens trees calls it first. Does nothing when all are there; what cannot be brought because
-  /// nobody knows it is left to the caller to miss.
+  /// Whoever opens trees calls it first. Does nothing when all are there; what cannot be brought
+  /// because nobody knows it is left to the caller to miss.
   void provide_layers(const std::vector<oci::DiffId>& stack) const;
   /// The layer that a blob of this digest unpacks to.
   std::optional<LayerRecord> find_layer_of_blob(const oci::Digest& blob);

@@ -42,7 +42,8 @@ void add_images(std::vector<ImageRecord> images, const Snapshot& snapshot,
   }
 }
 
-// A directory of directories that somebody else fills, with locks and hidden directories of names beside them.
+// A directory of directories that somebody else fills, with locks and hidden directories of names
+// beside them.
 Usage measure_entries(const std::filesystem::path& directory) {
   Usage usage;
   std::error_code absent;
@@ -81,9 +82,9 @@ DiskUsage Store::usage() {
     for (const LayerBlob& blob : row.blobs) encodings.insert(blob.digest.str());
   const Plan orphans = plan_prune(snapshot, {.images = false, .cache = false}, 0);
   for (const auto& [digest, size] : snapshot.blob_sizes) {
-    Usage& kind = orphans.blobs.contains(digest)  ? usage.leftovers
-                  : encodings.contains(digest) ? usage.blobs
-                                               : usage.images;
+    Usage& kind = orphans.blobs.contains(digest) ? usage.leftovers
+                  : encodings.contains(digest)   ? usage.blobs
+                                                 : usage.images;
     kind.total_bytes += size;
     if (everything.blobs.contains(digest)) kind.reclaimable_bytes += size;
     if (&kind != &usage.images) ++kind.count;

@@ -18,7 +18,7 @@ test_packages=(
   skopeo umoci podman crun runc docker-registry apache2-utils  # read what we write, and the other way round
   python3 curl git openssh-client xz-utils  procps              # what test scripts call
   iproute2 nftables util-linux               # namespaces that stand for hosts, and their rules
-  clang                                      # the fuzz preset
+  clang clang-format                         # the fuzz preset; how sources are written
   mmdebstrap                                 # Debian root file systems for samples/web and the machine
   qemu-system-x86 cpio kmod e2fsprogs        # the emulated machine (tests/vm)
 )

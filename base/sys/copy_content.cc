@@ -18,8 +18,8 @@ namespace sys {
 
 namespace {
 
-constexpr off_t kSmall = 64 * 1024;         // below it one read and one write are the cheapest
-constexpr off_t kPiece = off_t{16} << 20;   // between two chances to stop, and to start writing
+constexpr off_t kSmall = 64 * 1024;        // below it one read and one write are the cheapest
+constexpr off_t kPiece = off_t{16} << 20;  // between two chances to stop, and to start writing
 
 void write_all_at(int to, const std::byte* data, size_t size, off_t offset) {
   for (size_t done = 0; done < size;) {

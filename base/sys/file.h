@@ -8,8 +8,8 @@
 
 namespace sys {
 
-/// Reads a regular file named by the user: links to it are followed, but a fifo, device or directory
-/// is refused instead of waited for. Throws SystemError, or Invalid above `limit` bytes.
+/// Reads a regular file named by the user: links to it are followed, but a fifo, device or
+/// directory is refused instead of waited for. Throws SystemError, or Invalid above `limit` bytes.
 std::string read_user_file(const std::filesystem::path& path, uint64_t limit);
 /// The same, nullopt when there is no such file.
 std::optional<std::string> find_user_file(const std::filesystem::path& path, uint64_t limit);

@@ -54,7 +54,8 @@ bool LifeLock::is_held(const std::filesystem::path& path) {
   }
   struct flock whole = {};
   whole.l_type = F_WRLCK;
-  if (::fcntl(fd.get(), F_OFD_GETLK, &whole) < 0) base::throw_errno("look at lock " + path.string());
+  if (::fcntl(fd.get(), F_OFD_GETLK, &whole) < 0)
+    base::throw_errno("look at lock " + path.string());
   return whole.l_type != F_UNLCK;
 }
 

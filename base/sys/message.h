@@ -8,8 +8,8 @@
 
 namespace sys {
 
-/// Sends one message, and a descriptor along with it unless that is -1. False, with errno set, when it
-/// could not be sent; there is no SIGPIPE. [unix(7), SCM_RIGHTS]
+/// Sends one message, and a descriptor along with it unless that is -1. False, with errno set, when
+/// it could not be sent; there is no SIGPIPE. [unix(7), SCM_RIGHTS]
 bool send_message(int socket, std::string_view bytes, int fd = -1);
 
 /// Receives one message into `buffer` and returns its size, 0 at the end of a stream; nullopt, with

@@ -22,8 +22,8 @@ extern "C" int umount2(const char* target, int flags) noexcept;
 namespace sys {
 
 namespace {
-constexpr int kDetach = 2;     // MNT_DETACH
-constexpr int kNoFollow = 8;   // UMOUNT_NOFOLLOW
+constexpr int kDetach = 2;    // MNT_DETACH
+constexpr int kNoFollow = 8;  // UMOUNT_NOFOLLOW
 }  // namespace
 
 FsContext::FsContext(const char* type)
@@ -133,7 +133,9 @@ void map_mount_ids(int mount_fd, int user_namespace, const std::string& what) {
                     base::str("show ", what, " with the container's ids: ",
                               base::SystemError("mount_setattr", error).what()),
                     "no-id-mapping")
-      .add_fact("id-mapped mounts need root, Linux 5.19 for images, and a file system that knows them (ext4, xfs, btrfs)");
+      .add_fact(
+          "id-mapped mounts need root, Linux 5.19 for images, and a file system that knows them "
+          "(ext4, xfs, btrfs)");
 }
 
 void unmount(const std::string& path, Unmount how) {

@@ -37,12 +37,12 @@ enum class Propagation {
   kShared,   ///< and the other way round
 };
 
-/// A detached copy of the mount at `path` below `dir_fd` (open_tree with OPEN_TREE_CLONE). kSlave and
-/// kShared are as good as what the original is: a private one shares with nobody.
+/// A detached copy of the mount at `path` below `dir_fd` (open_tree with OPEN_TREE_CLONE). kSlave
+/// and kShared are as good as what the original is: a private one shares with nobody.
 UniqueFd clone_mount(int dir_fd, const char* path, bool recursive,
                      Propagation propagation = Propagation::kPrivate);
-/// A detached copy of what a process sees as /, without the mounts below it; the process may be in another
-/// mount namespace. Any thread.
+/// A detached copy of what a process sees as /, without the mounts below it; the process may be in
+/// another mount namespace. Any thread.
 UniqueFd clone_root_of(pid_t process);
 /// Attaches a detached mount on the directory or file that `target_fd` names.
 void attach_mount(int mount_fd, int target_fd);
@@ -69,8 +69,9 @@ struct MountInfo {
   std::string device;  ///< "MAJOR:MINOR" of the file system
   std::string point;   ///< where it is, from the reader's root; bytes
   std::string source;  ///< what it was mounted from, as its maker says; bytes
-  bool is_shared = false;  ///< has peers that see what is mounted below it, and it what is below them
-  bool is_slave = false;   ///< sees what is mounted below its master
+  bool is_shared =
+      false;  ///< has peers that see what is mounted below it, and it what is below them
+  bool is_slave = false;  ///< sees what is mounted below its master
 };
 /// Reads the text of a mountinfo file. Lines it does not understand are left out.
 std::vector<MountInfo> parse_mountinfo(std::string_view text);

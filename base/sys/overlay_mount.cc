@@ -272,8 +272,10 @@ UniqueFd mount_by(const OverlayOptions& options, OverlayMethod method) {
 UniqueFd mount_overlay(const OverlayOptions& options, OverlayMethod method) {
   size_t count = options.lowers.size();
   if (count == 0 || count > kMaxLowers)
-    throw base::Error(base::Code::kInvalid, base::str("mount overlay: ", count, " layers, 1 to ",
-                                                      kMaxLowers, " are possible"), "too-many-layers");
+    throw base::Error(
+        base::Code::kInvalid,
+        base::str("mount overlay: ", count, " layers, 1 to ", kMaxLowers, " are possible"),
+        "too-many-layers");
   return base::with_context(base::str("overlay of ", count, " layers"),
                             [&] { return mount_by(options, method); });
 }

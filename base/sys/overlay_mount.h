@@ -23,8 +23,8 @@ struct OverlayOptions {
   /// Whiteouts and opaque marks are user.overlay.* instead of trusted.overlay.*: the only form that
   /// works in a user namespace.
   bool userxattr = false;
-  /// A user namespace whose ids every layer is shown with (map_mount_ids), and the ids that its root
-  /// has where we are; -1: as they are on disk. `upper` and `work` must be in one directory.
+  /// A user namespace whose ids every layer is shown with (map_mount_ids), and the ids that its
+  /// root has where we are; -1: as they are on disk. `upper` and `work` must be in one directory.
   int id_map = -1;
   uint32_t id_map_uid = 0, id_map_gid = 0;
 };

@@ -87,8 +87,8 @@ struct Starting {
   int input, output, failure;
   const int* keep;
   size_t keep_count;
-  int life;              ///< of a companion
-  pid_t parent;          ///< who must be alive; 0: does not matter
+  int life;      ///< of a companion
+  pid_t parent;  ///< who must be alive; 0: does not matter
 };
 
 [[noreturn]] void become_program(const Starting& start) {
@@ -136,8 +136,8 @@ struct Starting {
 
 namespace {
 
-/// Starts `child` as fork does, in the namespaces `flags` asks for, and waits until the program runs
-/// or cannot be.
+/// Starts `child` as fork does, in the namespaces `flags` asks for, and waits until the program
+/// runs or cannot be.
 template <typename Child>
 Process start(const std::string& name, int flags, Pipe& failure, Child&& child) {
   auto pid = static_cast<pid_t>(::syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
@@ -171,9 +171,14 @@ Process start_program(const std::vector<std::string>& argv, const StartOptions& 
   std::vector<char*> arguments = pointers(argv);
   UniqueFd null = open_null();
   Pipe failure = make_pipe();
-  Starting starting = {program.c_str(), arguments.data(), null.get(),
-                       options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
-                       options.keep.data(), options.keep.size(), -1,
+  Starting starting = {program.c_str(),
+                       arguments.data(),
+                       null.get(),
+                       options.output >= 0 ? options.output : null.get(),
+                       failure.write_end.get(),
+                       options.keep.data(),
+                       options.keep.size(),
+                       -1,
                        options.die_with_thread ? ::getpid() : 0};
   return start(argv[0], 0, failure, [&] { become_program(starting); });
 }
@@ -183,9 +188,15 @@ Companion start_companion(const std::vector<std::string>& argv, const CompanionO
   std::vector<char*> arguments = pointers(argv);
   UniqueFd null = open_null();
   Pipe failure = make_pipe(), life = make_pipe();
-  Starting starting = {program.c_str(), arguments.data(), null.get(),
-                       options.output >= 0 ? options.output : null.get(), failure.write_end.get(),
-                       options.keep.data(), options.keep.size(), life.read_end.get(), 0};
+  Starting starting = {program.c_str(),
+                       arguments.data(),
+                       null.get(),
+                       options.output >= 0 ? options.output : null.get(),
+                       failure.write_end.get(),
+                       options.keep.data(),
+                       options.keep.size(),
+                       life.read_end.get(),
+                       0};
   Companion companion;
   companion.process = start(argv[0], CLONE_NEWPID, failure, [&] { watch_program(starting); });
   companion.life = std::move(life.write_end);
@@ -219,7 +230,8 @@ ExitStatus run_program(const std::vector<std::string>& argv, std::string* output
   return process.wait();
 }
 
-Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep, bool own_streams) {
+Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep,
+                   bool own_streams) {
   std::vector<char*> arguments = pointers(argv);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -236,8 +248,8 @@ Process start_self(const std::vector<std::string>& argv, const std::vector<int>&
   sigfillset(&all);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(
-      &attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
   int error =
       ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
@@ -256,9 +268,9 @@ void forget_program_pages() {
           // What was ever written to, relocations included, is not in the file.
           if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
           const ElfW(Addr) begin = (info->dlpi_addr + segment.p_vaddr + page - 1) & ~(page - 1);
-          const ElfW(Addr) end = (info->dlpi_addr + segment.p_vaddr + segment.p_memsz) & ~(page - 1);
-          if (begin < end)
-            ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+          const ElfW(Addr) end =
+              (info->dlpi_addr + segment.p_vaddr + segment.p_memsz) & ~(page - 1);
+          if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
         }
         return 0;
       },

@@ -53,8 +53,8 @@ struct StartOptions {
   std::vector<int> keep;  ///< borrowed: descriptors it gets under the same numbers, above 2
 };
 
-/// Starts a host program (argv[0] looked up in PATH) with no input and returns while it runs. Throws
-/// SystemError when it cannot be started. Dropping the Process kills it.
+/// Starts a host program (argv[0] looked up in PATH) with no input and returns while it runs.
+/// Throws SystemError when it cannot be started. Dropping the Process kills it.
 Process start_program(const std::vector<std::string>& argv, const StartOptions& options = {});
 
 /// How start_companion() starts.
@@ -79,19 +79,19 @@ Companion start_companion(const std::vector<std::string>& argv, const CompanionO
 std::optional<std::string> find_program(const std::string& name);
 
 /// Runs a host program (argv[0] looked up in PATH) with no input and returns its status; its output
-/// goes to `output` when given, else to ours. For newuidmap and the like. Throws SystemError when it
-/// cannot be started. `environment` replaces ours.
+/// goes to `output` when given, else to ours. For newuidmap and the like. Throws SystemError when
+/// it cannot be started. `environment` replaces ours.
 ExitStatus run_program(const std::vector<std::string>& argv, std::string* output = nullptr,
                        const std::vector<std::string>* environment = nullptr);
 
 /// Starts this very program again (whatever lies at its path by now) in a session of its own, with
-/// nothing on its streams, or with `own_streams` ours, and the descriptors `keep` open under their own
-/// numbers. `argv` includes argv[0]. Throws SystemError.
+/// nothing on its streams, or with `own_streams` ours, and the descriptors `keep` open under their
+/// own numbers. `argv` includes argv[0]. Throws SystemError.
 Process start_self(const std::vector<std::string>& argv, const std::vector<int>& keep,
                    bool own_streams = false);
 
-/// Gives back the memory that this program's own code and constants take; what is used again is read
-/// again from the page cache. For processes that wait most of their life.
+/// Gives back the memory that this program's own code and constants take; what is used again is
+/// read again from the page cache. For processes that wait most of their life.
 void forget_program_pages();
 
 /// A pidfd of any process; nullopt when it is gone.

@@ -93,7 +93,8 @@ RootedPath Root::resolve(const RootedPath& path) const {
     }
     if (++links > 255)
       throw base::Error(base::Code::kInvalid,
-                        "too many symbolic links in " + base::printable(path.str()), "too-many-links");
+                        "too many symbolic links in " + base::printable(path.str()),
+                        "too-many-links");
     UniqueFd link = open_at(next, O_PATH | O_NOFOLLOW);
     std::string target = read_link_at(link.get(), "");
     std::vector<std::string> parts = base::split(target, '/');
@@ -162,10 +163,9 @@ Xattrs collect_xattrs(List list, Get get) {
 }  // namespace
 
 Xattrs list_xattrs(int fd) {
-  return collect_xattrs([&](char* buffer, size_t n) { return ::flistxattr(fd, buffer, n); },
-                        [&](const char* name, char* buffer, size_t n) {
-                          return ::fgetxattr(fd, name, buffer, n);
-                        });
+  return collect_xattrs(
+      [&](char* buffer, size_t n) { return ::flistxattr(fd, buffer, n); },
+      [&](const char* name, char* buffer, size_t n) { return ::fgetxattr(fd, name, buffer, n); });
 }
 
 Xattrs list_xattrs_at(int dir_fd, const char* name) {

@@ -15,10 +15,10 @@
 
 namespace sys {
 
-/// A directory that paths may not leave. Every look-up goes through openat2 with RESOLVE_IN_ROOT and
-/// RESOLVE_NO_MAGICLINKS, so links inside an untrusted tree resolve inside it. Below a Root nobody
-/// builds string paths. Copy-free; may be shared by threads that only look up.
-/// [openat2(2); spec: docs/ARCHITECTURE.md "Untrusted trees"]
+/// A directory that paths may not leave. Every look-up goes through openat2 with RESOLVE_IN_ROOT
+/// and RESOLVE_NO_MAGICLINKS, so links inside an untrusted tree resolve inside it. Below a Root
+/// nobody builds string paths. Copy-free; may be shared by threads that only look up. [openat2(2);
+/// spec: docs/ARCHITECTURE.md "Untrusted trees"]
 class Root {
  public:
   Root() = default;
@@ -31,8 +31,8 @@ class Root {
   explicit operator bool() const { return static_cast<bool>(fd_); }
   Root duplicate() const { return Root(fd_.duplicate()); }
 
-  /// Opens `path`, following links inside the root (unless flags has O_NOFOLLOW). O_CLOEXEC is added.
-  /// Throws SystemError.
+  /// Opens `path`, following links inside the root (unless flags has O_NOFOLLOW). O_CLOEXEC is
+  /// added. Throws SystemError.
   UniqueFd open_at(const RootedPath& path, int flags, mode_t mode = 0) const;
   /// The same, or nullopt when nothing is there (ENOENT, ENOTDIR).
   std::optional<UniqueFd> find_at(const RootedPath& path, int flags) const;

@@ -72,8 +72,8 @@ void remove_tree_at(int dir_fd, const char* name) {
       base::throw_errno(std::string("remove ") + name);
     return;
   }
-  // Only the deepest kOpen levels keep a descriptor; others are reopened through "..", which is safe
-  // because the tree being removed belongs to us alone.
+  // Only the deepest kOpen levels keep a descriptor; others are reopened through "..", which is
+  // safe because the tree being removed belongs to us alone.
   std::vector<Level> stack;
   auto push = [&](int parent, std::string child) {
     UniqueFd fd = open_for_removal(parent, child.c_str(), st.st_dev);
@@ -160,8 +160,8 @@ uint64_t disk_usage(const std::filesystem::path& directory) {
         continue;
       total += static_cast<uint64_t>(st.st_blocks) * 512;
       if (!S_ISDIR(st.st_mode)) continue;
-      UniqueFd below(::openat(dir.get(), name.c_str(),
-                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      UniqueFd below(
+          ::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (below) todo.push_back(std::move(below));
     }
   }

@@ -158,9 +158,10 @@ UsernsMode enter_user_namespace() {
 std::vector<IdRange> subordinate_ids(const char* file, const std::string& user, uint32_t first) {
   const passwd* entry = ::getpwnam(user.c_str());
   std::vector<IdRange> ids;
-  for (const Range& range : subordinate_ranges(file, user, entry != nullptr ? entry->pw_uid : ~uid_t{0}))
-    ids.push_back({static_cast<uint32_t>(range.inside - 1 + first), static_cast<uint32_t>(range.outside),
-                   static_cast<uint32_t>(range.count)});
+  for (const Range& range :
+       subordinate_ranges(file, user, entry != nullptr ? entry->pw_uid : ~uid_t{0}))
+    ids.push_back({static_cast<uint32_t>(range.inside - 1 + first),
+                   static_cast<uint32_t>(range.outside), static_cast<uint32_t>(range.count)});
   return ids;
 }
 
@@ -173,8 +174,8 @@ std::string map_text(const std::vector<IdRange>& ranges) {
   return text;
 }
 
-/// A child in namespaces of its own that waits for its end and does nothing else. A thread's copy of
-/// our memory is all it has, so it only makes system calls.
+/// A child in namespaces of its own that waits for its end and does nothing else. A thread's copy
+/// of our memory is all it has, so it only makes system calls.
 class Holder {
  public:
   /// `flags`: CLONE_NEW* of the child. `entered`: a user namespace to make a network namespace in,
@@ -188,8 +189,8 @@ class Holder {
     ready_.write_end.reset();
     char byte;
     if (::read(ready_.read_end.get(), &byte, 1) != 1)
-      throw base::Error(base::Code::kUnsupported, "cannot make a network namespace in the user namespace",
-                        "userns-denied");
+      throw base::Error(base::Code::kUnsupported,
+                        "cannot make a network namespace in the user namespace", "userns-denied");
   }
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;
@@ -202,7 +203,8 @@ class Holder {
     ::close(life_.write_end.get());
     ::close(ready_.read_end.get());
     char byte = 'x';
-    if (entered >= 0 && (::setns(entered, CLONE_NEWUSER) < 0 || ::unshare(CLONE_NEWNET) < 0)) ::_exit(1);
+    if (entered >= 0 && (::setns(entered, CLONE_NEWUSER) < 0 || ::unshare(CLONE_NEWNET) < 0))
+      ::_exit(1);
     if (::write(ready_.write_end.get(), &byte, 1) != 1) ::_exit(1);
     while (::read(life_.read_end.get(), &byte, 1) < 0 && errno == EINTR) {
     }

@@ -27,8 +27,8 @@ UsernsMode enter_user_namespace();
 /// process instead, and into a mount namespace of its own there. Nothing happens for root.
 UsernsMode join_user_namespace(int pidfd);
 
-/// The same for a container with a user namespace of its own (`--userns keep-id`): into the one around
-/// it, in which torte started it. Throws SystemError.
+/// The same for a container with a user namespace of its own (`--userns keep-id`): into the one
+/// around it, in which torte started it. Throws SystemError.
 UsernsMode join_user_namespace_around(pid_t process);
 
 /// For a program that torte starts inside the namespace it already entered.
@@ -50,8 +50,8 @@ struct IdMaps {
   std::vector<IdRange> uids, gids;
 };
 
-/// The ranges that /etc/subuid or /etc/subgid (`file`) give to a user, laid one after the other from
-/// `first` on. Lines name users by name, or by number.
+/// The ranges that /etc/subuid or /etc/subgid (`file`) give to a user, laid one after the other
+/// from `first` on. Lines name users by name, or by number.
 std::vector<IdRange> subordinate_ids(const char* file, const std::string& user, uint32_t first);
 
 /// A user namespace that nobody lives in yet, and a network namespace that belongs to it.

@@ -12,8 +12,8 @@ namespace cache {
 using CacheKey = std::string;
 
 /// Everything that can change the result of a step, in order, as readable text: the only thing a
-/// cache key is ever made of. Stored beside the result, so that a miss can be explained by comparing
-/// two of them.
+/// cache key is ever made of. Stored beside the result, so that a miss can be explained by
+/// comparing two of them.
 ///
 ///     torte-step 1
 ///     parent 5f1c...

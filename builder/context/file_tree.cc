@@ -20,7 +20,8 @@ namespace {
 
 constexpr int kMostLinks = 255;
 
-// Does `work` for all of 0..count-1, in runs, on as many threads as pay. Each thread has a copy of it.
+// Does `work` for all of 0..count-1, in runs, on as many threads as pay. Each thread has a copy of
+// it.
 template <typename Work>
 void in_parallel(size_t count, size_t run, const Work& work) {
   std::atomic<size_t> next{0};
@@ -37,7 +38,8 @@ void in_parallel(size_t count, size_t run, const Work& work) {
       next = count;
     }
   };
-  size_t threads = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), count / run + 1);
+  size_t threads =
+      std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), count / run + 1);
   {
     std::vector<std::jthread> workers;
     for (size_t i = 1; i < threads; ++i) workers.emplace_back(take_runs);
@@ -64,7 +66,8 @@ namespace {
 
 void set_git_mode(struct stat& st) {
   if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return;
-  st.st_mode = (st.st_mode & S_IFMT) | (S_ISDIR(st.st_mode) || (st.st_mode & S_IXUSR) != 0 ? 0755 : 0644);
+  st.st_mode =
+      (st.st_mode & S_IFMT) | (S_ISDIR(st.st_mode) || (st.st_mode & S_IXUSR) != 0 ? 0755 : 0644);
 }
 
 }  // namespace
@@ -83,7 +86,8 @@ sys::UniqueFd FileTree::open(const Node& node, int flags) const {
   sys::UniqueFd fd = root_.open_at(node.path(), flags | O_NOFOLLOW | O_NONBLOCK);
   struct stat st;
   if (::fstat(fd.get(), &st) < 0) base::throw_errno("stat " + base::printable(node.path().str()));
-  if (st.st_ino != node.st.st_ino || (node.is_regular() && FileStamp::of(st) != FileStamp::of(node.st)))
+  if (st.st_ino != node.st.st_ino ||
+      (node.is_regular() && FileStamp::of(st) != FileStamp::of(node.st)))
     throw base::Error(base::Code::kUnavailable,
                       base::printable(node.path().str()) + " changed while the build read it",
                       "files-changed");
@@ -144,16 +148,18 @@ void FileTree::read_below(Node& top) {
 
 Node* FileTree::find_child(Node& directory, std::string_view name) {
   const auto& all = children(directory);
-  auto found = std::lower_bound(all.begin(), all.end(), name,
-                                [](const auto& node, std::string_view n) { return node->name < n; });
+  auto found =
+      std::lower_bound(all.begin(), all.end(), name,
+                       [](const auto& node, std::string_view n) { return node->name < n; });
   return found != all.end() && (*found)->name == name ? found->get() : nullptr;
 }
 
 Node* FileTree::follow(Node* node, int& links) {
   while (node != nullptr && node->is_link()) {
     if (++links > kMostLinks)
-      throw base::Error(base::Code::kInvalid, "too many symbolic links at " +
-                                                  base::printable(node->path().str()), "too-many-links");
+      throw base::Error(base::Code::kInvalid,
+                        "too many symbolic links at " + base::printable(node->path().str()),
+                        "too-many-links");
     node = walk(node->link.starts_with('/') ? root_node_.get() : node->parent, node->link, false,
                 links);
   }
@@ -270,16 +276,17 @@ void FileTree::digest_all(const std::vector<Node*>& nodes) {
   }
   // Nodes of one directory are neighbours, and that is opened once.
   constexpr size_t kRun = 64;
-  in_parallel(unknown.size(), kRun, [this, &unknown, opened_for = static_cast<const Node*>(nullptr),
-                                     directory = std::make_shared<sys::UniqueFd>()](size_t i) mutable {
-    Node* node = unknown[i];
-    const Node* parent = node->parent != nullptr ? node->parent : node;
-    if (parent != opened_for)
-      directory = std::make_shared<sys::UniqueFd>(
-          root_.open_at(parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    opened_for = parent;
-    node->digest = read_digest(*node, directory->get());
-  });
+  in_parallel(unknown.size(), kRun,
+              [this, &unknown, opened_for = static_cast<const Node*>(nullptr),
+               directory = std::make_shared<sys::UniqueFd>()](size_t i) mutable {
+                Node* node = unknown[i];
+                const Node* parent = node->parent != nullptr ? node->parent : node;
+                if (parent != opened_for)
+                  directory = std::make_shared<sys::UniqueFd>(
+                      root_.open_at(parent->path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+                opened_for = parent;
+                node->digest = read_digest(*node, directory->get());
+              });
   if (index_ == nullptr) return;
   for (Node* node : unknown) index_->put(FileStamp::of(node->st), *node->digest);
 }

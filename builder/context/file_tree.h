@@ -19,11 +19,11 @@ namespace context {
 
 /// One file of a tree, as it was when its directory was read. Owned by its FileTree.
 struct Node {
-  std::string name;        ///< empty for the root
+  std::string name;  ///< empty for the root
   Node* parent = nullptr;
-  struct stat st = {};     ///< status of the file itself, links not followed
-  std::string link;        ///< target of a symbolic link
-  bool ignored = false;    ///< the ignore file leaves it out (it may still have children that stay)
+  struct stat st = {};   ///< status of the file itself, links not followed
+  std::string link;      ///< target of a symbolic link
+  bool ignored = false;  ///< the ignore file leaves it out (it may still have children that stay)
 
   bool is_directory() const { return S_ISDIR(st.st_mode); }
   bool is_regular() const { return S_ISREG(st.st_mode); }
@@ -47,8 +47,8 @@ class FileTree {
   /// borrowed.
   FileTree(sys::Root root, const dockerfile::IgnoreMatcher* ignore, DigestIndex* index);
   ~FileTree();
-  /// Modes are those git would give: 0755 for directories and what its owner may execute, else 0644. Called
-  /// before anything is looked at.
+  /// Modes are those git would give: 0755 for directories and what its owner may execute, else
+  /// 0644. Called before anything is looked at.
   void use_git_modes();
 
   Node& root() { return *root_node_; }
@@ -58,8 +58,8 @@ class FileTree {
   /// Reads all directories below `top`, large trees on several threads.
   void read_below(Node& top);
 
-  /// The file at `path`; links in its parents are followed, the last one only if asked. nullptr when
-  /// nothing visible is there. Throws Invalid after 255 links.
+  /// The file at `path`; links in its parents are followed, the last one only if asked. nullptr
+  /// when nothing visible is there. Throws Invalid after 255 links.
   Node* find(const sys::RootedPath& path, bool follow_last);
 
   /// Matches of a COPY source pattern (`*`, `?`, `[class]`, `\x` per component) in walk order; a

@@ -161,9 +161,10 @@ bool ArgumentReader::read_json(Instruction& out, size_t begin) {
   if (text.empty() || text[0] != '[') return false;
   JsonArray array = read_json_array(text);
   if (array.outcome == JsonArray::Outcome::kInvalid) {
-    // "RUN [ -f x ] && ...", "RUN [[ ... ]]" and PowerShell's "RUN [Type]::..." are the shell's own.
-    bool shell_text = out.keyword == Keyword::kRun && text.substr(1, 1) != "\"" &&
-                      text.substr(1, 1) != "'";
+    // "RUN [ -f x ] && ...", "RUN [[ ... ]]" and PowerShell's "RUN [Type]::..." are the shell's
+    // own.
+    bool shell_text =
+        out.keyword == Keyword::kRun && text.substr(1, 1) != "\"" && text.substr(1, 1) != "'";
     if (!shell_text) {
       Diagnostic warning;
       warning.id = "JSONFormInvalid";

@@ -14,10 +14,10 @@ namespace {
 constexpr std::string_view kShortHost = "github.com/";
 
 [[noreturn]] void fail(std::string_view text, std::string_view what) {
-  throw base::Error(base::Code::kInvalid,
-                    base::str("git reference \"", base::printable(without_userinfo(text), 200),
-                              "\": ", what),
-                    "git-reference");
+  throw base::Error(
+      base::Code::kInvalid,
+      base::str("git reference \"", base::printable(without_userinfo(text), 200), "\": ", what),
+      "git-reference");
 }
 
 int hex_value(char c) {
@@ -53,7 +53,8 @@ bool parse_bool(std::string_view text, std::string_view key, const std::string& 
 bool is_bad_ref(std::string_view ref) {
   if (ref.starts_with('-') || ref.find("..") != std::string_view::npos) return true;
   for (char c : ref)
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f || std::string_view("~^:?*[\\").find(c) != std::string_view::npos)
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f ||
+        std::string_view("~^:?*[\\").find(c) != std::string_view::npos)
       return true;
   return false;
 }
@@ -145,7 +146,8 @@ GitReference GitReference::parse(std::string_view text) {
       out.checksum.size() > 64 || (query.has("checksum") && out.checksum.size() < 7))
     fail(text, "a commit has 7 to 64 hex digits");
   if (out.fetch_by_commit && out.checksum.empty()) fail(text, "fetch-by-commit needs a commit");
-  if (whole.starts_with('-') || whole.find('\0') != std::string::npos || whole.find('\n') != std::string::npos)
+  if (whole.starts_with('-') || whole.find('\0') != std::string::npos ||
+      whole.find('\n') != std::string::npos)
     fail(text, "that is no address of a repository");
   out.remote = std::move(whole);
   return out;

@@ -16,15 +16,15 @@ struct GitReference {
   std::string remote;  ///< what git is given: without query and fragment
   std::string ref;     ///< branch, tag, "refs/..." or commit; empty is the remote's HEAD
   RefKind ref_kind = RefKind::kAny;
-  std::string subdirectory;           ///< as written; empty is the whole tree
-  std::string checksum;               ///< lower-case hex, a prefix of the commit; empty is any
-  std::optional<bool> submodules;     ///< default: true
-  std::optional<bool> keep_git_dir;   ///< default: the caller's
-  bool commit_times = false;          ///< mtime=commit: files carry the time of the commit
-  bool fetch_by_commit = false;       ///< ask the server for the checksum's commit itself
+  std::string subdirectory;          ///< as written; empty is the whole tree
+  std::string checksum;              ///< lower-case hex, a prefix of the commit; empty is any
+  std::optional<bool> submodules;    ///< default: true
+  std::optional<bool> keep_git_dir;  ///< default: the caller's
+  bool commit_times = false;         ///< mtime=commit: files carry the time of the commit
+  bool fetch_by_commit = false;      ///< ask the server for the checksum's commit itself
 
-  /// Throws Invalid, id "git-reference": unknown or repeated keys, fragment and query that disagree,
-  /// a branch together with a tag, names git could take for options.
+  /// Throws Invalid, id "git-reference": unknown or repeated keys, fragment and query that
+  /// disagree, a branch together with a tag, names git could take for options.
   static GitReference parse(std::string_view text);
 };
 

@@ -194,8 +194,10 @@ bool Glob::matches(std::string_view path) const {
 
 bool has_wildcard(std::string_view pattern) {
   for (size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] == '\\') ++i;
-    else if (pattern[i] == '*' || pattern[i] == '?' || pattern[i] == '[') return true;
+    if (pattern[i] == '\\')
+      ++i;
+    else if (pattern[i] == '*' || pattern[i] == '?' || pattern[i] == '[')
+      return true;
   }
   return false;
 }

@@ -51,7 +51,8 @@ IgnoreMatcher::IgnoreMatcher(const std::vector<IgnorePattern>& patterns) {
       }
       rules_.push_back(std::move(rule));
     } catch (base::Error& e) {
-      if (source.line > 0) e.set_place({{source.file, source.line, source.line, 1, 0}, nullptr, "", ""});
+      if (source.line > 0)
+        e.set_place({{source.file, source.line, source.line, 1, 0}, nullptr, "", ""});
       throw;
     }
     reincludes_ = reincludes_ || reinclude;

@@ -15,8 +15,8 @@ struct IgnorePattern {
   std::string file;  ///< the ignore file's name as the user knows it; may be empty
 };
 
-/// Reads an ignore file (G2). `name` is for messages. Never fails; a malformed pattern is reported by
-/// IgnoreMatcher.
+/// Reads an ignore file (G2). `name` is for messages. Never fails; a malformed pattern is reported
+/// by IgnoreMatcher.
 std::vector<IgnorePattern> read_ignore_file(std::string_view text, const std::string& name = {});
 
 /// Decides which paths an ignore file, or a list of `--exclude` patterns, leaves out (G3-G5).

@@ -171,7 +171,8 @@ class Resolver {
       return;
     }
     // Without a target it is the working directory, which only the stage knows.
-    if (!mount_.target.empty() && clean_path(mount_.target) == "/") fail("a mount cannot have / as its target");
+    if (!mount_.target.empty() && clean_path(mount_.target) == "/")
+      fail("a mount cannot have / as its target");
     if (is(MountType::kBind) && mount_.source.empty()) mount_.source = "/";
   }
 

@@ -41,7 +41,8 @@ void read_mounts(Findings& findings, const Flags& flags, Run& out) {
     base::SourceRange where = flags.where("mount", i);
     MountOptions options;
     try {
-      if (texts[i].empty()) throw base::Error(base::Code::kInvalid, "--mount is empty", "invalid-mount");
+      if (texts[i].empty())
+        throw base::Error(base::Code::kInvalid, "--mount is empty", "invalid-mount");
       options = split_mount(texts[i], where);
     } catch (const base::Error& e) {
       findings.error_at(where, e.id(), e.message(), e.helps());

@@ -24,8 +24,8 @@ namespace plan {
 
 /// An image that a stage starts from or copies from.
 struct BaseImage {
-  std::string reference;            ///< normalised name as asked for
-  std::string identity;             ///< digest that enters cache keys: of the resolved manifest or config
+  std::string reference;  ///< normalised name as asked for
+  std::string identity;   ///< digest that enters cache keys: of the resolved manifest or config
   oci::ImageConfig config;
   std::vector<oci::DiffId> layers;  ///< bottom first
   /// Nobody looked: the configuration is empty. Good enough for checks, not for building.
@@ -57,11 +57,12 @@ struct FromNamed {
 /// Files of this machine as they lie there: a mount of the command line.
 struct FromHost {
   std::string directory;
-  std::string flag;    ///< as given, for messages
-  bool hashed = true;  ///< unless it can be written: what the mount shows is part of keys
+  std::string flag;      ///< as given, for messages
+  bool hashed = true;    ///< unless it can be written: what the mount shows is part of keys
   bool covered = false;  ///< with Mount::read_only unset: what a step writes goes with the step
 };
-using FileSource = std::variant<FromContext, FromStage, FromImage, FromNothing, FromNamed, FromHost>;
+using FileSource =
+    std::variant<FromContext, FromStage, FromImage, FromNothing, FromNamed, FromHost>;
 
 /// Something to be fetched before the steps run: an ADD of a URL or of a git repository. The caller
 /// provides it as the tree `name`: a directory with the file alone in it, or with the repository's
@@ -107,20 +108,20 @@ struct RunStep {
   std::vector<std::string> unkeyed_env;  ///< proxies: given to the process, never part of the key
   std::string cwd;
   std::string user;
-  std::string network;   ///< "none", "host", "default", or another word of network::parse_mode()
+  std::string network;  ///< "none", "host", "default", or another word of network::parse_mode()
   bool insecure = false;
   std::vector<Mount> mounts;
   std::vector<dockerfile::Device> devices;
-  std::optional<InlineFile> script;      ///< /dev/pipes/NAME, mode 0755, only during the step
-  oci::Platform platform;                ///< of the stage: what the program is made for
+  std::optional<InlineFile> script;  ///< /dev/pipes/NAME, mode 0755, only during the step
+  oci::Platform platform;            ///< of the stage: what the program is made for
 };
 
 struct CopyStep {
   bool add = false;
   FileSource from = FromContext{};
-  std::vector<std::string> sources;      ///< expanded patterns
-  std::vector<InlineFile> files;         ///< here-documents, after the sources
-  std::string destination;               ///< absolute; a trailing slash is kept
+  std::vector<std::string> sources;  ///< expanded patterns
+  std::vector<InlineFile> files;     ///< here-documents, after the sources
+  std::string destination;           ///< absolute; a trailing slash is kept
   std::string chown;
   std::string chmod;
   bool link = false;
@@ -140,10 +141,10 @@ struct WorkdirStep {
 
 /// One step with a filesystem result.
 struct Step {
-  int number = 0;              ///< unique in the plan, from 0
-  int index = 0;               ///< 1.. within its stage, as shown
+  int number = 0;  ///< unique in the plan, from 0
+  int index = 0;   ///< 1.. within its stage, as shown
   base::SourceRange where;
-  std::string text;            ///< "RUN make -j8", one line, as shown
+  std::string text;  ///< "RUN make -j8", one line, as shown
   std::variant<RunStep, CopyStep, WorkdirStep> action;
 };
 
@@ -153,25 +154,25 @@ inline constexpr int kInherited = -2;
 /// One line of an image's history, in recipe order.
 struct History {
   std::string created_by;
-  int step = -1;               ///< Step::number of the layer it made, kInherited, or -1: no layer
+  int step = -1;  ///< Step::number of the layer it made, kInherited, or -1: no layer
 };
 
 struct Scratch {};
 
 struct Stage {
-  std::string name;            ///< as written (lower case), or empty
+  std::string name;  ///< as written (lower case), or empty
   size_t index = 0;
-  bool needed = false;         ///< reachable from the target; otherwise nothing below is filled in
+  bool needed = false;  ///< reachable from the target; otherwise nothing below is filled in
   std::variant<Scratch, FromStage, FromImage> base;
   base::SourceRange where;
-  std::string from_text;       ///< "FROM debian:12", as shown
+  std::string from_text;  ///< "FROM debian:12", as shown
   oci::Platform platform;
   std::vector<Step> steps;
   std::vector<History> history;
-  oci::ImageConfig config;     ///< as the image will have it; rootfs and history still the base's
+  oci::ImageConfig config;  ///< as the image will have it; rootfs and history still the base's
   /// "2/7"-style total of FROM and steps, as shown.
   int shown_count = 0;
-  int from_step = 0;           ///< number of the FROM line among the steps
+  int from_step = 0;  ///< number of the FROM line among the steps
   std::string label() const;
 };
 
@@ -197,8 +198,9 @@ struct Plan {
   std::vector<Stage> stages;
   std::vector<BaseImage> images;
   std::vector<Remote> remotes;
-  std::map<std::string, std::string> contexts;  ///< --build-context values whose files are used, by FromNamed name
-  std::vector<size_t> order;   ///< needed stages, each after those it needs
+  std::map<std::string, std::string>
+      contexts;               ///< --build-context values whose files are used, by FromNamed name
+  std::vector<size_t> order;  ///< needed stages, each after those it needs
   size_t target = 0;
   int steps = 0;
   std::vector<dockerfile::Diagnostic> warnings;
@@ -210,25 +212,26 @@ struct Plan {
 
 struct Options {
   std::map<std::string, std::string> build_args;
-  std::string target;                          ///< stage name or index; empty: the last
-  std::map<std::string, std::string> labels;   ///< --label, applied last
+  std::string target;                                    ///< stage name or index; empty: the last
+  std::map<std::string, std::string> labels;             ///< --label, applied last
   std::vector<std::pair<std::string, std::string>> env;  ///< --env: of the image, not of its steps
   std::vector<std::string> unset_env;                    ///< --unsetenv
   std::vector<std::string> unset_labels;                 ///< --unsetlabel, before `labels`
-  std::optional<oci::Platform> platform;       ///< default: this machine's
-  std::string network = "default";             ///< of RUN steps that do not say
-  std::vector<Mount> mounts;                   ///< of every RUN, below its own
-  bool allow_host_network = false;             ///< --allow network.host, or --network host
+  std::optional<oci::Platform> platform;                 ///< default: this machine's
+  std::string network = "default";                       ///< of RUN steps that do not say
+  std::vector<Mount> mounts;                             ///< of every RUN, below its own
+  bool allow_host_network = false;  ///< --allow network.host, or --network host
   bool allow_insecure = false;
-  bool allow_all_devices = false;            ///< --allow device
-  std::set<std::string> allowed_devices;     ///< --allow device=NAME
-  bool heredoc_errexit = false;  ///< a here-document that is a command of its own begins with set -e (R2)
-  bool strict_syntax = false;    ///< `# syntax=` of others is an error, not a warning (L5)
-  bool all_stages = false;  ///< plan every stage, reachable or not: for checks
+  bool allow_all_devices = false;         ///< --allow device
+  std::set<std::string> allowed_devices;  ///< --allow device=NAME
+  bool heredoc_errexit =
+      false;  ///< a here-document that is a command of its own begins with set -e (R2)
+  bool strict_syntax = false;  ///< `# syntax=` of others is an error, not a warning (L5)
+  bool all_stages = false;     ///< plan every stage, reachable or not: for checks
   /// Rules of the main context's ignore file, for the check CopyIgnoredFile; borrowed, may be null.
   const dockerfile::IgnoreMatcher* ignore = nullptr;
-  /// --build-context NAME=VALUE. docker-image:// and oci-layout:// values are asked of BaseImages as
-  /// they stand, the files of all others are provided by the caller.
+  /// --build-context NAME=VALUE. docker-image:// and oci-layout:// values are asked of BaseImages
+  /// as they stand, the files of all others are provided by the caller.
   std::map<std::string, std::string> contexts;
 };
 

@@ -33,7 +33,9 @@ std::string context_key(const std::string& name) {
 }  // namespace
 
 Planner::Planner(const dockerfile::Recipe& recipe, const Options& options, BaseImages& images)
-    : recipe_(recipe), options_(options), images_(images),
+    : recipe_(recipe),
+      options_(options),
+      images_(images),
       target_platform_(options.platform.value_or(oci::Platform::host())) {
   plan_.source_text = std::make_shared<const std::string>(recipe.source);
   for (const auto& [name, value] : options.contexts) contexts_[context_key(name)] = value;
@@ -42,7 +44,8 @@ Planner::Planner(const dockerfile::Recipe& recipe, const Options& options, BaseI
 
 void Planner::fail(const base::SourceRange& where, std::string id, std::string message,
                    std::vector<std::string> helps) {
-  throw dockerfile::RecipeError({{std::move(id), std::move(message), where, std::move(helps), false}});
+  throw dockerfile::RecipeError(
+      {{std::move(id), std::move(message), where, std::move(helps), false}});
 }
 
 void Planner::warn(const base::SourceRange& where, std::string id, std::string message) {
@@ -63,7 +66,8 @@ std::string Planner::expand(const std::string& word, const Variables& variables,
     if (variables.is_declared(name) || plan_.warnings.size() > kMaxWarnings) return;
     std::string near = base::nearest(name, variables.names());
     warn(where, "UndefinedVar",
-         base::str("variable $", name, " is not set", near.empty() ? "" : " (did you mean $" + near + "?)"));
+         base::str("variable $", name, " is not set",
+                   near.empty() ? "" : " (did you mean $" + near + "?)"));
   };
   try {
     std::string text = dockerfile::expand(
@@ -120,7 +124,8 @@ void Planner::note_argument(const dockerfile::ArgDefinition& definition,
     if (known.description.empty()) known.description = description;
     return;
   }
-  plan_.arguments.push_back({definition.name, std::move(value), std::move(description), definition.where});
+  plan_.arguments.push_back(
+      {definition.name, std::move(value), std::move(description), definition.where});
 }
 
 // Each stage as a choice for --target; those that cannot be expanded are shown as written.
@@ -130,8 +135,12 @@ void Planner::list_targets() {
   auto lookup = [&](std::string_view name) { return globals_.arguments.find(name); };
   for (size_t i = 0; i < texts_.size(); ++i) {
     const dockerfile::From& from = texts_[i].from;
-    TargetChoice choice{from.name, from.image, from.platform.value_or(""), from.description,
-                        i + 1 == texts_.size(), texts_[i].from_instruction->where};
+    TargetChoice choice{from.name,
+                        from.image,
+                        from.platform.value_or(""),
+                        from.description,
+                        i + 1 == texts_.size(),
+                        texts_[i].from_instruction->where};
     try {
       choice.base = dockerfile::expand(from.image, lookup, options);
       choice.platform = dockerfile::expand(choice.platform, lookup, options);
@@ -151,8 +160,9 @@ size_t Planner::find_target() const {
     if (!texts_[i].from.name.empty()) names.push_back(texts_[i].from.name);
   }
   if (auto number = base::parse_decimal(target); number && *number < texts_.size()) return *number;
-  base::Error error(base::Code::kNotFound, "target stage \"" + base::printable(target) +
-                                               "\" is not in the recipe", "target-missing");
+  base::Error error(base::Code::kNotFound,
+                    "target stage \"" + base::printable(target) + "\" is not in the recipe",
+                    "target-missing");
   std::string near = base::nearest(target, names);
   if (!near.empty()) error.add_help("did you mean " + near + "?");
   if (!names.empty()) error.add_fact("stages: " + base::join(names, ", "));
@@ -190,7 +200,8 @@ FileSource Planner::resolve_source(const std::string& name, size_t stage, bool n
   if (!found && numbers_are_stages && number) {
     if (*number >= stage)
       fail(where, "stage-unknown", base::str("there is no stage ", name, " above this line"),
-           {stage == 0 ? "this is the first stage, number 0" : base::str("stages above are numbered from 0 to ", stage - 1)});
+           {stage == 0 ? "this is the first stage, number 0"
+                       : base::str("stages above are numbered from 0 to ", stage - 1)});
     found = *number;
   }
   if (found) {
@@ -200,7 +211,8 @@ FileSource Planner::resolve_source(const std::string& name, size_t stage, bool n
   for (size_t i = stage; i < texts_.size(); ++i)
     if (texts_[i].from.name == lower)
       fail(where, i == stage ? "stage-cycle" : "stage-later",
-           base::str("stage \"", lower, i == stage ? "\" cannot copy from itself" : "\" stands below this line"),
+           base::str("stage \"", lower,
+                     i == stage ? "\" cannot copy from itself" : "\" stands below this line"),
            {"a stage can only use stages above it"});
   if (lower == "scratch") return FromNothing{};
   try {
@@ -218,10 +230,13 @@ void Planner::explain_stages(const std::string& name, size_t stage, base::Error&
   for (size_t i = 0; i < stage; ++i)
     if (!texts_[i].from.name.empty()) names.push_back(texts_[i].from.name);
   if (!names.empty())
-    error.add_fact(base::str("no stage above is called ", base::printable(name), ", so it was taken for an image; stages: ",
-                             base::join(names, ", ")));
-  if (std::string near = base::nearest(name, names); !near.empty()) error.add_help("did you mean " + near + "?");
-  if (base::parse_decimal(name)) error.add_help("numbers name stages in COPY --from only; give the stage a name: FROM ... AS NAME");
+    error.add_fact(base::str("no stage above is called ", base::printable(name),
+                             ", so it was taken for an image; stages: ", base::join(names, ", ")));
+  if (std::string near = base::nearest(name, names); !near.empty())
+    error.add_help("did you mean " + near + "?");
+  if (base::parse_decimal(name))
+    error.add_help(
+        "numbers name stages in COPY --from only; give the stage a name: FROM ... AS NAME");
 }
 
 const std::pair<const std::string, std::string>* Planner::find_context(
@@ -240,8 +255,9 @@ FileSource Planner::context_source(const std::pair<const std::string, std::strin
     return FromImage{add_image(value.substr(kImageContext.size()), platform, where)};
   if (value.starts_with(kLayoutContext)) return FromImage{get_image(value, platform, where)};
   if (value.starts_with("target:"))
-    fail(where, "not-built", "context \"" + base::printable(name) + "\": the result of another build (" +
-                                 base::printable(value) + ") cannot be a context yet");
+    fail(where, "not-built",
+         "context \"" + base::printable(name) + "\": the result of another build (" +
+             base::printable(value) + ") cannot be a context yet");
   plan_.contexts[name] = value;
   return FromNamed{name};
 }
@@ -303,14 +319,18 @@ void Planner::number_steps() {
 
 void Planner::check_build_args() {
   if (auto given = globals_.build_args.find("BUILDKIT_MULTI_PLATFORM");
-      given != globals_.build_args.end() && !given->second.empty() && given->second != "0" && given->second != "false")
-    warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg", "BUILDKIT_MULTI_PLATFORM is not built yet and changes nothing");
+      given != globals_.build_args.end() && !given->second.empty() && given->second != "0" &&
+      given->second != "false")
+    warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg",
+         "BUILDKIT_MULTI_PLATFORM is not built yet and changes nothing");
   for (const auto& [name, value] : globals_.build_args) {
-    if (globals_.used_build_args.contains(name) || is_proxy(name) || globals_.arguments.find(name) ||
-        name.starts_with("BUILDKIT_") || name == "SOURCE_DATE_EPOCH")
+    if (globals_.used_build_args.contains(name) || is_proxy(name) ||
+        globals_.arguments.find(name) || name.starts_with("BUILDKIT_") ||
+        name == "SOURCE_DATE_EPOCH")
       continue;
     warn({recipe_.file, 0, 0, 0, 0}, "UnusedBuildArg",
-         "build argument " + base::printable(name) + " is not declared by any ARG of the stages built");
+         "build argument " + base::printable(name) +
+             " is not declared by any ARG of the stages built");
   }
 }
 
@@ -328,7 +348,8 @@ void Planner::check_syntax() {
     return;
   const dockerfile::Span& span = recipe_.syntax_span;
   const base::SourceRange where{recipe_.file, span.line, span.line, span.column, span.width};
-  const std::string text = "the language " + base::printable(name, 200) + " is not known; the recipe is read as docker/dockerfile";
+  const std::string text = "the language " + base::printable(name, 200) +
+                           " is not known; the recipe is read as docker/dockerfile";
   if (options_.strict_syntax) fail(where, "unknown-syntax", text);
   warn(where, "UnknownSyntax", text);
 }
@@ -341,15 +362,17 @@ void Planner::check_cache_mounts() {
       const auto* run = std::get_if<RunStep>(&step.action);
       if (run == nullptr) continue;
       for (const Mount& mount : run->mounts) {
-        if (mount.type != Mount::Type::kCache || !std::holds_alternative<FromNothing>(mount.from)) continue;
+        if (mount.type != Mount::Type::kCache || !std::holds_alternative<FromNothing>(mount.from))
+          continue;
         auto [known, is_new] = first.try_emplace(mount.id, &mount, step.where.first_line);
         const Mount& other = *known->second.first;
         if (is_new || (mount.uid == other.uid && mount.gid == other.gid &&
                        mount.mode.value_or(0755) == other.mode.value_or(0755)))
           continue;
         warn(step.where, "CacheMountOwnerMismatch",
-             base::str("the cache mount ", base::printable(mount.id, 200), " has another owner or mode in line ",
-                       known->second.second, "; only the step that fills it first has a say"));
+             base::str("the cache mount ", base::printable(mount.id, 200),
+                       " has another owner or mode in line ", known->second.second,
+                       "; only the step that fills it first has a say"));
       }
     }
 }
@@ -361,7 +384,8 @@ void Planner::edit_result(oci::ContainerConfig& config) const {
   Variables before = from_environment(config.env);
   Variables env;
   for (const auto& [name, value] : before.all())
-    if (std::find(options_.unset_env.begin(), options_.unset_env.end(), name) == options_.unset_env.end())
+    if (std::find(options_.unset_env.begin(), options_.unset_env.end(), name) ==
+        options_.unset_env.end())
       env.set(name, value);
   for (const auto& [name, value] : options_.env) env.set(name, value);
   config.env = env.as_environment();
@@ -369,8 +393,7 @@ void Planner::edit_result(oci::ContainerConfig& config) const {
 
 Plan Planner::run() {
   split_stages();
-  if (texts_.empty())
-    fail({recipe_.file, 1, 1, 0, 0}, "no-from", "the recipe has no FROM");
+  if (texts_.empty()) fail({recipe_.file, 1, 1, 0, 0}, "no-from", "the recipe has no FROM");
   check_syntax();
   plan_.target = find_target();
   const std::string& target_name = texts_[plan_.target].from.name;

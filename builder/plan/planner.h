@@ -44,8 +44,8 @@ class Planner {
                    const base::SourceRange& where);
   /// The value of the --build-context that stands for `name`, and the name it was given under; the
   /// one for `platform` first. Null when there is none. [spec S2, S9]
-  const std::pair<const std::string, std::string>* find_context(const std::string& name,
-                                                                const oci::Platform& platform) const;
+  const std::pair<const std::string, std::string>* find_context(
+      const std::string& name, const oci::Platform& platform) const;
   /// The source that a found context is.
   FileSource context_source(const std::pair<const std::string, std::string>& context,
                             const oci::Platform& platform, const base::SourceRange& where);
@@ -61,7 +61,9 @@ class Planner {
   /// The build argument BUILDKIT_CONTEXT_KEEP_GIT_DIR (A8).
   bool wants_git_directory() const;
   const dockerfile::Recipe& recipe() const { return recipe_; }
-  const std::vector<dockerfile::ArgDefinition>& global_definitions() const { return global_definitions_; }
+  const std::vector<dockerfile::ArgDefinition>& global_definitions() const {
+    return global_definitions_;
+  }
   const StageText& text(size_t stage) const { return texts_[stage]; }
   const std::vector<StageText>& texts() const { return texts_; }
   const oci::Platform& target_platform() const { return target_platform_; }
@@ -98,7 +100,7 @@ class Planner {
   BaseImages& images_;
   oci::Platform target_platform_;
   Globals globals_;
-  std::map<std::string, std::string> contexts_;              // by context_key()
+  std::map<std::string, std::string> contexts_;               // by context_key()
   std::vector<std::pair<std::string, oci::Platform>> asked_;  // of each image of the plan
   std::vector<dockerfile::ArgDefinition> global_definitions_;
   std::vector<StageText> texts_;

@@ -61,8 +61,8 @@ void Globals::add_automatic(const oci::Platform& target, const oci::Platform& bu
 }
 
 bool is_proxy(std::string_view name) {
-  static const std::set<std::string, std::less<>> kNames = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY",
-                                                            "NO_PROXY", "ALL_PROXY"};
+  static const std::set<std::string, std::less<>> kNames = {"HTTP_PROXY", "HTTPS_PROXY",
+                                                            "FTP_PROXY", "NO_PROXY", "ALL_PROXY"};
   return kNames.contains(base::to_upper(name));
 }
 

@@ -23,7 +23,9 @@ class Variables {
   std::vector<std::string> names() const;
   /// An ARG without a value: not set, but no mistake to name.
   void declare(std::string_view name) { declared_.emplace(name); }
-  bool is_declared(std::string_view name) const { return all_declared_ || declared_.contains(name); }
+  bool is_declared(std::string_view name) const {
+    return all_declared_ || declared_.contains(name);
+  }
   /// The base image is not known, so any name may be set there.
   void declare_all() { all_declared_ = true; }
 

@@ -77,8 +77,8 @@ void StagePlanner::choose_base() {
   }
 }
 
-// Before anything is fetched for the stage. Only wrong values of stages that are built count, but then
-// all of the recipe are told at once.
+// Before anything is fetched for the stage. Only wrong values of stages that are built count, but
+// then all of the recipe are told at once.
 void StagePlanner::check_values() const {
   std::vector<dockerfile::Diagnostic> problems;
   if (!add_problems(planner_.text(index_), problems)) return;

@@ -45,7 +45,9 @@ void set_variable(std::vector<std::string>& environment, const std::string& name
 }  // namespace
 
 StagePlanner::StagePlanner(Planner& planner, size_t index)
-    : planner_(planner), index_(index), stage_(planner.plan().stages[index]),
+    : planner_(planner),
+      index_(index),
+      stage_(planner.plan().stages[index]),
       current_(planner.text(index).from_instruction) {}
 
 void StagePlanner::fail(std::string id, std::string message, std::vector<std::string> helps) {
@@ -83,7 +85,8 @@ void StagePlanner::run_triggers(const std::vector<std::string>& triggers) {
       plan_instruction(instruction);
     } catch (const dockerfile::RecipeError& e) {
       std::vector<dockerfile::Diagnostic> problems = e.diagnostics();
-      problems.front().helps.push_back("it is in the trigger that this base brings: ONBUILD " + base::printable(text, 200));
+      problems.front().helps.push_back("it is in the trigger that this base brings: ONBUILD " +
+                                       base::printable(text, 200));
       throw dockerfile::RecipeError(std::move(problems));
     }
   }
@@ -134,7 +137,8 @@ std::string StagePlanner::command_text(const dockerfile::Run& run, RunStep& step
   if (run.is_single_heredoc()) {
     const dockerfile::Heredoc& heredoc = run.heredocs[0];
     std::string body = heredoc.body();
-    if (!body.starts_with("#!")) return planner_.options().heredoc_errexit ? "set -e\n" + body : body;
+    if (!body.starts_with("#!"))
+      return planner_.options().heredoc_errexit ? "set -e\n" + body : body;
     step.script = InlineFile{heredoc.name, body};
     return "/dev/pipes/" + heredoc.name;
   }
@@ -162,9 +166,11 @@ void StagePlanner::plan(const dockerfile::Run& run) {
   step.insecure = run.insecure;
   step.devices = run.devices;
   for (const dockerfile::Device& device : run.devices)
-    if (!planner_.options().allow_all_devices && !planner_.options().allowed_devices.contains(device.name))
-      fail("not-allowed", base::str("RUN --device=", base::printable(device.name), " needs --allow device, or --allow device=",
-                                    base::printable(device.name)));
+    if (!planner_.options().allow_all_devices &&
+        !planner_.options().allowed_devices.contains(device.name))
+      fail("not-allowed",
+           base::str("RUN --device=", base::printable(device.name),
+                     " needs --allow device, or --allow device=", base::printable(device.name)));
   step.platform = stage_.platform;
   step.mounts = planner_.options().mounts;
   int agents = 0;
@@ -185,8 +191,8 @@ void StagePlanner::plan(const dockerfile::Run& run) {
 Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
   dockerfile::Mount given;
   try {
-    given = dockerfile::resolve_mount(options,
-                                      [&](std::string_view word) { return expand(std::string(word)); });
+    given = dockerfile::resolve_mount(
+        options, [&](std::string_view word) { return expand(std::string(word)); });
   } catch (const dockerfile::RecipeError&) {
     throw;
   } catch (const base::Error& e) {
@@ -200,7 +206,8 @@ Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
   if (!given.target.empty() || is_directory) mount.target = cwd.join(given.target).str();
   if (mount.type == Mount::Type::kSsh && given.target.empty()) mount.target = kAgentTarget;
   if (mount.target == "/")
-    Planner::fail(options.where, "mount-target-root", "a mount cannot be at /", {"say where with target=PATH"});
+    Planner::fail(options.where, "mount-target-root", "a mount cannot be at /",
+                  {"say where with target=PATH"});
   mount.where = options.where;
   mount.source = given.source;
   mount.read_only = given.read_only;
@@ -224,7 +231,8 @@ Mount StagePlanner::plan_mount(const dockerfile::MountOptions& options) {
 void StagePlanner::add_copy_source(const dockerfile::CopySource& source, CopyStep& step) {
   if (source.heredoc) {
     std::string body = source.heredoc->body();
-    if (source.heredoc->expand) body = planner_.expand(body, scope_.environment, source.where, true);
+    if (source.heredoc->expand)
+      body = planner_.expand(body, scope_.environment, source.where, true);
     step.files.push_back({source.heredoc->name, std::move(body)});
     return;
   }
@@ -244,7 +252,8 @@ void StagePlanner::check_ignored(const std::string& source, const CopyStep& step
   sys::RootedPath path(source);
   if (!path.is_root() && ignore->ignores(path.relative()))
     planner_.warn(where, "CopyIgnoredFile",
-                  base::str("\"", base::printable(source, 100), "\" is left out of the context by its ignore file"));
+                  base::str("\"", base::printable(source, 100),
+                            "\" is left out of the context by its ignore file"));
 }
 
 // Takes URLs and repositories out of the sources of an ADD: each becomes a part of its own.
@@ -258,7 +267,8 @@ void StagePlanner::split_remotes(const dockerfile::Copy& copy, CopyStep& step) {
     dockerfile::SourceKind kind = dockerfile::source_kind(source);
     bool is_path = kind == dockerfile::SourceKind::kPath;
     if (is_path && !checksum.empty())
-      Planner::fail(where, "checksum-not-remote", "--checksum is for URLs and git repositories only");
+      Planner::fail(where, "checksum-not-remote",
+                    "--checksum is for URLs and git repositories only");
     if (parts.empty() || !is_path || !std::holds_alternative<FromContext>(parts.back().from)) {
       parts.push_back(step);
       parts.back().sources.clear();
@@ -271,7 +281,8 @@ void StagePlanner::split_remotes(const dockerfile::Copy& copy, CopyStep& step) {
       part.sources.push_back(source);
       continue;
     }
-    Remote remote{.name = {}, .address = source, .checksum = checksum, .keep_git_dir = {}, .where = where};
+    Remote remote{
+        .name = {}, .address = source, .checksum = checksum, .keep_git_dir = {}, .where = where};
     if (kind == dockerfile::SourceKind::kGit) {
       remote.kind = Remote::Kind::kGit;
       remote.keep_git_dir = copy.keep_git_dir;
@@ -280,7 +291,8 @@ void StagePlanner::split_remotes(const dockerfile::Copy& copy, CopyStep& step) {
       part.sources = {"/"};
     } else {
       if (!checksum.empty() && !checksum.starts_with("sha256:"))
-        Planner::fail(where, "invalid-checksum", "the --checksum of a URL is sha256: and 64 hex digits");
+        Planner::fail(where, "invalid-checksum",
+                      "the --checksum of a URL is sha256: and 64 hex digits");
       if (dockerfile::url_file_name(source).empty() && (several || step.destination.ends_with('/')))
         Planner::fail(where, "url-without-name",
                       "the URL names no file; give the destination a name that does not end in /");
@@ -292,7 +304,8 @@ void StagePlanner::split_remotes(const dockerfile::Copy& copy, CopyStep& step) {
   }
   parts.front().files = std::move(step.files);
   step = std::move(parts.front());
-  step.more.assign(std::make_move_iterator(parts.begin() + 1), std::make_move_iterator(parts.end()));
+  step.more.assign(std::make_move_iterator(parts.begin() + 1),
+                   std::make_move_iterator(parts.end()));
 }
 
 void StagePlanner::plan(const dockerfile::Copy& copy) {
@@ -324,7 +337,8 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
   if (directory && !step.destination.ends_with('/')) step.destination += '/';
   std::vector<std::string> shown = step.sources;
   for (const InlineFile& file : step.files) shown.push_back("<<" + file.name);
-  std::string created_by = copy_history(step.add, step.parents, step.chown, step.chmod, shown, destination);
+  std::string created_by =
+      copy_history(step.add, step.parents, step.chown, step.chmod, shown, destination);
   if (step.add && !step.sources.empty()) split_remotes(copy, step);
   add_step(std::move(step), std::move(created_by));
 }
@@ -333,7 +347,8 @@ void StagePlanner::plan(const dockerfile::Env& env) {
   // All values see the environment as it was before the instruction (V2).
   std::vector<std::pair<std::string, std::string>> pairs;
   for (size_t i = 0; i < env.pairs.size(); ++i)
-    pairs.emplace_back(expand_at(env.pairs[i].name, 3 * i), expand_at(env.pairs[i].value, 3 * i + 1));
+    pairs.emplace_back(expand_at(env.pairs[i].name, 3 * i),
+                       expand_at(env.pairs[i].value, 3 * i + 1));
   std::string text = "ENV";
   for (auto& [name, value] : pairs) {
     if (name.empty()) fail("env-name-empty", "the name of an ENV is empty after expansion");

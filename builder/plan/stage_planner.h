@@ -20,7 +20,8 @@ class StagePlanner {
   void check_values() const;
   void start_from_image(size_t image);
   void note_globals(const dockerfile::From& from);
-  void check_ignored(const std::string& source, const CopyStep& step, const base::SourceRange& where);
+  void check_ignored(const std::string& source, const CopyStep& step,
+                     const base::SourceRange& where);
   void start_from_context(const FileSource& source);
   void add_default_path();
   void run_triggers(const std::vector<std::string>& triggers);

@@ -48,8 +48,10 @@ sys::UniqueFd connect_to(const std::filesystem::path& agent) {
   sockaddr_un address = address_of(directory.get(), full.filename().string());
   if (!directory || !fd ||
       ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-    throw base::Error(base::Code::kUnavailable,
-                      "SSH agent at " + base::printable(agent.string()) + ": " + std::strerror(errno), "ssh-agent");
+    throw base::Error(
+        base::Code::kUnavailable,
+        "SSH agent at " + base::printable(agent.string()) + ": " + std::strerror(errno),
+        "ssh-agent");
   timeval patience{kPatienceSeconds, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return fd;
@@ -79,7 +81,8 @@ bool write_bytes(int fd, const std::vector<unsigned char>& bytes) {
 std::vector<unsigned char> read_message(int fd) {
   unsigned char head[4];
   if (!read_bytes(fd, head, sizeof head)) return {};
-  uint32_t size = uint32_t{head[0]} << 24 | uint32_t{head[1]} << 16 | uint32_t{head[2]} << 8 | head[3];
+  uint32_t size =
+      uint32_t{head[0]} << 24 | uint32_t{head[1]} << 16 | uint32_t{head[2]} << 8 | head[3];
   if (size == 0 || size > kMostBytes) return {};
   std::vector<unsigned char> message(head, head + 4);
   message.resize(4 + size);

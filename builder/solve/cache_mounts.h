@@ -16,21 +16,22 @@ namespace solve {
 
 /// One directory of RUN --mount=type=cache, as a listing shows it.
 struct CacheMount {
-  std::string key;   ///< names it for torte: hex digits, with ".N" for the Nth copy of a private one
-  std::string id;    ///< names it for recipes; any text
+  std::string key;  ///< names it for torte: hex digits, with ".N" for the Nth copy of a private one
+  std::string id;   ///< names it for recipes; any text
   uint64_t size_bytes = 0;
   std::chrono::system_clock::time_point last_used;
   bool in_use = false;
 };
 
-/// The directories of cache mounts, in cache-mounts/KEY/{id,tree} beside a lock KEY.lock: held shared by
-/// steps that share it, exclusively by one that wants it alone and while it is removed.
+/// The directories of cache mounts, in cache-mounts/KEY/{id,tree} beside a lock KEY.lock: held
+/// shared by steps that share it, exclusively by one that wants it alone and while it is removed.
 class CacheMounts {
  public:
   explicit CacheMounts(const store::Layout& layout) : root_(layout.cache_mounts()) {}
 
   /// The key of an id in a name space, when first filled from `initial`.
-  static std::string key(std::string_view name_space, std::string_view id, std::string_view initial);
+  static std::string key(std::string_view name_space, std::string_view id,
+                         std::string_view initial);
 
   /// A directory that stays while this lives.
   struct Held {

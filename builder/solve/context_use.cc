@@ -34,7 +34,8 @@ class Measure {
   void use(const plan::WorkdirStep&) {}
   void use(const plan::RunStep& step) {
     for (const plan::Mount& mount : step.mounts)
-      if (mount.type == plan::Mount::Type::kBind && std::holds_alternative<plan::FromContext>(mount.from))
+      if (mount.type == plan::Mount::Type::kBind &&
+          std::holds_alternative<plan::FromContext>(mount.from))
         use_path(sys::RootedPath(mount.source));
   }
   void use(const plan::CopyStep& step) {

@@ -16,8 +16,8 @@ struct ContextUse {
     std::string path;
     uint64_t bytes = 0;
   };
-  uint64_t bytes = 0;       ///< of all files that the ignore file leaves
-  uint64_t used_bytes = 0;  ///< of those that a COPY, ADD or bind mount names
+  uint64_t bytes = 0;         ///< of all files that the ignore file leaves
+  uint64_t used_bytes = 0;    ///< of those that a COPY, ADD or bind mount names
   std::vector<Entry> unused;  ///< entries at the top, the largest first, of which nothing is used
 };
 

@@ -21,7 +21,8 @@ using overlay::Target;
 namespace {
 
 constexpr off_t kLarge = 1 << 20;
-constexpr off_t kPastCache = off_t{256} << 20;  // smaller ones may well be pushed or run before they are dropped
+constexpr off_t kPastCache =
+    off_t{256} << 20;  // smaller ones may well be pushed or run before they are dropped
 
 std::string shown(const Target& target, const std::string& name) {
   return base::printable(target.path().below(name).str());

@@ -31,7 +31,7 @@ struct CopyRules {
   LayerReuse* reuse = nullptr;                         ///< where unchanged files may be taken from
   layer::TreeFollower* follower = nullptr;  ///< told of all that is made, from the destination down
   bool is_read_again = true;  ///< soon, so that large files had better stay in the page cache
-  std::optional<timespec> created_mtime;    ///< for directories made on the way; unset: now
+  std::optional<timespec> created_mtime;  ///< for directories made on the way; unset: now
 };
 
 /// Copies files of one FileTree into a snapshot: the engine of COPY and of plain ADD.
@@ -47,7 +47,8 @@ class Copier {
   void begin_match() { first_links_.clear(); }
   /// Copies what is in `directory` into `target`, merging. The target keeps its own attributes.
   void copy_contents(context::Node& directory, const overlay::Target& target);
-  /// Copies one file or directory as `name` into `target`; --exclude is about what a directory holds.
+  /// Copies one file or directory as `name` into `target`; --exclude is about what a directory
+  /// holds.
   void copy(context::Node& node, const overlay::Target& target, const std::string& name);
   /// The same for a match of --parents: `path` is told from the directory that --exclude is told
   /// from too, and `state` is what --exclude says of its parents.

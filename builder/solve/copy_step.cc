@@ -27,13 +27,13 @@ namespace {
                                std::string_view source_name) {
   const std::string& pattern = step.sources[index];
   base::Error error(base::Code::kNotFound,
-                    base::str(step.add ? "ADD" : "COPY", " source \"", base::printable(pattern), "\" not found in ",
-                              source_name),
+                    base::str(step.add ? "ADD" : "COPY", " source \"", base::printable(pattern),
+                              "\" not found in ", source_name),
                     "copy-source-missing");
   if (const dockerfile::IgnorePattern* rule = files.hiding_rule(sys::RootedPath(pattern)))
     error
-        .add_fact(base::str("it exists on disk but is ignored by ", base::printable(rule->file), ":",
-                            rule->line, ": ", base::printable(rule->text)))
+        .add_fact(base::str("it exists on disk but is ignored by ", base::printable(rule->file),
+                            ":", rule->line, ": ", base::printable(rule->text)))
         .add_help(base::str("add \"!", base::printable(pattern), "\" below that line"));
   if (index < step.source_places.size())
     error.set_place({step.source_places[index], nullptr, "not there", ""});
@@ -103,8 +103,8 @@ Selection select_kept(const std::string& pattern, FileTree& files) {
 }  // namespace
 
 std::string file_identity(const FileTree& files, const Node& node, bool keep_owner) {
-  std::string text = base::str("type=", (node.st.st_mode & S_IFMT) >> 12, " mode=",
-                               node.st.st_mode & 07777);
+  std::string text =
+      base::str("type=", (node.st.st_mode & S_IFMT) >> 12, " mode=", node.st.st_mode & 07777);
   if (keep_owner) text += base::str(" owner=", node.st.st_uid, ":", node.st.st_gid);
   if (node.is_link()) return text + " link=" + node.link;
   if (node.is_regular() || node.is_directory())
@@ -173,11 +173,16 @@ timespec time_of_now() {
 class CopyJob {
  public:
   CopyJob(const plan::CopyStep& step, FileTree& files, overlay::Active& active, CopyRules rules)
-      : step_(step), files_(files), active_(active), rules_(std::move(rules)),
-        copier_(files, active, rules_), root_(active.target()),
+      : step_(step),
+        files_(files),
+        active_(active),
+        rules_(std::move(rules)),
+        copier_(files, active, rules_),
+        root_(active.target()),
         time_(rules_.created_mtime.value_or(time_of_now())) {}
 
-  /// Files of several sources below kept parents come in an order of their own, and an archive in its.
+  /// Files of several sources below kept parents come in an order of their own, and an archive in
+  /// its.
   void follow() {
     if (!step_.parents) rules_.follower = &follower_.emplace(active_.upper(), time_);
   }
@@ -208,7 +213,8 @@ class CopyJob {
   // Whether a definition says of every file which source it came from: nothing else writes here.
   bool tells_all(const std::vector<Selection>& selections) const {
     if (step_.parents || !step_.files.empty()) return false;
-    if (destination_ != sys::RootedPath(step_.destination)) return false;  // led elsewhere by a link
+    if (destination_ != sys::RootedPath(step_.destination))
+      return false;  // led elsewhere by a link
     if (!step_.add || step_.unpack == false) return true;
     for (const Selection& selection : selections)
       for (const Node* match : selection.matches)
@@ -218,14 +224,16 @@ class CopyJob {
 
   void resolve_destination() {
     sys::RootedPath wanted(step_.destination);
-    destination_ = step_.link || active_.below().empty() ? wanted : active_.merged().resolve(wanted);
+    destination_ =
+        step_.link || active_.below().empty() ? wanted : active_.merged().resolve(wanted);
     std::optional<struct stat> st = active_.upper().lstat(destination_);
     if (!st && !active_.below().empty()) st = active_.merged().lstat(destination_);
     bool exists = st && S_ISDIR(st->st_mode);
     if (into_directory(step_) && st && !exists)
-      throw base::Error(base::Code::kInvalid,
-                        "destination " + base::printable(destination_.str()) + " is not a directory",
-                        "copy-destination-not-directory");
+      throw base::Error(
+          base::Code::kInvalid,
+          "destination " + base::printable(destination_.str()) + " is not a directory",
+          "copy-destination-not-directory");
     directory_ = exists || into_directory(step_) || destination_.is_root();
     is_new_ = !st;
   }

@@ -15,7 +15,8 @@ std::string make_failed_image(store::Store& store, Results& results, const plan:
   config.raw.clear();
   std::vector<oci::DiffId> trees;
   for (const LayerPtr& layer : layers) trees.push_back(layer->diff_id());
-  for (size_t i = config.diff_ids.size(); i < trees.size(); ++i) config.diff_ids.push_back(trees[i]);
+  for (size_t i = config.diff_ids.size(); i < trees.size(); ++i)
+    config.diff_ids.push_back(trees[i]);
   config.history.clear();
   config.created = oci::format_timestamp(now);
   config.config.cmd = {"/bin/sh"};

@@ -10,8 +10,9 @@
 
 namespace solve {
 
-/// Makes an image of what a failing step left, its layers bottom first, to be looked at with `torte run`:
-/// a shell in the stage's configuration. Publishes the results below with it. Returns its name.
+/// Makes an image of what a failing step left, its layers bottom first, to be looked at with `torte
+/// run`: a shell in the stage's configuration. Publishes the results below with it. Returns its
+/// name.
 std::string make_failed_image(store::Store& store, Results& results, const plan::Stage& stage,
                               const std::vector<LayerPtr>& layers);
 

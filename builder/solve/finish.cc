@@ -40,7 +40,8 @@ class Finisher {
   void rewrite_layers() {
     size_t base = options_.squash == FinishOptions::Squash::kAll ? 0 : result_.base_layers;
     if (base >= result_.layers.size()) return;
-    std::vector<oci::DiffId> fresh(result_.layers.begin() + static_cast<ptrdiff_t>(base), result_.layers.end());
+    std::vector<oci::DiffId> fresh(result_.layers.begin() + static_cast<ptrdiff_t>(base),
+                                   result_.layers.end());
     result_.layers.resize(base, fresh.front());
     result_.config.diff_ids.resize(base, fresh.front());
     if (options_.squash == FinishOptions::Squash::kNone) {
@@ -70,8 +71,9 @@ class Finisher {
 
   // The layer that `ids` become, made unless the store remembers it.
   oci::DiffId merged(const std::vector<oci::DiffId>& ids, bool has_below) {
-    std::string work = base::str(kFormat, " below=", has_below ? 1 : 0, " mtime=",
-                                 options_.latest_mtime ? base::str(*options_.latest_mtime) : "");
+    std::string work =
+        base::str(kFormat, " below=", has_below ? 1 : 0,
+                  " mtime=", options_.latest_mtime ? base::str(*options_.latest_mtime) : "");
     for (const oci::DiffId& id : ids) work += " " + id.str();
     std::string note = "rewrite-" + base::sha256_hex(base::as_bytes(work)).substr(0, 40);
     if (auto known = oci::DiffId::try_parse(store_.find_index(note).value_or("")))
@@ -90,7 +92,8 @@ class Finisher {
   }
 
   static layer::TarDigest hash(const overlay::Tree& tree, std::optional<int64_t> clamp) {
-    return layer::tar_digest(sys::Root::open(tree.path()), {.clamp_mtime = clamp, .plain = false, .stop = {}});
+    return layer::tar_digest(sys::Root::open(tree.path()),
+                             {.clamp_mtime = clamp, .plain = false, .stop = {}});
   }
 
   Result result_;

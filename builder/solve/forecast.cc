@@ -11,14 +11,16 @@ namespace {
 /// A stage as far as it was foretold.
 struct Foretold {
   StageState state;
-  bool is_known = true;     ///< its key is what a build would compute
-  bool has_layers = true;   ///< all of them are remembered
+  bool is_known = true;    ///< its key is what a build would compute
+  bool has_layers = true;  ///< all of them are remembered
 };
 
 class Forecaster {
  public:
   Forecaster(const plan::Plan& plan, const Options& options, store::Store& store, Sources& sources)
-      : plan_(plan), options_(options), store_(store),
+      : plan_(plan),
+        options_(options),
+        store_(store),
         inputs_(plan, options, store, sources,
                 [this](size_t stage) -> const StageState& { return stages_[stage].state; }),
         stages_(plan.stages.size()) {}
@@ -55,9 +57,12 @@ class Forecaster {
   }
 
   bool is_known(const plan::FileSource& from) const {
-    if (const auto* stage = std::get_if<plan::FromStage>(&from)) return stages_[stage->stage].is_known;
-    if (const auto* image = std::get_if<plan::FromImage>(&from)) return !plan_.images[image->image].is_unknown;
-    if (const auto* named = std::get_if<plan::FromNamed>(&from)) return options_.named_contexts.contains(named->name);
+    if (const auto* stage = std::get_if<plan::FromStage>(&from))
+      return stages_[stage->stage].is_known;
+    if (const auto* image = std::get_if<plan::FromImage>(&from))
+      return !plan_.images[image->image].is_unknown;
+    if (const auto* named = std::get_if<plan::FromNamed>(&from))
+      return options_.named_contexts.contains(named->name);
     return true;
   }
   bool has_layers(const plan::FileSource& from) const {
@@ -101,7 +106,8 @@ class Forecaster {
       const std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
       found = inputs_.find_same(step, definition, state.layers, slot, store_.nearest_cache(slot));
     }
-    if (found && options_.cache_ttl && found->created + *options_.cache_ttl < std::chrono::system_clock::now())
+    if (found && options_.cache_ttl &&
+        found->created + *options_.cache_ttl < std::chrono::system_clock::now())
       found.reset();
     state.key = key_above(step, state.key, key);
     return found;
@@ -119,13 +125,14 @@ class Forecaster {
 
 }  // namespace
 
-std::map<int, Prediction> forecast(const plan::Plan& plan, const Options& options, store::Store& store) {
+std::map<int, Prediction> forecast(const plan::Plan& plan, const Options& options,
+                                   store::Store& store) {
   Sources sources(plan, options, store);
   return Forecaster(plan, options, store, sources).run();
 }
 
-std::vector<std::string> list_missing_keys(const plan::Plan& plan, const Options& options, store::Store& store,
-                                           Sources& sources) {
+std::vector<std::string> list_missing_keys(const plan::Plan& plan, const Options& options,
+                                           store::Store& store, Sources& sources) {
   return Forecaster(plan, options, store, sources).missing_keys();
 }
 

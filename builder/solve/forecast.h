@@ -18,12 +18,13 @@ enum class Prediction {
 };
 
 /// By Step::number. Reads the context as a build does, and makes nothing.
-std::map<int, Prediction> forecast(const plan::Plan& plan, const Options& options, store::Store& store);
+std::map<int, Prediction> forecast(const plan::Plan& plan, const Options& options,
+                                   store::Store& store);
 
-/// Keys of the steps that the store does not remember, in the order of the plan, as far as they can be
-/// known: what is wrong with a step the build itself says. `sources` are those of the build, which then
-/// finds the context read already.
-std::vector<std::string> list_missing_keys(const plan::Plan& plan, const Options& options, store::Store& store,
-                                           Sources& sources);
+/// Keys of the steps that the store does not remember, in the order of the plan, as far as they can
+/// be known: what is wrong with a step the build itself says. `sources` are those of the build,
+/// which then finds the context read already.
+std::vector<std::string> list_missing_keys(const plan::Plan& plan, const Options& options,
+                                           store::Store& store, Sources& sources);
 
 }  // namespace solve

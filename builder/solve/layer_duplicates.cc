@@ -29,8 +29,10 @@ bool has_bytes(int fd, uint64_t enough, uint64_t& seen) {
 
 bool same_bytes(int one_directory, int other_directory, const std::string& name) {
   constexpr size_t kBlock = 64 << 10;
-  sys::UniqueFd one(::openat(one_directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  sys::UniqueFd other(::openat(other_directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  sys::UniqueFd one(
+      ::openat(one_directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  sys::UniqueFd other(
+      ::openat(other_directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!one || !other) return false;
   std::vector<char> left(kBlock);
   std::vector<char> right(kBlock);
@@ -70,7 +72,8 @@ class Search {
  private:
   void file(int above, int below, const std::string& name, const struct stat& now,
             const struct stat& before, const std::string& path) {
-    if (now.st_size == 0 || now.st_size != before.st_size || now.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+    if (now.st_size == 0 || now.st_size != before.st_size ||
+        now.st_mtim.tv_sec != before.st_mtim.tv_sec ||
         now.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
       return;
     if (found_.bytes < at_least_ && !same_bytes(above, below, name)) return;
@@ -89,7 +92,8 @@ class Search {
 
 }  // namespace
 
-Duplicates find_duplicates(const store::Store& store, const overlay::Active& active, uint64_t at_least) {
+Duplicates find_duplicates(const store::Store& store, const overlay::Active& active,
+                           uint64_t at_least) {
   if (active.below().empty()) return {};
   sys::UniqueFd above = sys::open_nofollow_at(active.upper().fd(), ".", O_RDONLY | O_DIRECTORY);
   uint64_t seen = 0;

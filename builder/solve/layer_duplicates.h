@@ -16,8 +16,9 @@ struct Duplicates {
 };
 
 /// What of the writable layer is below it as well. Answers with nothing below `at_least` bytes, and
-/// is cheap then. A file of the same size and date counts as unchanged, after the contents of as many
-/// as make `at_least` bytes were compared.
-Duplicates find_duplicates(const store::Store& store, const overlay::Active& active, uint64_t at_least);
+/// is cheap then. A file of the same size and date counts as unchanged, after the contents of as
+/// many as make `at_least` bytes were compared.
+Duplicates find_duplicates(const store::Store& store, const overlay::Active& active,
+                           uint64_t at_least);
 
 }  // namespace solve

@@ -12,7 +12,8 @@ namespace solve {
 
 LayerReuse::LayerReuse(std::string_view definition, overlay::TreePtr layer,
                        sys::RootedPath destination)
-    : layer_(std::move(layer)), root_(sys::Root::open(layer_->path())),
+    : layer_(std::move(layer)),
+      root_(sys::Root::open(layer_->path())),
       destination_(std::move(destination)),
       prefix_(destination_.is_root() ? "/" : destination_.str() + "/") {
   constexpr std::string_view kField = "file ";
@@ -33,8 +34,7 @@ LayerReuse::LayerReuse(std::string_view definition, overlay::TreePtr layer,
 }
 
 const std::string* LayerReuse::identity_before(const sys::RootedPath& path) const {
-  if (path == destination_)
-    return identities_.size() == 1 ? &identities_.begin()->second : nullptr;
+  if (path == destination_) return identities_.size() == 1 ? &identities_.begin()->second : nullptr;
   if (!path.str().starts_with(prefix_)) return nullptr;
   auto found = identities_.find(path.str().substr(prefix_.size()));
   return found == identities_.end() ? nullptr : &found->second;
@@ -46,8 +46,8 @@ int LayerReuse::directory_before(const sys::RootedPath& path) {
   opened_for_ = path;
   opened_ = root_.open_at(sys::RootedPath(), O_PATH | O_DIRECTORY);
   for (const std::string& name : path.components()) {
-    opened_ = sys::UniqueFd(::openat(opened_.get(), name.c_str(),
-                                     O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    opened_ = sys::UniqueFd(
+        ::openat(opened_.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!opened_) break;
   }
   return opened_.get();
@@ -61,7 +61,8 @@ bool LayerReuse::link(const context::Node& node, const context::FileTree& files,
   if (before == nullptr || *before != file_identity(files, node, false)) return false;
   int directory = directory_before(target.path());
   struct stat st;
-  if (directory < 0 || ::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return false;
+  if (directory < 0 || ::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return false;
   bool alike = S_ISREG(st.st_mode) && st.st_size == node.st.st_size && st.st_uid == wanted.uid &&
                st.st_gid == wanted.gid && (st.st_mode & 07777) == wanted.mode &&
                st.st_mtim.tv_sec == wanted.mtime->tv_sec &&

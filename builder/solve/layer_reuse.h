@@ -13,9 +13,9 @@
 namespace solve {
 
 /// Takes unchanged files of a COPY from the layer that the same COPY made before: a hard link costs
-/// neither reading nor space. Layers are immutable, so sharing files among them is as safe as sharing
-/// the layers. A file is taken only when its content and all its attributes are what a copy would
-/// have; everything else is left to the copier. One thread.
+/// neither reading nor space. Layers are immutable, so sharing files among them is as safe as
+/// sharing the layers. A file is taken only when its content and all its attributes are what a copy
+/// would have; everything else is left to the copier. One thread.
 class LayerReuse {
  public:
   /// `definition` told what went into `layer` (its "file" lines); `destination` is where, resolved.
@@ -33,7 +33,7 @@ class LayerReuse {
   overlay::TreePtr layer_;
   sys::Root root_;
   sys::RootedPath destination_;
-  std::string prefix_;  // of names below the destination
+  std::string prefix_;                                       // of names below the destination
   std::unordered_map<std::string, std::string> identities_;  // by name; empty: ambiguous
   std::unordered_set<ino_t> taken_;
   std::optional<sys::RootedPath> opened_for_;

@@ -15,12 +15,13 @@
 namespace solve {
 
 /// One layer of a stage being built: remembered (its diff id is known, its tree is opened when
-/// needed) or new (its tree is there, its diff id is being computed in the background). Shared by the
-/// stages of a build; thread-safe.
+/// needed) or new (its tree is there, its diff id is being computed in the background). Shared by
+/// the stages of a build; thread-safe.
 class LayerHandle {
  public:
   /// `created`: when the step ran; unset for layers of a base image.
-  static std::shared_ptr<LayerHandle> remembered(oci::DiffId id, std::optional<int64_t> created = {});
+  static std::shared_ptr<LayerHandle> remembered(oci::DiffId id,
+                                                 std::optional<int64_t> created = {});
   /// Hashes on a thread of its own, unless `follower` has done so.
   static std::shared_ptr<LayerHandle> made(overlay::TreePtr tree, int64_t created,
                                            std::optional<layer::TreeFollower> follower = {});
@@ -32,8 +33,8 @@ class LayerHandle {
   bool is_hashed() const;
   /// Of a new layer, for the store; waits for the hash.
   store::LayerRecord record();
-  /// Files that the tree has and the layer cannot say, because ".wh.NAME" means that NAME is gone. At
-  /// most 100. Of a new layer.
+  /// Files that the tree has and the layer cannot say, because ".wh.NAME" means that NAME is gone.
+  /// At most 100. Of a new layer.
   const std::vector<std::string>& left_out();
   /// As is_hashed(), after waiting until then if need be.
   bool is_hashed_by(std::chrono::steady_clock::time_point until) const;

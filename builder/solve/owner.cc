@@ -20,7 +20,8 @@ std::optional<uint32_t> number(std::string_view text) {
   std::optional<uint64_t> value = base::parse_decimal(text);
   if (!value || *value > kMostId)
     throw base::Error(base::Code::kInvalid,
-                      base::str("id ", base::printable(text, 40), " is above ", kMostId), "user-invalid");
+                      base::str("id ", base::printable(text, 40), " is above ", kMostId),
+                      "user-invalid");
   return static_cast<uint32_t>(*value);
 }
 
@@ -41,13 +42,19 @@ uint32_t id_field(const std::vector<std::string>& fields, size_t at, const char*
   std::optional<uint32_t> id = at < fields.size() ? number(fields[at]) : std::nullopt;
   if (!id)
     throw base::Error(base::Code::kInvalid,
-                      base::str(file, " has no valid id for ", base::printable(fields[0])), "user-invalid");
+                      base::str(file, " has no valid id for ", base::printable(fields[0])),
+                      "user-invalid");
   return *id;
 }
 
-[[noreturn]] void not_found(const sys::Root* root, const char* what, std::string_view name, const char* file) {
-  base::Error error(base::Code::kInvalid, base::str(what, " \"", base::printable(name), "\" is not in ", file), "user-unknown");
-  if (root == nullptr) error.add_help("there are no files to look the name up in (--link and scratch have none); give a number");
+[[noreturn]] void not_found(const sys::Root* root, const char* what, std::string_view name,
+                            const char* file) {
+  base::Error error(base::Code::kInvalid,
+                    base::str(what, " \"", base::printable(name), "\" is not in ", file),
+                    "user-unknown");
+  if (root == nullptr)
+    error.add_help(
+        "there are no files to look the name up in (--link and scratch have none); give a number");
   throw error;
 }
 

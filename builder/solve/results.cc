@@ -71,7 +71,8 @@ Results::Answer Results::find_or_make(const Request& request) {
       std::lock_guard lock(mutex_);
       std::string extra = std::move(record->extra);
       items_.push_back({{layer, std::move(*record), [extra] { return extra; }},
-                        std::move(held), std::chrono::steady_clock::now()});
+                        std::move(held),
+                        std::chrono::steady_clock::now()});
       return {std::move(layer), true};
     }
     if (request.fetch && request.fetch())
@@ -129,8 +130,11 @@ std::shared_ptr<void> Results::fill(store::Batch& batch, std::vector<Item> items
       new_bytes_ += record.size_bytes;
       for (const std::string& path : layer->left_out())
         events_.emit(base::event::Warning{
-            "LeftOut", base::str("/", base::printable(path, 200),
-                                 ": in images this name says that another file is gone, so it is left out"), {}, false});
+            "LeftOut",
+            base::str("/", base::printable(path, 200),
+                      ": in images this name says that another file is gone, so it is left out"),
+            {},
+            false});
       batch.add_layer(std::move(added));
     }
     if (remember_) batch.add_cache(std::move(record));

@@ -37,9 +37,9 @@ class Results {
     bool cached = false;
   };
   struct Request {
-    int step = 0;          ///< for events
+    int step = 0;  ///< for events
     std::string key;
-    bool forced = false;   ///< what is remembered, here or by others, will not do
+    bool forced = false;  ///< what is remembered, here or by others, will not do
     /// A last look before the work: the record of a result that is good for other reasons.
     std::function<std::optional<store::CacheRecord>()> recall;
     /// Brings the result into the store from elsewhere; null where there is no elsewhere.
@@ -50,8 +50,11 @@ class Results {
   /// Throws what `make` throws, Cancelled when it was asked to stop while it waited.
   Answer get(const Request& request);
 
-  /// Calls `published` with each layer made here once the store has it; from whatever thread put it there.
-  void on_publish(std::function<void(const oci::DiffId&)> published) { published_ = std::move(published); }
+  /// Calls `published` with each layer made here once the store has it; from whatever thread put it
+  /// there.
+  void on_publish(std::function<void(const oci::DiffId&)> published) {
+    published_ = std::move(published);
+  }
   /// Publishes what is ready.
   void publish_ready() { publish(false); }
   /// Publishes what is ready, when the oldest has waited for some seconds: a build that is killed

@@ -34,13 +34,14 @@ context::Node& find_source(const plan::Mount& mount, const SourceTree& source) {
   context::Node* node = source.files->find(sys::RootedPath(mount.source), true);
   if (node == nullptr)
     throw base::Error(base::Code::kNotFound,
-                      base::str("mount source \"", base::printable(mount.source), "\" not found in ",
-                                source.shown), "mount-source-missing");
+                      base::str("mount source \"", base::printable(mount.source),
+                                "\" not found in ", source.shown),
+                      "mount-source-missing");
   return *node;
 }
 
-// Copies what a mount shows of a context into a directory of its own: neither ignored files nor owners
-// of the context show through, and what a step writes is gone with it.
+// Copies what a mount shows of a context into a directory of its own: neither ignored files nor
+// owners of the context show through, and what a step writes is gone with it.
 std::shared_ptr<overlay::Active> snapshot(store::Store& store, const SourceTree& source,
                                           context::Node& node) {
   auto active = std::make_shared<overlay::Active>(store, overlay::Stack(), "mount");
@@ -67,8 +68,8 @@ void define_bind(const plan::Mount& mount, const SourceTree& source,
   define_files(as_copy, *source.files, {selection}, source.keep_owner, definition);
 }
 
-// As it lies there, with its owners and what is mounted below it: what a step may write, it writes there,
-// unless a layer covers it that goes with the step.
+// As it lies there, with its owners and what is mounted below it: what a step may write, it writes
+// there, unless a layer covers it that goes with the step.
 PreparedMount MountPreparer::prepare_host(const plan::Mount& mount, const plan::FromHost& from) {
   PreparedMount prepared;
   prepared.mount.kind = launch::Mount::Kind::kBind;
@@ -83,13 +84,15 @@ PreparedMount MountPreparer::prepare_host(const plan::Mount& mount, const plan::
   }
   prepared.mount.recursive = true;
   prepared.mount.source = base::with_context(from.flag, [&] {
-    return open_path((std::filesystem::path(from.directory) / mount.source.substr(1)).lexically_normal());
+    return open_path(
+        (std::filesystem::path(from.directory) / mount.source.substr(1)).lexically_normal());
   });
   return prepared;
 }
 
 PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
-  if (const auto* host = std::get_if<plan::FromHost>(&mount.from)) return prepare_host(mount, *host);
+  if (const auto* host = std::get_if<plan::FromHost>(&mount.from))
+    return prepare_host(mount, *host);
   PreparedMount prepared;
   prepared.mount.kind = launch::Mount::Kind::kBind;
   prepared.mount.target = sys::RootedPath(mount.target);
@@ -109,9 +112,10 @@ PreparedMount MountPreparer::prepare_bind(const plan::Mount& mount) {
   return prepared;
 }
 
-// Layers are shown as they are, through a mount of their own: read-only, or with a writable layer that
-// goes with the step.
-void MountPreparer::bind_layers(const plan::Mount& mount, overlay::Stack stack, PreparedMount& prepared) {
+// Layers are shown as they are, through a mount of their own: read-only, or with a writable layer
+// that goes with the step.
+void MountPreparer::bind_layers(const plan::Mount& mount, overlay::Stack stack,
+                                PreparedMount& prepared) {
   if (mount.read_only) {
     prepared.make_source = [this, stack = std::move(stack)] {
       return duplicate(overlay::View(store_, stack).root().fd());
@@ -125,7 +129,8 @@ void MountPreparer::bind_layers(const plan::Mount& mount, overlay::Stack stack, 
   prepared.keep = writable;
 }
 
-std::shared_ptr<overlay::Active> MountPreparer::snapshot_of(const plan::Mount& mount, const SourceTree& source,
+std::shared_ptr<overlay::Active> MountPreparer::snapshot_of(const plan::Mount& mount,
+                                                            const SourceTree& source,
                                                             context::Node& node) {
   if (!mount.read_only) return snapshot(store_, source, node);
   const auto* named = std::get_if<plan::FromNamed>(&mount.from);
@@ -152,11 +157,12 @@ void MountPreparer::hold_caches(const std::vector<plan::Mount>& mounts) {
     if (mount.type != plan::Mount::Type::kCache || mount.sharing == plan::Mount::Sharing::kPrivate)
       continue;
     auto [mode, first] = modes.emplace(cache_key(mount), sys::FileLock::Mode::kShared);
-    if (mount.sharing == plan::Mount::Sharing::kLocked) mode->second = sys::FileLock::Mode::kExclusive;
+    if (mount.sharing == plan::Mount::Sharing::kLocked)
+      mode->second = sys::FileLock::Mode::kExclusive;
   }
   for (const auto& [key, mode] : modes)
-    held_.emplace(key, std::make_shared<CacheMounts::Held>(
-                           caches_.hold(key, mode, options_.stop, waiting_)));
+    held_.emplace(
+        key, std::make_shared<CacheMounts::Held>(caches_.hold(key, mode, options_.stop, waiting_)));
 }
 
 // Owner and mode count for a cache that is made. One that is there stays as it is.
@@ -165,7 +171,8 @@ void MountPreparer::compare_cache(const plan::Mount& mount, const struct stat& s
   const bool same_owner = !asks_owner || (st.st_uid == mount.uid && st.st_gid == mount.gid);
   const bool same_mode = !mount.mode || *mount.mode == (st.st_mode & 07777);
   if (same_owner && same_mode) return;
-  warn_(base::str("the cache mount ", base::printable(mount.id, 200), " is there already, with other owner or mode "
+  warn_(base::str("the cache mount ", base::printable(mount.id, 200),
+                  " is there already, with other owner or mode "
                   "than this step asks for; torte cache rm makes room for a new one"));
 }
 
@@ -212,9 +219,10 @@ void MountPreparer::prepare_secret(const plan::Mount& mount, RunEnvironment& env
   auto found = options_.secrets.find(mount.id);
   if (found == options_.secrets.end()) {
     if (mount.required)
-      throw base::Error(base::Code::kNotFound,
-                        "secret \"" + base::printable(mount.id) + "\" is required but was not given",
-                        "secret-missing")
+      throw base::Error(
+          base::Code::kNotFound,
+          "secret \"" + base::printable(mount.id) + "\" is required but was not given",
+          "secret-missing")
           .add_help("give it with --secret id=" + base::printable(mount.id) + ",src=FILE");
     return;
   }
@@ -235,9 +243,10 @@ void MountPreparer::prepare_ssh(const plan::Mount& mount, RunEnvironment& enviro
   auto found = options_.ssh_agents.find(mount.id);
   if (found == options_.ssh_agents.end()) {
     if (mount.required)
-      throw base::Error(base::Code::kNotFound,
-                        "SSH agent \"" + base::printable(mount.id) + "\" is required but was not given",
-                        "ssh-missing")
+      throw base::Error(
+          base::Code::kNotFound,
+          "SSH agent \"" + base::printable(mount.id) + "\" is required but was not given",
+          "ssh-missing")
           .add_help("give it with --ssh " + base::printable(mount.id));
     return;
   }
@@ -257,7 +266,9 @@ void MountPreparer::prepare_ssh(const plan::Mount& mount, RunEnvironment& enviro
   prepared.mount.source = kept->forwarder.open();
   prepared.keep = kept;
   environment.mounts.push_back(std::move(prepared));
-  auto has_socket = [](const std::string& variable) { return variable.starts_with("SSH_AUTH_SOCK="); };
+  auto has_socket = [](const std::string& variable) {
+    return variable.starts_with("SSH_AUTH_SOCK=");
+  };
   if (std::none_of(environment.secret_env.begin(), environment.secret_env.end(), has_socket))
     environment.secret_env.push_back("SSH_AUTH_SOCK=" + mount.target);
 }

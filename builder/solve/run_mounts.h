@@ -18,12 +18,11 @@
 namespace solve {
 
 /// Adds the identity of the files that a bind mount from a context shows.
-void define_bind(const plan::Mount& mount, const SourceTree& source,
-                 cache::Definition& definition);
+void define_bind(const plan::Mount& mount, const SourceTree& source, cache::Definition& definition);
 
 /// Copies of what read-only bind mounts show of contexts, made once a build: files of a context are
-/// seen without their owners and without what the ignore file leaves out, so they cannot be shown as
-/// they lie there.
+/// seen without their owners and without what the ignore file leaves out, so they cannot be shown
+/// as they lie there.
 using Snapshots = std::map<std::string, std::shared_ptr<overlay::Active>>;
 
 /// Turns the mounts of a RUN into what the launcher attaches.
@@ -35,9 +34,15 @@ class MountPreparer {
   MountPreparer(const Options& options, store::Store& store, OpenSource open_source,
                 SourceKey source_key, Snapshots& snapshots, std::mutex& snapshots_mutex,
                 std::function<void()> waiting, std::function<void(std::string text)> warn)
-      : options_(options), store_(store), open_source_(std::move(open_source)),
-        source_key_(std::move(source_key)), snapshots_(snapshots), snapshots_mutex_(snapshots_mutex),
-        waiting_(std::move(waiting)), warn_(std::move(warn)), caches_(store.layout()) {}
+      : options_(options),
+        store_(store),
+        open_source_(std::move(open_source)),
+        source_key_(std::move(source_key)),
+        snapshots_(snapshots),
+        snapshots_mutex_(snapshots_mutex),
+        waiting_(std::move(waiting)),
+        warn_(std::move(warn)),
+        caches_(store.layout()) {}
 
   /// Throws NotFound for a missing source or a required secret or SSH agent.
   void prepare(const std::vector<plan::Mount>& mounts, RunEnvironment& environment);

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 
 #include "base/error.h"
@@ -32,7 +32,8 @@ void define_sandbox(const Sandbox& sandbox, cache::Definition& definition) {
     definition.add("capabilities", base::str(sandbox.capabilities));
   if (sandbox.no_new_privileges) definition.add("no-new-privileges", "true");
   if (sandbox.seccomp == launch::Seccomp::kUnconfined) definition.add("seccomp", "unconfined");
-  if (sandbox.seccomp == launch::Seccomp::kProfile) definition.add("seccomp", sandbox.seccomp_profile);
+  if (sandbox.seccomp == launch::Seccomp::kProfile)
+    definition.add("seccomp", sandbox.seccomp_profile);
   for (const std::string& group : sandbox.groups) definition.add("group", group);
   for (const HostDevice& device : sandbox.devices) definition.add("device", device.target);
   for (const std::string& path : sandbox.mask) definition.add("mask", path);
@@ -51,14 +52,17 @@ void define_run(const plan::RunStep& step, const Options& options, cache::Defini
   if (step.insecure) definition.add("security", "insecure");
   define_sandbox(options.sandbox, definition);
   for (const auto& [name, address] : options.extra_hosts) definition.add("host", name);
-  for (const dockerfile::Device& device : step.devices) definition.add("device", device.name + (device.required ? " required" : ""));
+  for (const dockerfile::Device& device : step.devices)
+    definition.add("device", device.name + (device.required ? " required" : ""));
   if (step.script) definition.add("script", step.script->content);
   for (const plan::Mount& mount : step.mounts) {
-    definition.add("mount", base::str("type=", static_cast<int>(mount.type), " target=", mount.target,
-                                      " read_only=", mount.read_only ? 1 : 0, " id=", mount.id,
-                                      " env=", mount.env, " source=", mount.source,
-                                      " required=", mount.required ? 1 : 0));
-    if (const auto* host = std::get_if<plan::FromHost>(&mount.from); host != nullptr && host->covered)
+    definition.add(
+        "mount",
+        base::str("type=", static_cast<int>(mount.type), " target=", mount.target,
+                  " read_only=", mount.read_only ? 1 : 0, " id=", mount.id, " env=", mount.env,
+                  " source=", mount.source, " required=", mount.required ? 1 : 0));
+    if (const auto* host = std::get_if<plan::FromHost>(&mount.from);
+        host != nullptr && host->covered)
       definition.add("mount.covered", mount.target);
   }
 }
@@ -84,13 +88,15 @@ launch::Identity identity_of(const plan::RunStep& step, overlay::Active& active,
                              store::Store& store, const std::vector<std::string>& groups) {
   overlay::View view(store, active.below());
   launch::Identity identity = launch::resolve_user(view.root(), step.user);
-  for (const std::string& group : groups) identity.groups.push_back(launch::resolve_group_name(view.root(), group));
+  for (const std::string& group : groups)
+    identity.groups.push_back(launch::resolve_group_name(view.root(), group));
   return identity;
 }
 
 bool has_variable(const std::vector<std::string>& env, std::string_view name) {
   return std::any_of(env.begin(), env.end(), [&](const std::string& variable) {
-    return variable.starts_with(name) && variable.size() > name.size() && variable[name.size()] == '=';
+    return variable.starts_with(name) && variable.size() > name.size() &&
+           variable[name.size()] == '=';
   });
 }
 
@@ -151,7 +157,8 @@ void add_devices(const plan::RunStep& step, const RunEnvironment& env, launch::S
     const std::string what = base::str("this machine has no device ", base::printable(device.name));
     if (device.required)
       throw base::Error(base::Code::kNotFound, what, "device-missing")
-          .add_help("torte knows devices by their paths, as in /dev/fuse; names of CDI are not known");
+          .add_help(
+              "torte knows devices by their paths, as in /dev/fuse; names of CDI are not known");
     env.warn("device-missing", what + "; the step runs without it");
   }
 }
@@ -184,8 +191,10 @@ launch::Spec make_spec(const plan::RunStep& step, overlay::Active& active,
                  : net.mode() == network::Mode::kNone ? launch::Network::kNone
                                                       : launch::Network::kJoin;
   spec.network_namespace = net.namespace_fd();
-  if (net.hosts_file().empty()) spec.hosts = net.hosts();
-  else spec.mounts.push_back(hosts_mount(net.hosts_file()));
+  if (net.hosts_file().empty())
+    spec.hosts = net.hosts();
+  else
+    spec.mounts.push_back(hosts_mount(net.hosts_file()));
   spec.resolv_conf = net.resolv_conf();
   spec.shm_bytes = env.options.shm_bytes;
   for (const HostDevice& device : sandbox.devices) spec.mounts.push_back(device_mount(device));
@@ -214,11 +223,17 @@ bool is_full(int directory_fd) {
 // What shells and the kernel mean by a status, where people ask. [spec/ux.md 4]
 const char* usual_cause(int status) {
   switch (status) {
-    case 126: return "126 is a program that is there and cannot be run: its mode, the interpreter in its #! line (CRLF line ends "
-                     "count), or another processor's code";
-    case 127: return "127 is a program that the shell did not find: a package that is not installed, a misspelt name, or PATH";
-    case 139: return "139 is a crash: the program touched memory that it does not have";
-    default: return nullptr;
+    case 126:
+      return "126 is a program that is there and cannot be run: its mode, the interpreter in its "
+             "#! line (CRLF line ends "
+             "count), or another processor's code";
+    case 127:
+      return "127 is a program that the shell did not find: a package that is not installed, a "
+             "misspelt name, or PATH";
+    case 139:
+      return "139 is a crash: the program touched memory that it does not have";
+    default:
+      return nullptr;
   }
 }
 
@@ -226,16 +241,18 @@ const char* usual_cause(int status) {
                            const overlay::Active& active, const store::Layout& layout,
                            bool had_network, uint64_t memory_kills) {
   int number = status.shell_status();
-  std::string text = status.signal != 0
-                         ? base::str("RUN was ended by signal ", status.signal, " (SIG",
-                                     sigabbrev_np(status.signal) != nullptr
-                                         ? sigabbrev_np(status.signal) : "?", "), status ", number)
-                         : base::str("RUN failed with status ", number);
+  std::string text =
+      status.signal != 0
+          ? base::str("RUN was ended by signal ", status.signal, " (SIG",
+                      sigabbrev_np(status.signal) != nullptr ? sigabbrev_np(status.signal) : "?",
+                      "), status ", number)
+          : base::str("RUN failed with status ", number);
   base::Error error(base::Code::kFailed, text, "run-failed");
   error.set_exit_status(number);
   if (const char* usual = usual_cause(number)) error.add_fact(usual);
   if (memory_kills > 0)
-    error.add_fact("the kernel killed a process of the step: it needs more memory than --memory allows");
+    error.add_fact(
+        "the kernel killed a process of the step: it needs more memory than --memory allows");
   if (is_full(active.upper().fd())) {
     error.add_fact("no space left on the file system of " + base::printable(layout.root().string()))
         .add_help("torte prune removes what nothing needs, torte df shows what needs the disk");
@@ -247,31 +264,39 @@ const char* usual_cause(int status) {
 
 [[noreturn]] void fail_late(std::chrono::milliseconds limit) {
   constexpr int kTimeoutStatus = 124;  // as timeout(1) has it
-  base::Error error(base::Code::kFailed,
-                    base::str("RUN was stopped after ", base::format_elapsed(limit), ", as --step-timeout says"), "step-timeout");
+  base::Error error(
+      base::Code::kFailed,
+      base::str("RUN was stopped after ", base::format_elapsed(limit), ", as --step-timeout says"),
+      "step-timeout");
   error.set_exit_status(kTimeoutStatus);
   throw error;
 }
 
-// A program for another machine runs where the kernel has a handler for it (binfmt_misc). Asking the
-// kernel is the only sure way to know; when it says no, this says why.
+// A program for another machine runs where the kernel has a handler for it (binfmt_misc). Asking
+// the kernel is the only sure way to know; when it says no, this says why.
 launch::Container start(const plan::RunStep& step, const Options& options, launch::Spec spec,
                         std::shared_ptr<void>& keep) {
   constexpr int kCannotExecute = 126;
   try {
-    return options.launcher ? options.launcher(std::move(spec), keep) : launch::launch(std::move(spec));
+    return options.launcher ? options.launcher(std::move(spec), keep)
+                            : launch::launch(std::move(spec));
   } catch (base::Error& e) {
     oci::Platform here = oci::Platform::host();
     if (e.exit_status() != kCannotExecute || step.platform.architecture.empty() ||
         step.platform.architecture == here.architecture)
       throw;
-    base::Error foreign(base::Code::kFailed,
-                        base::str("this machine (", here.str(), ") cannot run programs for ", step.platform.str()),
-                        "foreign-platform");
+    base::Error foreign(
+        base::Code::kFailed,
+        base::str("this machine (", here.str(), ") cannot run programs for ", step.platform.str()),
+        "foreign-platform");
     foreign.set_exit_status(kCannotExecute);
     foreign.add_fact(e.message());
-    foreign.add_help("install Debian's packages qemu-user-static and binfmt-support, or build on such a machine");
-    foreign.add_help("FROM --platform=$BUILDPLATFORM runs a stage on this machine that makes files for the other");
+    foreign.add_help(
+        "install Debian's packages qemu-user-static and binfmt-support, or build on such a "
+        "machine");
+    foreign.add_help(
+        "FROM --platform=$BUILDPLATFORM runs a stage on this machine that makes files for the "
+        "other");
     throw foreign;
   }
 }
@@ -308,8 +333,8 @@ struct StepRoot {
 };
 
 // Another program in place of the step's own, on torte's own terminal.
-void run_shell(const plan::RunStep& step, const std::vector<std::string>& argv, overlay::Active& active,
-               RunEnvironment& environment) {
+void run_shell(const plan::RunStep& step, const std::vector<std::string>& argv,
+               overlay::Active& active, RunEnvironment& environment) {
   network::Connection net = connect_step(step, active, environment.options);
   launch::Spec spec = make_spec(step, active, net, environment);
   StepRoot root;
@@ -332,7 +357,8 @@ void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment
 
   sys::Pipe pipe = sys::make_pipe();
   // Whoever the program is, it may open /dev/stdout anew. Only its own processes find the pipe.
-  if (::fchmod(pipe.read_end.get(), 0666) < 0) base::throw_errno("open the step's output to its user");
+  if (::fchmod(pipe.read_end.get(), 0666) < 0)
+    base::throw_errno("open the step's output to its user");
   spec.stdout_fd = pipe.write_end.get();
   spec.stderr_fd = pipe.write_end.get();
   std::shared_ptr<void> keep;
@@ -371,9 +397,10 @@ bool execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironm
       return meddled;
     } catch (const base::Error& e) {
       if (e.code() != base::Code::kFailed || !environment.options.on_failure) throw;
-      AfterFailure next = environment.options.on_failure(e, [&](const std::vector<std::string>& argv) {
-        run_shell(step, argv, active, environment);
-      });
+      AfterFailure next =
+          environment.options.on_failure(e, [&](const std::vector<std::string>& argv) {
+            run_shell(step, argv, active, environment);
+          });
       if (next == AfterFailure::kContinue) return true;
       if (next == AfterFailure::kGiveUp) throw;
     }

@@ -27,7 +27,8 @@ struct RunEnvironment {
   /// Extra variables: values of secrets given with env=.
   std::vector<std::string> secret_env;
   std::function<void(std::string_view bytes)> output;  ///< receives what the program prints
-  std::function<void(const char* id, const std::string& text)> warn;  ///< receives what could not be done
+  std::function<void(const char* id, const std::string& text)>
+      warn;  ///< receives what could not be done
 };
 
 /// Adds everything of a RUN that can change its result; content of bind mounts is the caller's.

@@ -31,6 +31,7 @@ class SecretSearch {
 };
 
 /// Files of a layer tree that hold a secret: "ID in /path", at most ten. Links are not followed.
-std::vector<std::string> find_secrets(const sys::Root& tree, const std::map<std::string, std::string>& secrets);
+std::vector<std::string> find_secrets(const sys::Root& tree,
+                                      const std::map<std::string, std::string>& secrets);
 
 }  // namespace solve

@@ -48,19 +48,24 @@ std::string timestamp(int64_t seconds) {
 
 // A step that could not be done because another one failed: only that one's failure is told.
 base::Error stage_failed(const plan::Stage& stage) {
-  return base::Error(base::Code::kCancelled, "stage " + stage.label() + " was not built", "cancelled");
+  return base::Error(base::Code::kCancelled, "stage " + stage.label() + " was not built",
+                     "cancelled");
 }
 
 class Solver {
  public:
   Solver(const plan::Plan& plan, const Options& options, store::Store& store,
          base::EventSink& events)
-      : plan_(plan), options_(options), store_(store), events_(events), lease_(store.lease()),
+      : plan_(plan),
+        options_(options),
+        store_(store),
+        events_(events),
+        lease_(store.lease()),
         asked_to_stop_(options.stop, [this] { stop_.request_stop(); }),
-        results_(store, events, stop_.get_token(), options.remember), sources_(plan, options, store),
-        inputs_(plan, options, store, sources_, [this](size_t stage) -> const StageState& {
-          return built(stage);
-        }),
+        results_(store, events, stop_.get_token(), options.remember),
+        sources_(plan, options, store),
+        inputs_(plan, options, store, sources_,
+                [this](size_t stage) -> const StageState& { return built(stage); }),
         slots_(std::clamp(options.jobs > 0 ? options.jobs : default_jobs(), 1, kMostJobs)),
         stages_(plan.stages.size()) {
     options_.stop = stop_.get_token();
@@ -70,7 +75,8 @@ class Solver {
   Result run() {
     try {
       if (options_.shared_cache != nullptr)
-        options_.shared_cache->expect([&] { return list_missing_keys(plan_, options_, store_, sources_); });
+        options_.shared_cache->expect(
+            [&] { return list_missing_keys(plan_, options_, store_, sources_); });
       build_and_publish();
       publish_image();
     } catch (...) {
@@ -122,11 +128,13 @@ class Solver {
     }
   }
 
-  // Every stage has a thread that does one step after another and waits where it needs another stage.
+  // Every stage has a thread that does one step after another and waits where it needs another
+  // stage.
   void build_stages() {
     if (plan_.order.size() == 1) return build_stage(plan_.stages[plan_.order[0]]);
     {
-      // Started in the order of need: should the machine refuse a thread, none waits for what never starts.
+      // Started in the order of need: should the machine refuse a thread, none waits for what never
+      // starts.
       std::vector<std::jthread> threads;
       threads.reserve(plan_.order.size());
       try {
@@ -138,7 +146,8 @@ class Solver {
       }
     }
     if (failure_) std::rethrow_exception(failure_);
-    if (stop_.stop_requested()) throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
+    if (stop_.stop_requested())
+      throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
   }
 
   void try_stage(const plan::Stage& stage) {
@@ -200,16 +209,17 @@ class Solver {
     try {
       bool cached = find_or_make(stage, step, state);
       count(cached);
-      events_.emit(event::StepEnd{step.number, cached ? event::StepResult::kCached : event::StepResult::kDone,
-                                  0, ""});
+      events_.emit(event::StepEnd{
+          step.number, cached ? event::StepResult::kCached : event::StepResult::kDone, 0, ""});
     } catch (base::Error& e) {
       bool cancelled = e.code() == base::Code::kCancelled;
-      events_.emit(event::StepEnd{step.number,
-                                  cancelled ? event::StepResult::kCancelled : event::StepResult::kFailed,
-                                  std::max(e.exit_status(), 0), e.message()});
+      events_.emit(event::StepEnd{
+          step.number, cancelled ? event::StepResult::kCancelled : event::StepResult::kFailed,
+          std::max(e.exit_status(), 0), e.message()});
       locate(e, stage, step);
       if (std::string kept = keep_failed_image(stage); !kept.empty())
-        e.add_fact("what the step left is kept as " + kept).add_help("look at it with: torte run -it " + kept);
+        e.add_fact("what the step left is kept as " + kept)
+            .add_help("look at it with: torte run -it " + kept);
       throw;
     }
   }
@@ -218,7 +228,8 @@ class Solver {
   void locate(base::Error& e, const plan::Stage& stage, const plan::Step& step) const {
     base::Place place = e.place() ? *e.place() : base::Place{step.where, nullptr, "", ""};
     place.source_text = plan_.source_text;
-    place.detail = base::str("stage ", stage.label(), ", step ", step.index, " of ", stage.shown_count);
+    place.detail =
+        base::str("stage ", stage.label(), ", step ", step.index, " of ", stage.shown_count);
     e.set_place(std::move(place));
   }
 
@@ -229,12 +240,14 @@ class Solver {
     const std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
     bool forced = options_.no_cache || options_.no_cache_stages.contains(stage.name);
     if (options_.cache_ttl)
-      if (auto remembered = store_.find_cache(key); remembered && is_too_old(*remembered)) forced = true;
+      if (auto remembered = store_.find_cache(key); remembered && is_too_old(*remembered))
+        forced = true;
     std::optional<store::CacheRecord> before;
     Results::Request request{.step = step.number, .key = key, .forced = forced};
     request.recall = [&]() -> std::optional<store::CacheRecord> {
       before = store_.nearest_cache(slot);
-      std::optional<store::CacheRecord> same = inputs_.find_same(step, definition, state.layers, slot, before);
+      std::optional<store::CacheRecord> same =
+          inputs_.find_same(step, definition, state.layers, slot, before);
       if (!same || is_too_old(*same)) return std::nullopt;
       same->key = key;
       same->definition = definition.text();
@@ -244,12 +257,15 @@ class Solver {
     };
     if (options_.shared_cache != nullptr)
       request.fetch = [&] {
-        return options_.shared_cache->fetch({.key = key, .definition = definition.text(), .slot = slot,
+        return options_.shared_cache->fetch({.key = key,
+                                             .definition = definition.text(),
+                                             .slot = slot,
                                              .extra = inputs_.content(step, state.layers)});
       };
     request.make = [&] {
       if (options_.explain) explain(step, before, definition, forced);
-      return make(stage, step, state, {.key = key, .definition = definition.text(), .slot = slot}, before);
+      return make(stage, step, state, {.key = key, .definition = definition.text(), .slot = slot},
+                  before);
     };
     Results::Answer answer = results_.get(request);
     state.layers.push_back(std::move(answer.layer));
@@ -262,13 +278,18 @@ class Solver {
   }
 
   bool is_too_old(const store::CacheRecord& record) const {
-    return options_.cache_ttl && record.created + *options_.cache_ttl < std::chrono::system_clock::now();
+    return options_.cache_ttl &&
+           record.created + *options_.cache_ttl < std::chrono::system_clock::now();
   }
 
   void explain(const plan::Step& step, const std::optional<store::CacheRecord>& before,
                const cache::Definition& definition, bool forced) {
     if (forced) {
-      events_.emit(event::CacheMiss{step.number, options_.no_cache || !options_.cache_ttl ? "forced by --no-cache" : "older than --cache-ttl", "", "", ""});
+      events_.emit(event::CacheMiss{step.number,
+                                    options_.no_cache || !options_.cache_ttl
+                                        ? "forced by --no-cache"
+                                        : "older than --cache-ttl",
+                                    "", "", ""});
       return;
     }
     if (!before) {
@@ -299,11 +320,13 @@ class Solver {
     overlay::Active active(store_, std::move(below), "build");
     std::optional<EarlierCopy> earlier;
     if (before) earlier = earlier_copy(step, std::move(*before));
-    const CopyOptions copying{.earlier = earlier ? &*earlier : nullptr,
-                              .is_read_again = options_.reads_result || is_read_later(plan_, stage, step)};
+    const CopyOptions copying{
+        .earlier = earlier ? &*earlier : nullptr,
+        .is_read_again = options_.reads_result || is_read_later(plan_, stage, step)};
     std::optional<layer::TreeFollower> follower;
     try {
-      follower = std::visit([&](const auto& action) { return execute(step, action, active, copying); }, step.action);
+      follower = std::visit(
+          [&](const auto& action) { return execute(step, action, active, copying); }, step.action);
     } catch (const base::Error& e) {
       if (options_.keep_failed && e.code() == base::Code::kFailed)
         keep_failed(std::move(active), state.layers);
@@ -331,7 +354,8 @@ class Solver {
   // Each answers with who hashes the layer already, if anybody does.
   using Follower = std::optional<layer::TreeFollower>;
 
-  Follower execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active, CopyOptions options) {
+  Follower execute(const plan::Step&, const plan::CopyStep& step, overlay::Active& active,
+                   CopyOptions options) {
     options.is_whole_layer = step.more.empty();
     // Several parts may have files of the same name; which of them a layer holds is not told.
     if (!options.is_whole_layer || inputs_.key_of(step.from)) options.earlier = nullptr;
@@ -354,26 +378,37 @@ class Solver {
     StepLog log(options_.log_directory, options_.log_offset + planned.number);
     Secrets secrets = secrets_of(step);
     SecretSearch printed(secrets);
-    RunEnvironment environment{options_, store_, {}, {}, [&](std::string_view bytes) {
-                                 note_log(log, bytes);
-                                 printed.feed(bytes);
-                                 events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
-                               },
-                               [&](const char* id, const std::string& text) {
-                                 // Each text once: most hold for all steps.
-                                 if (std::lock_guard lock(mutex_); warned_.insert(text).second) events_.emit(event::Warning{id, text, {}, false});
-                               }};
+    RunEnvironment environment{
+        options_,
+        store_,
+        {},
+        {},
+        [&](std::string_view bytes) {
+          note_log(log, bytes);
+          printed.feed(bytes);
+          events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
+        },
+        [&](const char* id, const std::string& text) {
+          // Each text once: most hold for all steps.
+          if (std::lock_guard lock(mutex_); warned_.insert(text).second)
+            events_.emit(event::Warning{id, text, {}, false});
+        }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
-        [&](const plan::FileSource& from) { return inputs_.key_of(from); }, snapshots_, snapshots_mutex_,
-        [&] { events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"}); },
+        [&](const plan::FileSource& from) { return inputs_.key_of(from); }, snapshots_,
+        snapshots_mutex_,
+        [&] {
+          events_.emit(event::StepWait{planned.number, "a step that holds its cache mount"});
+        },
         [&](std::string text) {
-          events_.emit(event::Warning{"CacheMountOwnerMismatch", std::move(text), planned.where, false});
+          events_.emit(
+              event::Warning{"CacheMountOwnerMismatch", std::move(text), planned.where, false});
         });
     preparer.prepare(step.mounts, environment);
     if (execute_run(step, active, std::move(environment))) meddled_ = true;
     for (const std::string& id : printed.found())
-      warn_leak(planned, base::str("the secret ", base::printable(id), " was printed, and is in the log"));
+      warn_leak(planned,
+                base::str("the secret ", base::printable(id), " was printed, and is in the log"));
     for (const std::string& place : find_secrets(active.upper(), secrets))
       warn_leak(planned, base::str("the layer of this step holds the secret ", place));
     warn_of_duplicates(planned, active);
@@ -386,8 +421,9 @@ class Solver {
     if (found.files == 0) return;
     events_.emit(event::Warning{
         "LayerDuplicatesContent",
-        base::str("the layer of this step stores ", base::format_size(found.bytes), " in ", found.files,
-                  " unchanged file(s) once more, among them ", base::printable(found.largest, 200),
+        base::str("the layer of this step stores ", base::format_size(found.bytes), " in ",
+                  found.files, " unchanged file(s) once more, among them ",
+                  base::printable(found.largest, 200),
                   ": set owner and mode where the files are made, for example with COPY --chown"),
         step.where, false});
   }
@@ -448,11 +484,12 @@ class Solver {
     StageState& state = stages_[plan_.target].state;
     oci::ImageConfig config = target.config;
     config.raw.clear();
-    // The base's part stays as its configuration names it: a tree that took something from the layers
-    // below it goes by another name in the store than its diff id.
+    // The base's part stays as its configuration names it: a tree that took something from the
+    // layers below it goes by another name in the store than its diff id.
     std::vector<oci::DiffId> trees;
     for (const LayerPtr& layer : state.layers) trees.push_back(layer->diff_id());
-    for (size_t i = config.diff_ids.size(); i < trees.size(); ++i) config.diff_ids.push_back(trees[i]);
+    for (size_t i = config.diff_ids.size(); i < trees.size(); ++i)
+      config.diff_ids.push_back(trees[i]);
     int64_t created = date_history(target, state, config);
     std::string bytes = config.to_json();
 
@@ -475,7 +512,8 @@ class Solver {
     store::StagedBlob staged = blob->finish();
     oci::Digest id = staged.digest();
     batch.add_blob(std::move(staged));
-    batch.add_image({.id = id, .platform = target.platform.str(),
+    batch.add_image({.id = id,
+                     .platform = target.platform.str(),
                      .created = std::chrono::system_clock::from_time_t(created),
                      .layers = trees});
     for (const std::string& name : options_.names) batch.set_name({name}, id);
@@ -488,22 +526,25 @@ class Solver {
 
   size_t count_base_layers() const {
     const plan::Stage* stage = &plan_.stages[plan_.target];
-    while (const auto* below = std::get_if<plan::FromStage>(&stage->base)) stage = &plan_.stages[below->stage];
+    while (const auto* below = std::get_if<plan::FromStage>(&stage->base))
+      stage = &plan_.stages[below->stage];
     const auto* image = std::get_if<plan::FromImage>(&stage->base);
     return image == nullptr ? 0 : plan_.images[image->image].layers.size();
   }
 
-  // Writes the history and the date of the image: each line has the date of its layer, lines without
-  // one that of the layer before. Returns the date of the image.
-  int64_t date_history(const plan::Stage& target, const StageState& state, oci::ImageConfig& config) {
+  // Writes the history and the date of the image: each line has the date of its layer, lines
+  // without one that of the layer before. Returns the date of the image.
+  int64_t date_history(const plan::Stage& target, const StageState& state,
+                       oci::ImageConfig& config) {
     size_t next_layer = state.layers.size();
     for (const plan::History& line : target.history) next_layer -= line.step != -1 ? 1 : 0;
     std::optional<int64_t> date = options_.source_date_epoch;
     for (const plan::History& line : target.history) {
-      if (line.step != -1 && !options_.source_date_epoch) date = state.layers[next_layer]->created();
+      if (line.step != -1 && !options_.source_date_epoch)
+        date = state.layers[next_layer]->created();
       if (line.step != -1) ++next_layer;
-      config.history.push_back({date ? timestamp(*date) : config.created, line.created_by, "", "torte",
-                                line.step == -1});
+      config.history.push_back({date ? timestamp(*date) : config.created, line.created_by, "",
+                                "torte", line.step == -1});
     }
     if (!date && config.created.empty()) date = ::time(nullptr);
     if (date) config.created = timestamp(*date);
@@ -529,12 +570,14 @@ class Solver {
     if (options_.shared_cache == nullptr) return;
     std::set<oci::DiffId> in_result;
     if (succeeded)
-      for (const LayerPtr& layer : stages_[plan_.target].state.layers) in_result.insert(layer->diff_id());
+      for (const LayerPtr& layer : stages_[plan_.target].state.layers)
+        in_result.insert(layer->diff_id());
     std::vector<SharedStep> steps;
     for (const Finished& finished : finished_) {
       auto record = store_.find_cache(finished.key);
       if (!record) continue;
-      SharedStep step{*std::move(record), finished.instruction, {}, finished.layers.size() - 1, false};
+      SharedStep step{
+          *std::move(record), finished.instruction, {}, finished.layers.size() - 1, false};
       for (const LayerPtr& layer : finished.layers) step.layers.push_back(layer->diff_id());
       step.in_result = in_result.contains(step.layers.back());
       steps.push_back(std::move(step));
@@ -577,7 +620,7 @@ class Solver {
   std::atomic<bool> meddled_{false};  // somebody helped a failing step along
   std::mutex failed_mutex_;
   std::vector<LayerPtr> failed_layers_;  // of the first step that failed
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;                     // of what follows
   std::vector<Finished> finished_;
   std::set<std::string> warned_;
   std::exception_ptr failure_;

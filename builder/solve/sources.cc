@@ -39,7 +39,8 @@ LocalTree Sources::tree_of(const std::string& context) const {
   return {options_.context, options_.context_name, true, options_.context_is_temporary};
 }
 
-std::unique_ptr<Sources::Context> Sources::make_context(const std::string& name, const LocalTree& tree) {
+std::unique_ptr<Sources::Context> Sources::make_context(const std::string& name,
+                                                        const LocalTree& tree) {
   auto made = std::make_unique<Context>();
   std::filesystem::path directory = tree.directory;
   made->shown = tree.shown;
@@ -82,7 +83,8 @@ SourceTree Sources::open(const std::string& name, const LocalTree& tree) {
 SourceTree Sources::context(const std::string& name) { return open(name, tree_of(name)); }
 
 SourceTree Sources::host(const plan::FromHost& from) {
-  return open("host:" + from.directory, {.directory = from.directory, .shown = from.flag, .has_ignore_file = false});
+  return open("host:" + from.directory,
+              {.directory = from.directory, .shown = from.flag, .has_ignore_file = false});
 }
 
 SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string shown) {
@@ -96,7 +98,8 @@ SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string show
 void Sources::save_indexes() {
   std::lock_guard lock(mutex_);
   for (auto& [name, context] : contexts_)
-    if (context && !context->is_temporary && context->index->changed()) store_.put_index(context->index_name, context->index->serialize());
+    if (context && !context->is_temporary && context->index->changed())
+      store_.put_index(context->index_name, context->index->serialize());
 }
 
 }  // namespace solve

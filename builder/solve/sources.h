@@ -19,8 +19,8 @@ namespace solve {
 /// the files: stages that are built at the same time share the contexts.
 struct SourceTree {
   context::FileTree* files = nullptr;
-  bool keep_owner = false;   ///< files of a stage or image keep their owners
-  std::string shown;         ///< "stage \"build\"", "the build context"
+  bool keep_owner = false;  ///< files of a stage or image keep their owners
+  std::string shown;        ///< "stage \"build\"", "the build context"
   std::shared_ptr<void> keep;
   std::unique_lock<std::mutex> alone;
   std::optional<overlay::Stack> stack;  ///< what the files of a stage or image are made of
@@ -52,7 +52,8 @@ class Sources {
   const Options& options_;
   store::Store& store_;
   std::mutex mutex_;  // of contexts_
-  std::map<std::string, std::unique_ptr<Context>> contexts_;  // "" the main one, "host:..." of this machine
+  std::map<std::string, std::unique_ptr<Context>>
+      contexts_;  // "" the main one, "host:..." of this machine
 };
 
 }  // namespace solve

@@ -33,7 +33,8 @@ std::vector<const plan::CopyStep*> parts_of(const plan::CopyStep& step) {
 
 std::string join_ids(const std::vector<LayerPtr>& layers) {
   std::string ids;
-  for (const LayerPtr& layer : layers) ids += base::str(ids.empty() ? "" : " ", layer->diff_id().str());
+  for (const LayerPtr& layer : layers)
+    ids += base::str(ids.empty() ? "" : " ", layer->diff_id().str());
   return ids;
 }
 
@@ -61,7 +62,8 @@ std::vector<const plan::FileSource*> sources_of(const plan::Step& step) {
 
 bool is_read_later(const plan::Plan& plan, const plan::Stage& stage, const plan::Step& step) {
   for (const plan::Step& other : stage.steps)
-    if (other.number > step.number && std::holds_alternative<plan::RunStep>(other.action)) return true;
+    if (other.number > step.number && std::holds_alternative<plan::RunStep>(other.action))
+      return true;
   const auto is_this = [&](const plan::FileSource& from) {
     const auto* other = std::get_if<plan::FromStage>(&from);
     return other != nullptr && other->stage == stage.index;
@@ -123,7 +125,8 @@ SourceTree StepInputs::open(const plan::FileSource& from) const {
 }
 
 std::optional<std::string> StepInputs::key_of(const plan::FileSource& from) const {
-  if (const auto* stage = std::get_if<plan::FromStage>(&from)) return built_stage_(stage->stage).key;
+  if (const auto* stage = std::get_if<plan::FromStage>(&from))
+    return built_stage_(stage->stage).key;
   if (const auto* image = std::get_if<plan::FromImage>(&from))
     return plan_.images[image->image].identity;
   return std::nullopt;
@@ -142,7 +145,8 @@ void StepInputs::define_part(const plan::CopyStep& step, cache::Definition& defi
   if (step.parents) definition.add("parents", "true");
   if (step.link) definition.add("link", "true");
   if (step.unpack) definition.add("unpack", *step.unpack ? "true" : "false");
-  for (const plan::InlineFile& file : step.files) definition.add("inline " + file.name, file.content);
+  for (const plan::InlineFile& file : step.files)
+    definition.add("inline " + file.name, file.content);
   if (step.sources.empty()) return;
   if (std::optional<std::string> key = key_of(step.from)) {
     definition.add("from", *key);
@@ -169,8 +173,8 @@ void StepInputs::define(const plan::RunStep& step, cache::Definition& definition
   }
 }
 
-// One digest: every RUN names it, and a directory of a machine may be large. What a step may write to
-// is not the same for the next one.
+// One digest: every RUN names it, and a directory of a machine may be large. What a step may write
+// to is not the same for the next one.
 void StepInputs::define_host(const plan::Mount& mount, const plan::FromHost& from,
                              cache::Definition& definition) const {
   if (!from.hashed || (!mount.read_only && !from.covered)) return;
@@ -191,7 +195,8 @@ void StepInputs::define(const plan::WorkdirStep& step, cache::Definition& defini
 }
 
 std::optional<std::vector<LayerPtr>> StepInputs::layers_of(const plan::FileSource& from) const {
-  if (const auto* stage = std::get_if<plan::FromStage>(&from)) return built_stage_(stage->stage).layers;
+  if (const auto* stage = std::get_if<plan::FromStage>(&from))
+    return built_stage_(stage->stage).layers;
   const auto* image = std::get_if<plan::FromImage>(&from);
   if (image == nullptr) return std::nullopt;
   std::vector<LayerPtr> layers;
@@ -211,8 +216,7 @@ std::string StepInputs::content(const plan::Step& step, const std::vector<LayerP
 }
 
 bool StepInputs::same_content(const plan::Step& step, const cache::Definition& definition,
-                              const std::vector<LayerPtr>& below,
-                              const store::CacheRecord& before,
+                              const std::vector<LayerPtr>& below, const store::CacheRecord& before,
                               std::chrono::steady_clock::time_point until) const {
   const std::string_view then = before.definition;
   const std::string_view now = definition.text();
@@ -232,11 +236,9 @@ bool StepInputs::same_content(const plan::Step& step, const cache::Definition& d
   return true;
 }
 
-std::optional<store::CacheRecord> StepInputs::find_same(const plan::Step& step,
-                                                        const cache::Definition& definition,
-                                                        const std::vector<LayerPtr>& below,
-                                                        const std::string& slot,
-                                                        const std::optional<store::CacheRecord>& before) const {
+std::optional<store::CacheRecord> StepInputs::find_same(
+    const plan::Step& step, const cache::Definition& definition, const std::vector<LayerPtr>& below,
+    const std::string& slot, const std::optional<store::CacheRecord>& before) const {
   constexpr int kMostLookedAt = 4;
   constexpr size_t kSmall = 64 << 10;  // definitions of large COPYs are megabytes
   if (!before) return std::nullopt;

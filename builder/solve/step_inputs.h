@@ -31,7 +31,10 @@ class StepInputs {
 
   StepInputs(const plan::Plan& plan, const Options& options, store::Store& store, Sources& sources,
              BuiltStage built_stage)
-      : plan_(plan), options_(options), store_(store), sources_(sources),
+      : plan_(plan),
+        options_(options),
+        store_(store),
+        sources_(sources),
         built_stage_(std::move(built_stage)) {}
 
   /// The state that a stage which is not FROM another one starts with.
@@ -45,20 +48,21 @@ class StepInputs {
   /// ids of everything the step was made from.
   std::string content(const plan::Step& step, const std::vector<LayerPtr>& below) const;
 
-  /// Whether the step, defined anew as `definition`, would start from the same files as `before`: the
-  /// keys of the states below it or of the stages it copies from may differ, but neither the layers
-  /// below nor the files it selects do. Layers that are not hashed by `until` count as others.
-  /// [rules K2, early cut-off]
+  /// Whether the step, defined anew as `definition`, would start from the same files as `before`:
+  /// the keys of the states below it or of the stages it copies from may differ, but neither the
+  /// layers below nor the files it selects do. Layers that are not hashed by `until` count as
+  /// others. [rules K2, early cut-off]
   bool same_content(const plan::Step& step, const cache::Definition& definition,
                     const std::vector<LayerPtr>& below, const store::CacheRecord& before,
                     std::chrono::steady_clock::time_point until) const;
 
   /// A record of the step made from the same content, whose result is still there. `before` is the
-  /// latest record of `slot`; of small steps some earlier ones are looked at too, so that going back
-  /// and forth between two states of a recipe costs nothing.
-  std::optional<store::CacheRecord> find_same(const plan::Step& step, const cache::Definition& definition,
-                                              const std::vector<LayerPtr>& below, const std::string& slot,
-                                              const std::optional<store::CacheRecord>& before) const;
+  /// latest record of `slot`; of small steps some earlier ones are looked at too, so that going
+  /// back and forth between two states of a recipe costs nothing.
+  std::optional<store::CacheRecord> find_same(
+      const plan::Step& step, const cache::Definition& definition,
+      const std::vector<LayerPtr>& below, const std::string& slot,
+      const std::optional<store::CacheRecord>& before) const;
 
   /// Opens what a COPY or a mount takes files from.
   SourceTree open(const plan::FileSource& from) const;
@@ -69,7 +73,8 @@ class StepInputs {
   void define(const plan::CopyStep& step, cache::Definition& definition) const;
   void define_part(const plan::CopyStep& step, cache::Definition& definition) const;
   void define(const plan::RunStep& step, cache::Definition& definition) const;
-  void define_host(const plan::Mount& mount, const plan::FromHost& from, cache::Definition& definition) const;
+  void define_host(const plan::Mount& mount, const plan::FromHost& from,
+                   cache::Definition& definition) const;
   void define(const plan::WorkdirStep& step, cache::Definition& definition) const;
   std::optional<std::vector<LayerPtr>> layers_of(const plan::FileSource& from) const;
   bool same_files(const plan::Step& step, size_t nth, const plan::FileSource& from,
@@ -82,7 +87,8 @@ class StepInputs {
   Sources& sources_;
   BuiltStage built_stage_;
   mutable std::mutex host_mutex_;
-  mutable std::map<std::string, std::string> host_contents_;  // digest by path: the same for all steps
+  mutable std::map<std::string, std::string>
+      host_contents_;  // digest by path: the same for all steps
 };
 
 /// A linked COPY does not read what is below it.

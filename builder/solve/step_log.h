@@ -9,8 +9,8 @@
 namespace solve {
 
 /// The whole output of one step, kept in DIRECTORY/step-NUMBER.log. Without a directory nothing is
-/// kept. A log that cannot be written is no reason to fail the step: it ends there, and problem() says
-/// why. One thread.
+/// kept. A log that cannot be written is no reason to fail the step: it ends there, and problem()
+/// says why. One thread.
 class StepLog {
  public:
   StepLog(const std::filesystem::path& directory, int step);

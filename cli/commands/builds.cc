@@ -7,7 +7,7 @@
 #include "base/sys/file.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
-#include "cli/build_record.h"
+#include "cli/build/build_record.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/table.h"
@@ -20,14 +20,19 @@ namespace {
 using Json = nlohmann::json;
 constexpr uint64_t kMostRecordBytes = 64 << 20;
 
-std::filesystem::path builds_of(const Context& context) { return store::Layout(context.root).builds(); }
+std::filesystem::path builds_of(const Context& context) {
+  return store::Layout(context.root).builds();
+}
 
 Json read_record(const std::filesystem::path& build) {
   std::optional<std::string> text = sys::find_user_file(build / "record.json", kMostRecordBytes);
   Json json = Json::parse(text.value_or(""), nullptr, false);
   if (json.is_object()) return json;
   // Still running, or its process was killed.
-  return {{"id", build.filename().string()}, {"succeeded", false}, {"error", "unfinished"}, {"steps", Json::array()}};
+  return {{"id", build.filename().string()},
+          {"succeeded", false},
+          {"error", "unfinished"},
+          {"steps", Json::array()}};
 }
 
 std::string seconds_text(const Json& record) {
@@ -45,8 +50,9 @@ int run_ls(Context& context, const Arguments& arguments) {
       continue;
     }
     table.add({short_build_id(name), record.value("started", ""), seconds_text(record),
-               record.value("succeeded", false) ? "ok" : "failed", base::str(record["steps"].size()),
-               base::str(record.value("cached", 0)), record.value("tag", ""), record.value("recipe", "")});
+               record.value("succeeded", false) ? "ok" : "failed",
+               base::str(record["steps"].size()), base::str(record.value("cached", 0)),
+               record.value("tag", ""), record.value("recipe", "")});
     record.erase("steps");
     items.push_back(std::move(record));
   }
@@ -61,21 +67,25 @@ int run_show(Context& context, const Arguments& arguments) {
     context.out(record.dump(2) + "\n");
     return 0;
   }
-  std::string out = base::str("build ", short_build_id(name), "  ", base::printable(record.value("tag", "")), "  ",
-                              record.value("platform", ""), "\n", "recipe   ", base::printable(record.value("recipe", "")), "\n",
-                              "started  ", record.value("started", ""), ", took ", seconds_text(record), "\n");
-  if (record.value("succeeded", false)) out += base::str("image    ", record.value("image", ""), "\n");
-  else out += base::str("failed   ", base::printable(record.value("error", "")), "\n");
+  std::string out = base::str(
+      "build ", short_build_id(name), "  ", base::printable(record.value("tag", "")), "  ",
+      record.value("platform", ""), "\n", "recipe   ", base::printable(record.value("recipe", "")),
+      "\n", "started  ", record.value("started", ""), ", took ", seconds_text(record), "\n");
+  if (record.value("succeeded", false))
+    out += base::str("image    ", record.value("image", ""), "\n");
+  else
+    out += base::str("failed   ", base::printable(record.value("error", "")), "\n");
   Table table({"STEP", "RESULT", "TIME", "STAGE", "TEXT"});
   for (const Json& step : record["steps"])
-    table.add({base::str(step.value("step", 0)), step.value("result", ""), seconds_text(step), step.value("stage", ""),
-               step.value("text", "")});
+    table.add({base::str(step.value("step", 0)), step.value("result", ""), seconds_text(step),
+               step.value("stage", ""), step.value("text", "")});
   context.out(out + "\n" + table.render(context.out_terminal().width));
   return 0;
 }
 
 int run_logs(Context& context, const Arguments& arguments) {
-  std::filesystem::path build = builds_of(context) / find_build(builds_of(context), arguments.word(0));
+  std::filesystem::path build =
+      builds_of(context) / find_build(builds_of(context), arguments.word(0));
   Json record = read_record(build);
   std::optional<uint64_t> wanted = arguments.number("step");
   bool known = false;
@@ -86,21 +96,24 @@ int run_logs(Context& context, const Arguments& arguments) {
     std::filesystem::path path = build / base::str("step-", number, ".log");
     struct stat st;
     if (::stat(path.c_str(), &st) < 0) continue;
-    if (!wanted) context.out(base::str("[", step.value("stage", ""), " ", step.value("index", 0), "/", step.value("count", 0), "] ",
-                                       step.value("text", ""), "\n"));
+    if (!wanted)
+      context.out(base::str("[", step.value("stage", ""), " ", step.value("index", 0), "/",
+                            step.value("count", 0), "] ", step.value("text", ""), "\n"));
     sys::UniqueFd fd = sys::open_user_file(path);
     sys::FdSource source(fd.get(), path.string());
     sys::FdSink sink(context.out_fd, "standard output");
     base::copy(source, sink);
   }
   if (wanted && !known)
-    throw base::Error(base::Code::kNotFound, base::str("the build has no step ", *wanted), "step-missing")
+    throw base::Error(base::Code::kNotFound, base::str("the build has no step ", *wanted),
+                      "step-missing")
         .add_help("torte builds show lists its steps");
   return 0;
 }
 
 int run_rm(Context& context, const Arguments& arguments) {
-  if (arguments.words().empty() && !arguments.is_on("all")) throw UsageError("builds rm needs an id, or --all");
+  if (arguments.words().empty() && !arguments.is_on("all"))
+    throw UsageError("builds rm needs an id, or --all");
   std::filesystem::path builds = builds_of(context);
   std::vector<std::string> names;
   if (arguments.is_on("all")) names = list_builds(builds);
@@ -112,26 +125,53 @@ int run_rm(Context& context, const Arguments& arguments) {
 }  // namespace
 
 const std::vector<const Command*>& builds_commands() {
-  static const Command kLs{.name = "builds ls", .aliases = {"builds"}, .summary = "list the builds of this store",
-                           .usage = "[FLAGS]", .group = "build and run",
-                           .flags = {{.name = "quiet-ids", .letter = 'q', .help = "only the ids"},
-                                     {.name = "format", .value = "FORMAT", .help = "table, json, json-lines or a template"}},
-                           .examples = {{"torte builds ls", "newest first; kept for 30 days, 200 at most"}},
-                           .positionals = {0, 0}, .run = run_ls, .in_user_namespace = false};
-  static const Command kShow{.name = "builds show", .summary = "show one build and its steps", .usage = "[FLAGS] [ID|^N|last]",
+  static const Command kLs{
+      .name = "builds ls",
+      .aliases = {"builds"},
+      .summary = "list the builds of this store",
+      .usage = "[FLAGS]",
+      .group = "build and run",
+      .flags = {{.name = "quiet-ids", .letter = 'q', .help = "only the ids"},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "table, json, json-lines or a template"}},
+      .examples = {{"torte builds ls", "newest first; kept for 30 days, 200 at most"}},
+      .positionals = {0, 0},
+      .run = run_ls,
+      .in_user_namespace = false};
+  static const Command kShow{.name = "builds show",
+                             .summary = "show one build and its steps",
+                             .usage = "[FLAGS] [ID|^N|last]",
                              .group = "build and run",
-                             .flags = {{.name = "format", .value = "FORMAT", .help = "text or json", .choices = {"text", "json"}}},
-                             .examples = {{"torte builds show", "the last one"}, {"torte builds show ^2", "the one before"}},
-                             .positionals = {0, 1}, .run = run_show, .in_user_namespace = false};
-  static const Command kLogs{.name = "builds logs", .summary = "print what the steps of a build printed",
-                             .usage = "[FLAGS] [ID|^N|last]", .group = "build and run",
-                             .flags = {{.name = "step", .value = "N", .help = "only this step, byte for byte", .common = true}},
-                             .examples = {{"torte builds logs last --step 4", "the whole output of one step"}},
-                             .positionals = {0, 1}, .run = run_logs, .in_user_namespace = false};
-  static const Command kRm{.name = "builds rm", .summary = "forget builds and their logs", .usage = "[FLAGS] [ID...]",
-                           .group = "build and run", .flags = {{.name = "all", .letter = 'a', .help = "all of them"}},
+                             .flags = {{.name = "format",
+                                        .value = "FORMAT",
+                                        .help = "text or json",
+                                        .choices = {"text", "json"}}},
+                             .examples = {{"torte builds show", "the last one"},
+                                          {"torte builds show ^2", "the one before"}},
+                             .positionals = {0, 1},
+                             .run = run_show,
+                             .in_user_namespace = false};
+  static const Command kLogs{
+      .name = "builds logs",
+      .summary = "print what the steps of a build printed",
+      .usage = "[FLAGS] [ID|^N|last]",
+      .group = "build and run",
+      .flags =
+          {{.name = "step", .value = "N", .help = "only this step, byte for byte", .common = true}},
+      .examples = {{"torte builds logs last --step 4", "the whole output of one step"}},
+      .positionals = {0, 1},
+      .run = run_logs,
+      .in_user_namespace = false};
+  static const Command kRm{.name = "builds rm",
+                           .summary = "forget builds and their logs",
+                           .usage = "[FLAGS] [ID...]",
+                           .group = "build and run",
+                           .flags = {{.name = "all", .letter = 'a', .help = "all of them"}},
                            .examples = {{"torte builds rm --all", "images and cache stay"}},
-                           .positionals = {0, Positionals::kAny}, .run = run_rm, .in_user_namespace = false};
+                           .positionals = {0, Positionals::kAny},
+                           .run = run_rm,
+                           .in_user_namespace = false};
   static const std::vector<const Command*> kAll = {&kLs, &kShow, &kLogs, &kRm};
   return kAll;
 }

@@ -6,10 +6,10 @@
 #include "base/text.h"
 #include "builder/solve/cache_mounts.h"
 #include "cli/age.h"
-#include "cli/cache_steps.h"
+#include "cli/build/cache_steps.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/open_store.h"
+#include "cli/images/open_store.h"
 #include "cli/table.h"
 #include "store/oci/timestamp.h"
 
@@ -89,9 +89,10 @@ Found find(const Context& context, store::Store& store, const std::string& name)
   for (store::CacheRecord& record : store.list_cache())
     if (!name.empty() && record.key.starts_with(name)) found.steps.push_back(std::move(record));
   if (found.steps.size() > 1)
-    throw base::Error(base::Code::kInvalid,
-                      base::str(base::printable(name), " is the beginning of ", found.steps.size(), " keys"),
-                      "cache-ambiguous");
+    throw base::Error(
+        base::Code::kInvalid,
+        base::str(base::printable(name), " is the beginning of ", found.steps.size(), " keys"),
+        "cache-ambiguous");
   if (found.steps.empty())
     throw base::Error(base::Code::kNotFound,
                       "no cached step or cache mount " + base::printable(name), "cache-not-found")
@@ -117,8 +118,9 @@ int run_inspect(Context& context, const Arguments& arguments) {
     }
   }
   const std::string format = arguments.get("format");
-  context.out(format.empty() || format == "json" ? items.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
-                                                 : render_documents(items, format));
+  context.out(format.empty() || format == "json"
+                  ? items.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
+                  : render_documents(items, format));
   return 0;
 }
 
@@ -130,7 +132,8 @@ int run_remove(Context& context, const Arguments& arguments) {
     for (const CacheMount& mount : found.mounts)
       if (!mounts.remove(mount, *store))
         throw base::Error(base::Code::kUnavailable,
-                          "cache mount " + base::printable(mount.id) + " is used by a build", "cache-in-use");
+                          "cache mount " + base::printable(mount.id) + " is used by a build",
+                          "cache-in-use");
     for (const store::CacheRecord& record : found.steps) store->remove_cache(record.key);
     if (!context.quiet) context.out(name + "\n");
   }
@@ -145,12 +148,16 @@ const std::vector<const Command*>& cache_commands() {
       .aliases = {"cache list"},
       .summary = "list cached steps and cache mounts",
       .usage = "[FLAGS]",
-      .about = "Steps come first, the one used last at the top. A cache mount is a directory of RUN "
-               "--mount=type=cache; builds share it by its id.",
+      .about =
+          "Steps come first, the one used last at the top. A cache mount is a directory of RUN "
+          "--mount=type=cache; builds share it by its id.",
       .group = "images",
       .flags = {{.name = "steps", .help = "only cached steps", .common = true},
                 {.name = "mounts", .help = "only cache mounts", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "table, json, json-lines, or a template",
+                 .common = true}},
       .examples = {{"torte cache ls --mounts", "what the package managers' caches need"}},
       .run = run_list};
   static const Command kInspect{
@@ -159,14 +166,16 @@ const std::vector<const Command*>& cache_commands() {
       .usage = "[FLAGS] KEY|ID..",
       .about = "The definition of a step is everything that went into its key.",
       .group = "images",
-      .flags = {{.name = "format", .value = "FORMAT", .help = "json, or a template", .common = true}},
+      .flags =
+          {{.name = "format", .value = "FORMAT", .help = "json, or a template", .common = true}},
       .positionals = {1, Positionals::kAny},
       .run = run_inspect};
   static const Command kRemove{
       .name = "cache rm",
       .summary = "forget a cached step, or remove a cache mount with its files",
       .usage = "KEY|ID..",
-      .about = "The layer of a forgotten step goes with the next torte prune, unless an image has it.",
+      .about =
+          "The layer of a forgotten step goes with the next torte prune, unless an image has it.",
       .group = "images",
       .examples = {{"torte cache rm apt", "empty the cache mount that recipes call apt"}},
       .positionals = {1, Positionals::kAny},

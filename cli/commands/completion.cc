@@ -7,10 +7,10 @@
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "builder/dockerfile/commands.h"
-#include "cli/build_record.h"
+#include "cli/build/build_record.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/open_store.h"
+#include "cli/images/open_store.h"
 #include "store/layout.h"
 #include "store/oci/reference.h"
 
@@ -18,7 +18,8 @@ namespace cli {
 
 namespace {
 
-constexpr const char* kBash = R"sh(# torte completion bash: put this into ~/.bashrc:  source <(torte completion bash)
+constexpr const char* kBash =
+    R"sh(# torte completion bash: put this into ~/.bashrc:  source <(torte completion bash)
 _torte() {
   local i word last cut words=()
   for ((i = 1; i <= COMP_CWORD; ++i)); do
@@ -49,7 +50,8 @@ _torte() {
 compdef _torte torte
 )sh";
 
-constexpr const char* kFish = R"sh(# torte completion fish: put this into ~/.config/fish/completions/torte.fish
+constexpr const char* kFish =
+    R"sh(# torte completion fish: put this into ~/.config/fish/completions/torte.fish
 complete -c torte -a '(torte __complete 1 (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
 )sh";
 
@@ -65,21 +67,24 @@ std::vector<std::string> image_names(const Context& context) {
   std::vector<std::string> names;
   if (std::unique_ptr<store::Store> store = find_store(context))
     for (const store::ImageRecord& image : store->list_images())
-      for (const store::Name& name : image.names) names.push_back(oci::Reference::parse(name.name).familiar());
+      for (const store::Name& name : image.names)
+        names.push_back(oci::Reference::parse(name.name).familiar());
   return names;
 }
 
 std::vector<std::string> container_names(const Context& context) {
   std::vector<std::string> names;
   std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator(store::Layout(context.root).containers() / ".names", none))
+  for (const auto& entry : std::filesystem::directory_iterator(
+           store::Layout(context.root).containers() / ".names", none))
     names.push_back(entry.path().filename());
   return names;
 }
 
 std::vector<std::string> build_ids(const Context& context) {
   std::vector<std::string> ids = {"last"};
-  for (const std::string& name : list_builds(store::Layout(context.root).builds())) ids.push_back(short_build_id(name));
+  for (const std::string& name : list_builds(store::Layout(context.root).builds()))
+    ids.push_back(short_build_id(name));
   return ids;
 }
 
@@ -95,8 +100,10 @@ std::vector<std::string> stage_names(std::span<const std::string> words) {
     std::optional<std::string> text = sys::find_user_file(file, kMostBytes);
     if (!text) continue;
     std::vector<dockerfile::Diagnostic> mistakes;  // it is being written
-    for (const dockerfile::Instruction& instruction : dockerfile::parse_collecting(*text, file, mistakes).instructions)
-      if (instruction.keyword == dockerfile::Keyword::kFrom && instruction.args.size() == 3) names.push_back(instruction.args[2]);
+    for (const dockerfile::Instruction& instruction :
+         dockerfile::parse_collecting(*text, file, mistakes).instructions)
+      if (instruction.keyword == dockerfile::Keyword::kFrom && instruction.args.size() == 3)
+        names.push_back(instruction.args[2]);
     break;
   }
   return names;
@@ -106,15 +113,21 @@ int run_complete(Context& context, const Arguments& arguments) {
   std::span<const std::string> words = arguments.words();
   auto names = [&](NameKind kind, std::span<const std::string> before) -> std::vector<std::string> {
     switch (kind) {
-      case NameKind::kImage: return image_names(context);
-      case NameKind::kContainer: return container_names(context);
-      case NameKind::kBuild: return build_ids(context);
-      case NameKind::kStage: return stage_names(before);
-      case NameKind::kNone: break;
+      case NameKind::kImage:
+        return image_names(context);
+      case NameKind::kContainer:
+        return container_names(context);
+      case NameKind::kBuild:
+        return build_ids(context);
+      case NameKind::kStage:
+        return stage_names(before);
+      case NameKind::kNone:
+        break;
     }
     return {};
   };
-  for (const std::string& word : complete(*context.table, words.subspan(1), names)) context.out(word + "\n");
+  for (const std::string& word : complete(*context.table, words.subspan(1), names))
+    context.out(word + "\n");
   return 0;
 }
 

@@ -21,11 +21,12 @@ using Values = std::map<std::string, Value>;
 
 // The global flags have a value in any case.
 void add_globals(const Context& context, const Arguments& arguments, Values& values) {
-  const std::pair<std::string, std::string> effective[] = {{"root", context.root.string()},
-                                                           {"run-root", context.run_root.string()},
-                                                           {"log-level", arguments.get("log-level", "warn")},
-                                                           {"color", arguments.get("color", "auto")},
-                                                           {"quiet", context.quiet ? "true" : "false"}};
+  const std::pair<std::string, std::string> effective[] = {
+      {"root", context.root.string()},
+      {"run-root", context.run_root.string()},
+      {"log-level", arguments.get("log-level", "warn")},
+      {"color", arguments.get("color", "auto")},
+      {"quiet", context.quiet ? "true" : "false"}};
   for (const auto& [name, value] : effective) {
     std::string origin = arguments.origin(name);
     if (origin.empty()) origin = arguments.has(name) ? "command line" : "default";
@@ -39,7 +40,8 @@ void add_environment(const Context& context, Values& values) {
       if (flag.environment.empty()) continue;
       const std::string variable(flag.environment);
       if (auto value = context.environment(variable.c_str()))
-        values.insert_or_assign(Setting{command, &flag, {}, {}}.key(), Value{{*value}, "$" + variable});
+        values.insert_or_assign(Setting{command, &flag, {}, {}}.key(),
+                                Value{{*value}, "$" + variable});
     }
 }
 
@@ -68,13 +70,19 @@ const Command& config_show_command() {
       .name = "config show",
       .summary = "show what flags are set to, and where",
       .usage = "[--format FORMAT]",
-      .about = "A flag that is not given has the value of its environment variable, or what the first of these "
-               "files says: the one of --config, ~/.config/torte/config.toml, /etc/torte/config.toml, "
-               "/usr/share/torte/config.toml.\n"
-               "A file is TOML. A table such as [build] or [cache.prune] is a command, its keys are flags without "
-               "dashes; a key outside of tables is for every command that has such a flag.",
+      .about =
+          "A flag that is not given has the value of its environment variable, or what the first "
+          "of these "
+          "files says: the one of --config, ~/.config/torte/config.toml, /etc/torte/config.toml, "
+          "/usr/share/torte/config.toml.\n"
+          "A file is TOML. A table such as [build] or [cache.prune] is a command, its keys are "
+          "flags without "
+          "dashes; a key outside of tables is for every command that has such a flag.",
       .group = "about torte",
-      .flags = {{.name = "format", .value = "FORMAT", .help = "table, json, json-lines or a template", .common = true}},
+      .flags = {{.name = "format",
+                 .value = "FORMAT",
+                 .help = "table, json, json-lines or a template",
+                 .common = true}},
       .examples = {{"torte config show", "the values that count, each with its origin"},
                    {"torte --config ci.toml config show", "what they are with one more file"}},
       .run = run_show,

@@ -8,15 +8,15 @@
 #include "base/sys/tree.h"
 #include "base/sys/userns.h"
 #include "base/text.h"
-#include "cli/base_images.h"
 #include "cli/commands/commands.h"
-#include "cli/container_list.h"
-#include "cli/image_changes.h"
+#include "cli/containers/container_list.h"
+#include "cli/images/base_images.h"
+#include "cli/images/image_changes.h"
 #include "cli/output_file.h"
 #include "overlay/built_layer.h"
 #include "overlay/copy_tree.h"
-#include "runner/container/life.h"
 #include "runner/container/ids.h"
+#include "runner/container/life.h"
 #include "runner/container/prepare.h"
 #include "store/layer/extract.h"
 #include "store/layer/writer.h"
@@ -32,7 +32,7 @@ using container::Config;
 /// The files of a container, running or not, for one command.
 struct OpenFiles {
   std::optional<container::Claim> claim;  ///< of one that does not run
-  bool foreign_ids = false;  ///< it runs with ids of its own, which are others for us
+  bool foreign_ids = false;               ///< it runs with ids of its own, which are others for us
   sys::Root root;
 };
 
@@ -42,7 +42,8 @@ OpenFiles open_files(container::Containers& containers, const std::string& id) {
     if (container::open_main_process(record.state)) {
       container::enter_user_namespace_of(record);
       // An ordinary user's container shows files with the ids they have on disk.
-      const bool foreign = container::has_own_ids(record.config) && sys::userns_mode() == sys::UsernsMode::kNone;
+      const bool foreign =
+          container::has_own_ids(record.config) && sys::userns_mode() == sys::UsernsMode::kNone;
       return {std::nullopt, foreign, container::open_running(record.state)};
     }
   }
@@ -63,7 +64,8 @@ struct Side {
 /// NAME:PATH, or a path of the host; one with a colon in it is written ./a:b.
 Side parse_side(const std::string& text) {
   const size_t colon = text.find(':');
-  if (colon == std::string::npos || colon == 0 || text[0] == '.' || text[0] == '/') return {"", text, {}};
+  if (colon == std::string::npos || colon == 0 || text[0] == '.' || text[0] == '/')
+    return {"", text, {}};
   return {text.substr(0, colon), text.substr(colon + 1), {}};
 }
 
@@ -78,8 +80,9 @@ struct CopyOptions {
 };
 
 void copy_directory(const sys::Root& from, const sys::Root& to, const CopyOptions& options) {
-  overlay::copy_tree(from, to, options.keep_owner ? std::nullopt
-                                                  : std::optional(std::pair(uint32_t{0}, uint32_t{0})));
+  overlay::copy_tree(
+      from, to,
+      options.keep_owner ? std::nullopt : std::optional(std::pair(uint32_t{0}, uint32_t{0})));
 }
 
 void set_attributes(int fd, const struct stat& status, const CopyOptions& options) {
@@ -120,26 +123,28 @@ sys::Root make_directory(const sys::Root& parent, const std::string& name) {
 }
 
 base::Error missing(const std::string& path) {
-  return base::Error(base::Code::kNotFound, base::printable(path) + " does not exist", "copy-source-missing");
+  return base::Error(base::Code::kNotFound, base::printable(path) + " does not exist",
+                     "copy-source-missing");
 }
 
-/// Where the copy goes: a directory that exists and a name in it; the name is empty when the content
-/// of a directory goes straight into it.
+/// Where the copy goes: a directory that exists and a name in it; the name is empty when the
+/// content of a directory goes straight into it.
 struct Place {
   sys::Root parent;
   std::string name;
 };
 
-Place place_of(const Side& to, const std::string& source_name, bool source_is_directory, bool contents) {
+Place place_of(const Side& to, const std::string& source_name, bool source_is_directory,
+               bool contents) {
   const sys::RootedPath path = to.root.resolve(path_of(to));
   const auto there = to.root.stat(path);
   if (there && S_ISDIR(there->st_mode))
     return {to.root.subdirectory(path), source_is_directory && contents ? "" : source_name};
   if (there && source_is_directory)
-    throw base::Error(base::Code::kInvalid, base::printable(to.path) + " is a file, and a directory cannot replace it",
+    throw base::Error(base::Code::kInvalid,
+                      base::printable(to.path) + " is a file, and a directory cannot replace it",
                       "copy-directory-over-file");
-  if (!there && to.path.ends_with('/') && !source_is_directory)
-    throw missing(to.path);
+  if (!there && to.path.ends_with('/') && !source_is_directory) throw missing(to.path);
   const auto parent = to.root.stat(path.parent());
   if (!parent || !S_ISDIR(parent->st_mode)) throw missing(path.parent().str());
   sys::Root directory = to.root.subdirectory(path.parent());
@@ -157,7 +162,8 @@ void copy_between(const Side& from, const Side& to, const CopyOptions& options) 
   const Place place = place_of(to, std::string(source.name()), directory, contents);
   if (directory) {
     const sys::Root tree = from.root.subdirectory(source);
-    const sys::Root target = place.name.empty() ? place.parent.duplicate() : make_directory(place.parent, place.name);
+    const sys::Root target =
+        place.name.empty() ? place.parent.duplicate() : make_directory(place.parent, place.name);
     copy_directory(tree, target, options);
     return;
   }
@@ -170,13 +176,15 @@ void copy_between(const Side& from, const Side& to, const CopyOptions& options) 
     return;
   }
   if (!S_ISREG(status->st_mode))
-    throw base::Error(base::Code::kUnsupported, base::printable(from.path) + " is neither a file, a directory nor a link",
+    throw base::Error(base::Code::kUnsupported,
+                      base::printable(from.path) + " is neither a file, a directory nor a link",
                       "not-a-file");
-  copy_file(from.root.open_at(source, O_RDONLY | (options.follow ? 0 : O_NOFOLLOW)), *status, place.parent,
-            place.name, options);
+  copy_file(from.root.open_at(source, O_RDONLY | (options.follow ? 0 : O_NOFOLLOW)), *status,
+            place.parent, place.name, options);
 }
 
-void write_stream(Context& context, store::Store& store, const Side& from, const CopyOptions& options) {
+void write_stream(Context& context, store::Store& store, const Side& from,
+                  const CopyOptions& options) {
   // The tar holds the thing under its own name, so it is copied beside first.
   const store::StagingDir staging = store.create_staging("cp");
   sys::make_directories(staging / "tree", 0755);
@@ -185,13 +193,15 @@ void write_stream(Context& context, store::Store& store, const Side& from, const
   keep.keep_owner = true;
   copy_between(from, beside, keep);
   sys::FdSink sink(context.out_fd, "standard output");
-  layer::write_tree(sys::Root::open(staging / "tree"), sink, {.clamp_mtime = {}, .plain = true, .stop = {}});
+  layer::write_tree(sys::Root::open(staging / "tree"), sink,
+                    {.clamp_mtime = {}, .plain = true, .stop = {}});
 }
 
 void read_stream(Context& context, const Side& to, const CopyOptions& options) {
   const auto status = to.root.stat(path_of(to));
   if (!status || !S_ISDIR(status->st_mode))
-    throw base::Error(base::Code::kInvalid, base::printable(to.path) + " must be a directory that exists",
+    throw base::Error(base::Code::kInvalid,
+                      base::printable(to.path) + " must be a directory that exists",
                       "copy-destination-not-directory");
   sys::FdSource source(context.in_fd, "standard input");
   layer::ArchiveOptions archive;
@@ -212,14 +222,18 @@ int run_cp(Context& context, const Arguments& arguments) {
   OpenFiles files = open_files(open.containers, open.containers.get(inside.container));
   inside.root = files.root.duplicate();
   if (files.foreign_ids && (&inside == &to || outside.is_stream() || arguments.is_on("archive")))
-    throw base::Error(base::Code::kUnsupported,
-                      "copying with owners from or to a running container that has ids of its own is not built",
-                      "foreign-ids")
+    throw base::Error(
+        base::Code::kUnsupported,
+        "copying with owners from or to a running container that has ids of its own is not built",
+        "foreign-ids")
         .add_help("tar -c FILES | torte exec -i NAME tar -x, or stop it first");
-  const CopyOptions options{.keep_owner = arguments.is_on("archive"), .follow = arguments.is_on("follow-link")};
+  const CopyOptions options{.keep_owner = arguments.is_on("archive"),
+                            .follow = arguments.is_on("follow-link")};
   if (outside.is_stream()) {
-    if (&outside == &to) write_stream(context, *open.store, from, options);
-    else read_stream(context, to, options);
+    if (&outside == &to)
+      write_stream(context, *open.store, from, options);
+    else
+      read_stream(context, to, options);
     return 0;
   }
   outside.root = sys::Root::open("/");
@@ -230,7 +244,8 @@ int run_cp(Context& context, const Arguments& arguments) {
 /// The image's layers and what the container wrote; the init layer is no part of it.
 overlay::Stack whole_stack(const container::Containers& containers, const Config& config) {
   if (!config.rootfs.empty())
-    throw base::Error(base::Code::kUnsupported, "a container of --rootfs has no layers", "rootfs-container");
+    throw base::Error(base::Code::kUnsupported, "a container of --rootfs has no layers",
+                      "rootfs-container");
   overlay::Stack stack = container::open_layers(containers, config);
   if (const auto upper = containers.home(config.id).upper(); std::filesystem::exists(upper))
     stack.push_back(std::make_shared<overlay::Tree>(upper, nullptr));
@@ -277,7 +292,8 @@ class PausedFor {
   bool unsupported_ = false;
 };
 
-oci::ImageConfig commit_config(const Arguments& arguments, store::Store& store, const Config& config) {
+oci::ImageConfig commit_config(const Arguments& arguments, store::Store& store,
+                               const Config& config) {
   oci::ImageConfig image = read_config(store, store.get_image(config.image_id));
   image.raw.clear();
   oci::ContainerConfig& run = image.config;
@@ -331,18 +347,20 @@ int run_commit(Context& context, const Arguments& arguments) {
     names.push_back(oci::Reference::parse(arguments.word(1)).with_default_tag());
   if (sys::userns_mode() != sys::UsernsMode::kNone && container::has_own_ids(config))
     throw base::Error(base::Code::kUnsupported,
-                      base::str("--userns ", config.userns, ": what it wrote has other ids than an image's files have"),
+                      base::str("--userns ", config.userns,
+                                ": what it wrote has other ids than an image's files have"),
                       "ids-differ");
   if (!config.rootfs.empty())
-    throw base::Error(base::Code::kUnsupported, "a container of --rootfs has no image to go on from",
-                      "rootfs-container");
+    throw base::Error(base::Code::kUnsupported,
+                      "a container of --rootfs has no image to go on from", "rootfs-container");
   oci::ImageConfig image = commit_config(arguments, store, config);
   const bool squash = arguments.is_on("squash");
   std::optional<CommittedLayer> layer;
   {
     const PausedFor paused(open.containers, config.id, arguments.is_on("pause", true));
     if (paused.unsupported() && arguments.has("pause"))
-      throw base::Error(base::Code::kUnsupported, "the container cannot be paused here", "pause-unsupported");
+      throw base::Error(base::Code::kUnsupported, "the container cannot be paused here",
+                        "pause-unsupported");
     layer.emplace(copy_changes(open.containers, config, squash));
   }
   if (squash) {
@@ -365,7 +383,8 @@ int run_commit(Context& context, const Arguments& arguments) {
   batch.add_blob(std::move(blob));
   store::ImageRecord added{.id = id};
   added.platform = image.platform.normalized().str();
-  added.created = std::chrono::time_point_cast<store::Time::duration>(oci::parse_timestamp(image.created).value());
+  added.created = std::chrono::time_point_cast<store::Time::duration>(
+      oci::parse_timestamp(image.created).value());
   added.layers = image.diff_ids;
   batch.add_image(std::move(added));
   for (const oci::Reference& name : names) batch.set_name({.name = name.str()}, id);
@@ -382,12 +401,20 @@ const std::vector<const Command*>& container_file_commands() {
       .aliases = {"container cp"},
       .summary = "copy files from and to a container",
       .usage = "[FLAGS] CONTAINER:SOURCE TARGET|- | SOURCE|- CONTAINER:TARGET",
-      .about = "Works on running and on stopped containers. A directory that exists takes the source under "
-               "its own name, or with SOURCE/. its content. With - a tar is written to or read from the "
-               "standard streams. Links of the container never lead out of it.",
+      .about =
+          "Works on running and on stopped containers. A directory that exists takes the source "
+          "under "
+          "its own name, or with SOURCE/. its content. With - a tar is written to or read from the "
+          "standard streams. Links of the container never lead out of it.",
       .group = "containers",
-      .flags = {{.name = "archive", .letter = 'a', .help = "keep owners (otherwise: yours, or the container's root)", .common = true},
-                {.name = "follow-link", .letter = 'L', .help = "copy what SOURCE points to", .common = true}},
+      .flags = {{.name = "archive",
+                 .letter = 'a',
+                 .help = "keep owners (otherwise: yours, or the container's root)",
+                 .common = true},
+                {.name = "follow-link",
+                 .letter = 'L',
+                 .help = "copy what SOURCE points to",
+                 .common = true}},
       .examples = {{"torte cp web:/var/log/app.log .", "a file out of it"},
                    {"torte cp ./conf/. web:/etc/app", "the content of a directory into it"}},
       .positionals = {2, 2},
@@ -399,10 +426,16 @@ const std::vector<const Command*>& container_file_commands() {
       .aliases = {"container export"},
       .summary = "write all files of a container as a tar",
       .usage = "[FLAGS] CONTAINER",
-      .about = "What the image has and what the container wrote; volumes and what torte itself put in place "
-               "are left out.",
+      .about =
+          "What the image has and what the container wrote; volumes and what torte itself put in "
+          "place "
+          "are left out.",
       .group = "containers",
-      .flags = {{.name = "output", .letter = 'o', .value = "FILE", .help = "write there (default: standard output)", .common = true}},
+      .flags = {{.name = "output",
+                 .letter = 'o',
+                 .value = "FILE",
+                 .help = "write there (default: standard output)",
+                 .common = true}},
       .positionals = {1, 1},
       .run = run_export,
   };
@@ -411,14 +444,24 @@ const std::vector<const Command*>& container_file_commands() {
       .aliases = {"container commit"},
       .summary = "make an image of what a container wrote",
       .usage = "[FLAGS] CONTAINER [NAME]",
-      .about = "The image's layers and one more with the container's changes; volumes are left out. A "
-               "running container is paused meanwhile where that is possible.",
+      .about =
+          "The image's layers and one more with the container's changes; volumes are left out. A "
+          "running container is paused meanwhile where that is possible.",
       .group = "containers",
-      .flags = {{.name = "change", .letter = 'c', .value = "INSTRUCTION", .help = "as in a recipe: 'CMD [\"app\"]'", .repeatable = true, .common = true},
-                {.name = "message", .letter = 'm', .value = "TEXT", .help = "comment of the new layer"},
-                {.name = "author", .letter = 'a', .value = "NAME", .help = "author of the image"},
-                {.name = "pause", .letter = 'p', .help = "pause it meanwhile (default: where possible)", .negatable = true},
-                {.name = "squash", .letter = 's', .help = "one layer with everything"}},
+      .flags =
+          {{.name = "change",
+            .letter = 'c',
+            .value = "INSTRUCTION",
+            .help = "as in a recipe: 'CMD [\"app\"]'",
+            .repeatable = true,
+            .common = true},
+           {.name = "message", .letter = 'm', .value = "TEXT", .help = "comment of the new layer"},
+           {.name = "author", .letter = 'a', .value = "NAME", .help = "author of the image"},
+           {.name = "pause",
+            .letter = 'p',
+            .help = "pause it meanwhile (default: where possible)",
+            .negatable = true},
+           {.name = "squash", .letter = 's', .help = "one layer with everything"}},
       .positionals = {1, 2},
       .run = run_commit,
   };

@@ -6,12 +6,12 @@
 #include "base/error.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
-#include "cli/attach.h"
 #include "cli/commands/commands.h"
-#include "cli/container_list.h"
+#include "cli/containers/attach.h"
+#include "cli/containers/container_list.h"
+#include "cli/containers/new_container.h"
 #include "cli/error_view.h"
-#include "cli/image_mounts.h"
-#include "cli/new_container.h"
+#include "cli/images/image_mounts.h"
 #include "runner/container/life.h"
 
 namespace cli {
@@ -37,8 +37,8 @@ std::optional<int> chosen_signal(const Arguments& arguments) {
   return text ? std::optional<int>(signal_of(*text)) : std::nullopt;
 }
 
-/// A mount that somebody else took away, or the last start of the machine, does not count; `force` takes away
-/// those that are left.
+/// A mount that somebody else took away, or the last start of the machine, does not count; `force`
+/// takes away those that are left.
 void settle_mounts(const Containers& containers, const std::string& id, bool force) {
   if (!std::filesystem::exists(containers.home(id).mounted())) return;
   ImageMounts mounts(containers.layout());
@@ -49,7 +49,8 @@ void settle_mounts(const Containers& containers, const std::string& id, bool for
 
 /// Whether it is ready and its program waits (torte init).
 bool waits(const Containers& containers, const std::string& id) {
-  return containers.is_held(id) && containers.read_state(id).status == container::Status::kInitialized;
+  return containers.is_held(id) &&
+         containers.read_state(id).status == container::Status::kInitialized;
 }
 
 /// Starts the program that waits, and stays with it.
@@ -57,7 +58,8 @@ int go_attached(Context& context, const Containers& containers, const container:
                 const Arguments& arguments, const launch::ForwardedSignals& signals) {
   auto control = container::Control::connect(containers.home(config.id).control());
   if (!control)
-    throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
+    throw base::Error(base::Code::kUnavailable, "the container is not running",
+                      "container-not-running");
   control->ask('a');
   control->ask('g');
   AttachOptions options;
@@ -73,7 +75,8 @@ int start_attached(Context& context, Containers& containers, const std::string& 
   container::StartOptions start = container::start_options(config);
   start.attach = true;
   if (waits(containers, id)) return go_attached(context, containers, config, arguments, signals);
-  container::Started started = container::start_monitor(monitor_command(context), containers.claim(id), start);
+  container::Started started =
+      container::start_monitor(monitor_command(context), containers.claim(id), start);
   AttachOptions options;
   options.input = arguments.is_on("interactive") && config.interactive && !start.own_streams;
   options.tty = config.tty;
@@ -101,69 +104,80 @@ int run_start(Context& context, const Arguments& arguments) {
                         "container-in-use");
     return start_attached(context, containers, id, arguments, signals);
   }
-  return each_container(context, arguments, containers, [&](const std::string& id, const std::string& word) {
-    if (waits(containers, id)) {
-      container::ask(containers, id, 'g');
-      return word;
-    }
-    // One that runs is what was asked for.
-    if (containers.read_state(id).is_live() && containers.is_held(id)) return word;
-    settle_mounts(containers, id, false);
-    start_in_background(context, containers, id);
-    return word;
-  });
+  return each_container(context, arguments, containers,
+                        [&](const std::string& id, const std::string& word) {
+                          if (waits(containers, id)) {
+                            container::ask(containers, id, 'g');
+                            return word;
+                          }
+                          // One that runs is what was asked for.
+                          if (containers.read_state(id).is_live() && containers.is_held(id))
+                            return word;
+                          settle_mounts(containers, id, false);
+                          start_in_background(context, containers, id);
+                          return word;
+                        });
 }
 
 int run_init(Context& context, const Arguments& arguments) {
   enter_user_namespace_for(context, shared_namespaces(context, arguments.words()));
   OpenContainers open = open_containers(context);
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    if (waits(open.containers, id)) return word;
-    settle_mounts(open.containers, id, false);
-    const container::Config config = open.containers.read(id).config;
-    container::StartOptions start = container::start_options(config);
-    start.held = true;
-    if (!config.runtime.empty())
-      throw base::Error(base::Code::kUnsupported, "init together with --runtime is not built", "runtime-unsupported");
-    container::start_monitor(monitor_command(context), open.containers.claim(id), start).monitor.release();
-    return word;
-  });
+  return each_container(
+      context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+        if (waits(open.containers, id)) return word;
+        settle_mounts(open.containers, id, false);
+        const container::Config config = open.containers.read(id).config;
+        container::StartOptions start = container::start_options(config);
+        start.held = true;
+        if (!config.runtime.empty())
+          throw base::Error(base::Code::kUnsupported, "init together with --runtime is not built",
+                            "runtime-unsupported");
+        container::start_monitor(monitor_command(context), open.containers.claim(id), start)
+            .monitor.release();
+        return word;
+      });
 }
 
 int run_stop(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
-    return word;
-  }, kManyAtOnce);
+  return each_container(
+      context, arguments, open.containers,
+      [&](const std::string& id, const std::string& word) {
+        container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
+        return word;
+      },
+      kManyAtOnce);
 }
 
 int run_restart(Context& context, const Arguments& arguments) {
   enter_user_namespace_for(context, shared_namespaces(context, arguments.words()));
   OpenContainers open = open_containers(context);
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
-    start_in_background(context, open.containers, id);
-    return word;
-  });
+  return each_container(
+      context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+        container::stop(open.containers, id, chosen_signal(arguments), patience(arguments));
+        start_in_background(context, open.containers, id);
+        return word;
+      });
 }
 
 int run_kill(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const int signal = signal_of(arguments.get("signal", "KILL"));
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    container::send_signal(open.containers, id, signal);
-    return word;
-  });
+  return each_container(context, arguments, open.containers,
+                        [&](const std::string& id, const std::string& word) {
+                          container::send_signal(open.containers, id, signal);
+                          return word;
+                        });
 }
 
 int run_pause(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const char request = arguments.command().name == "pause" ? 'p' : 'u';
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    container::ask(open.containers, id, request);
-    return word;
-  });
+  return each_container(context, arguments, open.containers,
+                        [&](const std::string& id, const std::string& word) {
+                          container::ask(open.containers, id, request);
+                          return word;
+                        });
 }
 
 bool is_in_condition(const container::State& state, const std::string& condition) {
@@ -175,7 +189,8 @@ bool is_in_condition(const container::State& state, const std::string& condition
 }
 
 /// What comes to pass while it runs, or with its record: nobody tells, so it is looked at.
-int wait_for_condition(Containers& containers, const std::string& id, const std::string& condition) {
+int wait_for_condition(Containers& containers, const std::string& id,
+                       const std::string& condition) {
   constexpr std::chrono::milliseconds kPause{20};
   for (int status = 0;; std::this_thread::sleep_for(kPause)) {
     if (condition == "removed" && !containers.find(id)) return status;
@@ -190,16 +205,18 @@ int run_wait(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const std::string condition = arguments.get("condition", "exited");
   const bool ends = condition == "exited" || condition == "stopped" || condition == "not-running";
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string&) {
-    return std::to_string(ends ? container::wait(open.containers, id)
-                               : wait_for_condition(open.containers, id, condition));
-  });
+  return each_container(
+      context, arguments, open.containers, [&](const std::string& id, const std::string&) {
+        return std::to_string(ends ? container::wait(open.containers, id)
+                                   : wait_for_condition(open.containers, id, condition));
+      });
 }
 
 int run_rename(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   if (!container::is_valid_name(arguments.word(1)))
-    throw UsageError("a name is made of letters, digits, _ . -, not " + base::printable(arguments.word(1)));
+    throw UsageError("a name is made of letters, digits, _ . -, not " +
+                     base::printable(arguments.word(1)));
   open.containers.rename(open.containers.get(arguments.word(0)), arguments.word(1));
   return 0;
 }
@@ -227,34 +244,42 @@ int run_rm(Context& context, const Arguments& arguments) {
   if (force) {
     // What is not there need not be removed.
     if (arguments.words().empty())
-      return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-        remove(open.containers, id, true, arguments.is_on("volumes"));
-        return word;
-      }, kManyAtOnce);
-    return each_word(context, arguments.words(), [&](const std::string& word) -> std::string {
-      const auto id = open.containers.find(word);
-      if (!id) return "";
-      remove(open.containers, *id, true, arguments.is_on("volumes"));
-      return word;
-    }, kManyAtOnce);
+      return each_container(
+          context, arguments, open.containers,
+          [&](const std::string& id, const std::string& word) {
+            remove(open.containers, id, true, arguments.is_on("volumes"));
+            return word;
+          },
+          kManyAtOnce);
+    return each_word(
+        context, arguments.words(),
+        [&](const std::string& word) -> std::string {
+          const auto id = open.containers.find(word);
+          if (!id) return "";
+          remove(open.containers, *id, true, arguments.is_on("volumes"));
+          return word;
+        },
+        kManyAtOnce);
   }
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    remove(open.containers, id, false, arguments.is_on("volumes"));
-    return word;
-  });
+  return each_container(context, arguments, open.containers,
+                        [&](const std::string& id, const std::string& word) {
+                          remove(open.containers, id, false, arguments.is_on("volumes"));
+                          return word;
+                        });
 }
 
 /// What a container that ended left behind is cleaned up by whoever meets it; this is meeting it.
 int run_cleanup(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    if (open.containers.is_held(id) && open.containers.read_state(id).is_live())
-      throw base::Error(base::Code::kUnavailable, "it is running", "container-in-use");
-    const container::Claim claim = open.containers.claim(id);
-    settle_mounts(open.containers, id, true);
-    if (arguments.is_on("rm")) container::remove_container(open.containers, claim, true);
-    return word;
-  });
+  return each_container(
+      context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+        if (open.containers.is_held(id) && open.containers.read_state(id).is_live())
+          throw base::Error(base::Code::kUnavailable, "it is running", "container-in-use");
+        const container::Claim claim = open.containers.claim(id);
+        settle_mounts(open.containers, id, true);
+        if (arguments.is_on("rm")) container::remove_container(open.containers, claim, true);
+        return word;
+      });
 }
 
 int run_container_prune(Context& context, const Arguments& arguments) {
@@ -279,9 +304,21 @@ int run_container_prune(Context& context, const Arguments& arguments) {
 }
 
 const Flag kAll = {.name = "all", .letter = 'a', .help = "every container", .common = true};
-const Flag kFilter = {.name = "filter", .value = "KEY=VALUE", .help = "those of torte ps --filter", .repeatable = true};
-const Flag kTime = {.name = "time", .letter = 't', .value = "SECONDS", .help = "kill it after so long (default: its own, or 10)", .aliases = {"timeout"}, .common = true};
-const Flag kSignal = {.name = "signal", .letter = 's', .value = "SIGNAL", .help = "by name or number", .common = true};
+const Flag kFilter = {.name = "filter",
+                      .value = "KEY=VALUE",
+                      .help = "those of torte ps --filter",
+                      .repeatable = true};
+const Flag kTime = {.name = "time",
+                    .letter = 't',
+                    .value = "SECONDS",
+                    .help = "kill it after so long (default: its own, or 10)",
+                    .aliases = {"timeout"},
+                    .common = true};
+const Flag kSignal = {.name = "signal",
+                      .letter = 's',
+                      .value = "SIGNAL",
+                      .help = "by name or number",
+                      .common = true};
 
 Command life_command(std::string_view name, std::vector<std::string_view> aliases,
                      std::string_view summary, std::vector<Flag> flags,
@@ -305,36 +342,61 @@ const std::vector<const Command*>& container_life_commands() {
       "start", {"container start"}, "start containers that do not run",
       {{.name = "attach", .letter = 'a', .help = "stay with it, as torte run does", .common = true},
        {.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
-       {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed"},
-       kAll, kFilter},
+       {.name = "detach-keys",
+        .value = "KEYS",
+        .help = "leave it in the background when these are typed"},
+       kAll,
+       kFilter},
       run_start, false);
   static const Command kInit = [] {
-    Command command = life_command("init", {"container init"}, "make containers ready without starting their programs",
+    Command command = life_command("init", {"container init"},
+                                   "make containers ready without starting their programs",
                                    {kAll, kFilter}, run_init, false);
-    command.about = "Mounts, network and namespaces are there, process 1 has its number, and the program waits for "
-                    "torte start. torte stop or rm -f takes it all away again.";
+    command.about =
+        "Mounts, network and namespaces are there, process 1 has its number, and the program waits "
+        "for "
+        "torte start. torte stop or rm -f takes it all away again.";
     return command;
   }();
   static const Command kStop =
       life_command("stop", {"container stop"}, "ask containers to end, and end them after a while",
                    {kTime, kSignal, kAll, kFilter}, run_stop, false);
-  static const Command kRestart = life_command("restart", {"container restart"}, "stop and start containers",
-                                               {kTime, kSignal, kAll, kFilter}, run_restart, false);
-  static const Command kKill = life_command("kill", {"container kill"}, "send a signal to containers",
-                                            {kSignal, kAll, kFilter}, run_kill, false);
-  static const Command kPause = life_command("pause", {"container pause"}, "stop every process of containers for a while",
-                                             {kAll, kFilter}, run_pause, false);
-  static const Command kUnpause = life_command("unpause", {"container unpause"}, "let paused containers go on",
-                                               {kAll, kFilter}, run_pause, false);
-  static const Command kWait = life_command("wait", {"container wait"}, "wait until containers end, and print their status",
-                                            {{.name = "condition", .value = "STATE", .help = "wait for this instead; -1 is printed for one that runs", .choices = {"exited", "stopped", "not-running", "created", "initialized", "running", "paused", "healthy", "unhealthy", "removed"}, .common = true},
-                                             kAll, kFilter}, run_wait, false);
-  static const Command kRemove = life_command(
-      "rm", {"container rm", "container remove"}, "remove containers",
-      {{.name = "force", .letter = 'f', .help = "also those that run; they are killed", .common = true},
-       {.name = "volumes", .letter = 'v', .help = "with the volumes that were made for them alone", .common = true},
-       kAll, kFilter},
-      run_rm, true);
+  static const Command kRestart =
+      life_command("restart", {"container restart"}, "stop and start containers",
+                   {kTime, kSignal, kAll, kFilter}, run_restart, false);
+  static const Command kKill =
+      life_command("kill", {"container kill"}, "send a signal to containers",
+                   {kSignal, kAll, kFilter}, run_kill, false);
+  static const Command kPause =
+      life_command("pause", {"container pause"}, "stop every process of containers for a while",
+                   {kAll, kFilter}, run_pause, false);
+  static const Command kUnpause =
+      life_command("unpause", {"container unpause"}, "let paused containers go on", {kAll, kFilter},
+                   run_pause, false);
+  static const Command kWait =
+      life_command("wait", {"container wait"}, "wait until containers end, and print their status",
+                   {{.name = "condition",
+                     .value = "STATE",
+                     .help = "wait for this instead; -1 is printed for one that runs",
+                     .choices = {"exited", "stopped", "not-running", "created", "initialized",
+                                 "running", "paused", "healthy", "unhealthy", "removed"},
+                     .common = true},
+                    kAll,
+                    kFilter},
+                   run_wait, false);
+  static const Command kRemove =
+      life_command("rm", {"container rm", "container remove"}, "remove containers",
+                   {{.name = "force",
+                     .letter = 'f',
+                     .help = "also those that run; they are killed",
+                     .common = true},
+                    {.name = "volumes",
+                     .letter = 'v',
+                     .help = "with the volumes that were made for them alone",
+                     .common = true},
+                    kAll,
+                    kFilter},
+                   run_rm, true);
   static const Command kRename{.name = "rename",
                                .aliases = {"container rename"},
                                .summary = "give a container another name",
@@ -347,17 +409,25 @@ const std::vector<const Command*>& container_life_commands() {
                               .summary = "remove containers that do not run",
                               .usage = "[FLAGS]",
                               .group = "containers",
-                              .flags = {kFilter, {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}},
+                              .flags = {kFilter,
+                                        {.name = "force",
+                                         .letter = 'f',
+                                         .help = "do not ask (torte never does; for scripts)"}},
                               .run = run_container_prune};
   static const Command kCleanup = [] {
-    Command command = life_command("container cleanup", {}, "clean up after containers that ended",
-                                   {{.name = "rm", .help = "remove them", .common = true}, kAll, kFilter}, run_cleanup, true);
-    command.about = "Kills what is left of one whose monitor died, takes its control groups and mounts away, and notes "
-                    "how it ended. Every command does so with the containers it meets; for scripts that want it now.";
+    Command command = life_command(
+        "container cleanup", {}, "clean up after containers that ended",
+        {{.name = "rm", .help = "remove them", .common = true}, kAll, kFilter}, run_cleanup, true);
+    command.about =
+        "Kills what is left of one whose monitor died, takes its control groups and mounts away, "
+        "and notes "
+        "how it ended. Every command does so with the containers it meets; for scripts that want "
+        "it now.";
     return command;
   }();
-  static const std::vector<const Command*> kCommands = {&kStart, &kInit, &kStop,    &kRestart, &kKill,   &kPause,  &kUnpause,
-                                                        &kWait,  &kRename,  &kRemove,  &kCleanup, &kPrune};
+  static const std::vector<const Command*> kCommands = {&kStart,  &kInit,   &kStop,    &kRestart,
+                                                        &kKill,   &kPause,  &kUnpause, &kWait,
+                                                        &kRename, &kRemove, &kCleanup, &kPrune};
   return kCommands;
 }
 

@@ -13,8 +13,8 @@
 #include "base/sys/root.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
-#include "cli/container_list.h"
-#include "cli/run_options.h"
+#include "cli/containers/container_list.h"
+#include "cli/containers/run_options.h"
 #include "cli/table.h"
 #include "runner/container/life.h"
 #include "runner/container/prepare.h"
@@ -30,8 +30,10 @@ constexpr uint64_t kMostBytes = 1 << 20;
 
 Record running(container::Containers& containers, const std::string& word) {
   Record record = containers.read(containers.get(word));
-  if (!record.state.is_live() || record.state.pid == 0 || !container::open_main_process(record.state))
-    throw base::Error(base::Code::kUnavailable, "container " + base::printable(word) + " is not running",
+  if (!record.state.is_live() || record.state.pid == 0 ||
+      !container::open_main_process(record.state))
+    throw base::Error(base::Code::kUnavailable,
+                      "container " + base::printable(word) + " is not running",
                       "container-not-running");
   return record;
 }
@@ -41,7 +43,8 @@ Record running(container::Containers& containers, const std::string& word) {
 std::string first_line_with(const std::string& text, std::string_view key) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);)
-    if (line.starts_with(key)) return std::string(base::trim(std::string_view(line).substr(key.size())));
+    if (line.starts_with(key))
+      return std::string(base::trim(std::string_view(line).substr(key.size())));
   return "";
 }
 
@@ -63,7 +66,8 @@ std::optional<Task> read_task(const std::string& pid) {
   return task;
 }
 
-/// Everything in its pid namespace, namespaces nested in it included: whose chain of parents leads to it.
+/// Everything in its pid namespace, namespaces nested in it included: whose chain of parents leads
+/// to it.
 std::vector<Task> tasks_of(const container::State& state) {
   std::map<std::string, Task> all;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
@@ -95,13 +99,18 @@ int run_top(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   const Record record = running(open.containers, arguments.word(0));
   if (record.config.pid_mode == "host")
-    throw base::Error(base::Code::kUnsupported, "it shares the machine's processes (--pid host)", "pid-host");
+    throw base::Error(base::Code::kUnsupported, "it shares the machine's processes (--pid host)",
+                      "pid-host");
   container::enter_user_namespace_of(record);
   Table table({"UID", "PID", "PPID", "S", "COMMAND"});
   Json items = Json::array();
   for (const Task& task : tasks_of(record.state)) {
     table.add({task.uid, task.pid, task.parent, task.state, task.command});
-    items.push_back({{"uid", task.uid}, {"pid", task.pid}, {"ppid", task.parent}, {"state", task.state}, {"command", task.command}});
+    items.push_back({{"uid", task.uid},
+                     {"pid", task.pid},
+                     {"ppid", task.parent},
+                     {"state", task.state},
+                     {"command", task.command}});
   }
   print_listing(context, table, items, arguments.get("format"));
   return 0;
@@ -132,16 +141,19 @@ std::string group_file(const container::State& state, const std::string& control
 Sample take_sample(const Record& record) {
   const container::State& state = record.state;
   if (state.cgroups.empty())
-    throw base::Error(base::Code::kUnsupported,
-                      "container " + record.config.name + " has no cgroup, so the kernel does not count for it",
-                      "no-cgroup")
-        .add_fact("an ordinary user needs a delegated cgroup; run --rm in the foreground makes none");
+    throw base::Error(
+        base::Code::kUnsupported,
+        "container " + record.config.name + " has no cgroup, so the kernel does not count for it",
+        "no-cgroup")
+        .add_fact(
+            "an ordinary user needs a delegated cgroup; run --rm in the foreground makes none");
   auto number = [](const std::string& text) {
     return base::parse_decimal(base::trim(text)).value_or(0);
   };
   Sample sample;
   sample.when = std::chrono::steady_clock::now();
-  sample.memory_bytes = number(group_file(state, "memory", "memory.usage_in_bytes", "memory.current"));
+  sample.memory_bytes =
+      number(group_file(state, "memory", "memory.usage_in_bytes", "memory.current"));
   sample.memory_limit_bytes = record.config.limits.memory_bytes.value_or(0);
   sample.pids = number(group_file(state, "pids", "pids.current", "pids.current"));
   const std::string cpu = group_file(state, "cpuacct", "cpuacct.usage", "cpu.stat");
@@ -153,26 +165,36 @@ Sample take_sample(const Record& record) {
 int run_stats(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   std::vector<Record> records;
-  for (const std::string& word : arguments.words()) records.push_back(running(open.containers, word));
+  for (const std::string& word : arguments.words())
+    records.push_back(running(open.containers, word));
   if (arguments.words().empty())
     for (Record& record : open.containers.list())
-      if (record.state.pid > 0 && !record.state.cgroups.empty()) records.push_back(std::move(record));
+      if (record.state.pid > 0 && !record.state.cgroups.empty())
+        records.push_back(std::move(record));
   std::vector<Sample> before;
   for (const Record& record : records) before.push_back(take_sample(record));
   for (;;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(arguments.is_on("no-stream") ? 200 : 1000));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(arguments.is_on("no-stream") ? 200 : 1000));
     Table table({"CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "PIDS"});
     Json items = Json::array();
     for (size_t i = 0; i < records.size(); ++i) {
       const Sample sample = take_sample(records[i]);
-      const auto passed = std::chrono::duration<double, std::nano>(sample.when - before[i].when).count();
-      const double percent = static_cast<double>(sample.cpu_nanoseconds - std::min(before[i].cpu_nanoseconds, sample.cpu_nanoseconds)) / passed * 100;
+      const auto passed =
+          std::chrono::duration<double, std::nano>(sample.when - before[i].when).count();
+      const double percent =
+          static_cast<double>(sample.cpu_nanoseconds -
+                              std::min(before[i].cpu_nanoseconds, sample.cpu_nanoseconds)) /
+          passed * 100;
       before[i] = sample;
       char cpu[32];
       snprintf(cpu, sizeof cpu, "%.2f%%", percent);
-      const std::string limit = sample.memory_limit_bytes == 0 ? "none" : base::format_size(sample.memory_limit_bytes);
+      const std::string limit =
+          sample.memory_limit_bytes == 0 ? "none" : base::format_size(sample.memory_limit_bytes);
       const std::string id = container::short_id(records[i].config.id);
-      table.add({id, records[i].config.name, cpu, base::format_size(sample.memory_bytes) + " / " + limit, std::to_string(sample.pids)});
+      table.add({id, records[i].config.name, cpu,
+                 base::format_size(sample.memory_bytes) + " / " + limit,
+                 std::to_string(sample.pids)});
       items.push_back({{"id", id},
                        {"name", records[i].config.name},
                        {"cpuPerc", cpu},
@@ -183,7 +205,8 @@ int run_stats(Context& context, const Arguments& arguments) {
     }
     print_listing(context, table, items, arguments.get("format"));
     if (arguments.is_on("no-stream")) return 0;
-    std::erase_if(records, [&](const Record& record) { return !open.containers.is_held(record.config.id); });
+    std::erase_if(records,
+                  [&](const Record& record) { return !open.containers.is_held(record.config.id); });
     if (records.empty()) return 0;
     before.clear();
     for (const Record& record : records) before.push_back(take_sample(record));
@@ -208,38 +231,45 @@ int run_port(Context& context, const Arguments& arguments) {
     }
   }
   if (!found)
-    throw base::Error(base::Code::kNotFound, "port " + base::printable(wanted) + " is not published", "port-missing");
+    throw base::Error(base::Code::kNotFound,
+                      "port " + base::printable(wanted) + " is not published", "port-missing");
   return 0;
 }
 
 int run_update(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
-  return each_container(context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
-    const container::Config before = open.containers.read(id).config;
-    container::Config config = before;
-    apply_limits(arguments, config.limits);
-    if (const auto text = arguments.find("restart")) {
-      const auto policy = container::RestartPolicy::parse(*text);
-      if (!policy) throw UsageError("--restart " + base::printable(*text) + ": expected no, on-failure[:TIMES], always or unless-stopped");
-      config.restart = *policy;
-    }
-    open.containers.write_config_of_running(config);
-    if (!open.containers.is_held(id)) return word;
-    try {
-      container::ask(open.containers, id, 'U');
-    } catch (const base::Error&) {
-      // What cannot be applied is not remembered either.
-      open.containers.write_config_of_running(before);
-      throw;
-    }
-    return word;
-  });
+  return each_container(
+      context, arguments, open.containers, [&](const std::string& id, const std::string& word) {
+        const container::Config before = open.containers.read(id).config;
+        container::Config config = before;
+        apply_limits(arguments, config.limits);
+        if (const auto text = arguments.find("restart")) {
+          const auto policy = container::RestartPolicy::parse(*text);
+          if (!policy)
+            throw UsageError("--restart " + base::printable(*text) +
+                             ": expected no, on-failure[:TIMES], always or unless-stopped");
+          config.restart = *policy;
+        }
+        open.containers.write_config_of_running(config);
+        if (!open.containers.is_held(id)) return word;
+        try {
+          container::ask(open.containers, id, 'U');
+        } catch (const base::Error&) {
+          // What cannot be applied is not remembered either.
+          open.containers.write_config_of_running(before);
+          throw;
+        }
+        return word;
+      });
 }
 
 }  // namespace
 
 const std::vector<const Command*>& container_state_commands() {
-  static const Flag kFormat = {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true};
+  static const Flag kFormat = {.name = "format",
+                               .value = "FORMAT",
+                               .help = "table, json, json-lines, or a template",
+                               .common = true};
   static const Command kTop{.name = "top",
                             .aliases = {"container top"},
                             .summary = "list the processes of a container",
@@ -269,17 +299,21 @@ const std::vector<const Command*>& container_state_commands() {
                              .run = run_port,
                              .in_user_namespace = false};
   static const Command kUpdate = [] {
-    Command command{.name = "update",
-                    .aliases = {"container update"},
-                    .summary = "change the limits and the restart policy of containers",
-                    .usage = "[FLAGS] CONTAINER..",
-                    .about = "At once where the container runs; a limit that cannot be applied changes nothing.",
-                    .group = "containers",
-                    .flags = limit_flags(),
-                    .positionals = {1, Positionals::kAny},
-                    .run = run_update,
-                    .in_user_namespace = false};
-    command.flags.push_back({.name = "restart", .value = "POLICY", .help = "no, on-failure[:TIMES], always or unless-stopped"});
+    Command command{
+        .name = "update",
+        .aliases = {"container update"},
+        .summary = "change the limits and the restart policy of containers",
+        .usage = "[FLAGS] CONTAINER..",
+        .about =
+            "At once where the container runs; a limit that cannot be applied changes nothing.",
+        .group = "containers",
+        .flags = limit_flags(),
+        .positionals = {1, Positionals::kAny},
+        .run = run_update,
+        .in_user_namespace = false};
+    command.flags.push_back({.name = "restart",
+                             .value = "POLICY",
+                             .help = "no, on-failure[:TIMES], always or unless-stopped"});
     return command;
   }();
   static const std::vector<const Command*> kCommands = {&kTop, &kStats, &kPort, &kUpdate};

@@ -38,22 +38,22 @@ const std::vector<const Command*>& debug_commands() {
                                .summary = "answer questions about variable expansion",
                                .group = "about torte",
                                .run = run_debug_expand,
-                              .in_user_namespace = false};
+                               .in_user_namespace = false};
   static const Command kIgnore{.name = "debug ignore",
                                .summary = "answer questions about ignore patterns",
                                .group = "about torte",
                                .run = run_debug_ignore,
-                              .in_user_namespace = false};
+                               .in_user_namespace = false};
   static const Command kRef{.name = "debug ref",
                             .summary = "answer questions about image references",
                             .group = "about torte",
                             .run = run_debug_ref,
-                              .in_user_namespace = false};
+                            .in_user_namespace = false};
   static const Command kValidate{.name = "debug validate",
                                  .summary = "check OCI documents",
                                  .group = "about torte",
                                  .run = run_debug_validate,
-                              .in_user_namespace = false};
+                                 .in_user_namespace = false};
   static const Command kManual{.name = "debug manual",
                                .summary = "write the manual pages of all commands",
                                .usage = "DIRECTORY",
@@ -61,7 +61,8 @@ const std::vector<const Command*>& debug_commands() {
                                .positionals = {1, 1},
                                .run = run_debug_manual,
                                .in_user_namespace = false};
-  static const std::vector<const Command*> kAll{&kParse, &kExpand, &kIgnore, &kRef, &kValidate, &kManual};
+  static const std::vector<const Command*> kAll{&kParse, &kExpand,   &kIgnore,
+                                                &kRef,   &kValidate, &kManual};
   return kAll;
 }
 

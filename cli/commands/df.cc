@@ -5,7 +5,7 @@
 #include "cli/age.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/open_store.h"
+#include "cli/images/open_store.h"
 #include "cli/table.h"
 #include "store/oci/reference.h"
 
@@ -21,9 +21,12 @@ struct Kind {
 };
 
 std::vector<Kind> kinds_of(const store::DiskUsage& usage) {
-  return {{"Images", &usage.images},           {"Cached steps", &usage.cache},
-          {"Packed layers", &usage.blobs},     {"Containers", &usage.containers},
-          {"Cache mounts", &usage.cache_mounts}, {"Volumes", &usage.volumes},
+  return {{"Images", &usage.images},
+          {"Cached steps", &usage.cache},
+          {"Packed layers", &usage.blobs},
+          {"Containers", &usage.containers},
+          {"Cache mounts", &usage.cache_mounts},
+          {"Volumes", &usage.volumes},
           {"Leftovers", &usage.leftovers}};
 }
 
@@ -87,11 +90,18 @@ const Command& df_command() {
       .aliases = {"system df"},
       .summary = "show what needs the disk",
       .usage = "[FLAGS]",
-      .about = "A layer is counted once: with the images if one has it, else with the cached steps. "
-               "RECLAIMABLE is what torte prune --all would free.",
+      .about =
+          "A layer is counted once: with the images if one has it, else with the cached steps. "
+          "RECLAIMABLE is what torte prune --all would free.",
       .group = "images",
-      .flags = {{.name = "verbose", .letter = 'v', .help = "each image: what it shares, what is its own", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}},
+      .flags = {{.name = "verbose",
+                 .letter = 'v',
+                 .help = "each image: what it shares, what is its own",
+                 .common = true},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "table, json, json-lines, or a template",
+                 .common = true}},
       .examples = {{"torte df -v", "which image to remove"}},
       .run = run_df,
   };

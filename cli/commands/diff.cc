@@ -4,11 +4,11 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
-#include "cli/change_report.h"
+#include "cli/containers/network_options.h"
 #include "cli/context.h"
-#include "cli/network_options.h"
-#include "cli/open_store.h"
-#include "cli/registries.h"
+#include "cli/images/change_report.h"
+#include "cli/images/open_store.h"
+#include "cli/images/registries.h"
 #include "cli/table.h"
 #include "overlay/snapshot.h"
 #include "runner/container/prepare.h"
@@ -47,7 +47,8 @@ Difference last_changes(store::Store& store, const store::ImageRecord& image) {
   return {};
 }
 
-Difference compare_images(store::Store& store, const store::ImageRecord& from, const store::ImageRecord& to) {
+Difference compare_images(store::Store& store, const store::ImageRecord& from,
+                          const store::ImageRecord& to) {
   Difference found;
   if (from.layers == to.layers) return found;
   found.before = std::make_unique<overlay::View>(store, overlay::open_stack(store, from.layers));
@@ -63,13 +64,15 @@ Difference container_changes(const container::Containers& containers, const std:
   const auto upper = containers.home(id).upper();
   Difference found;
   if (!config.rootfs.empty() || !std::filesystem::exists(upper)) return found;
-  found.before = std::make_unique<overlay::View>(containers.store(), container::open_layers(containers, config));
+  found.before = std::make_unique<overlay::View>(containers.store(),
+                                                 container::open_layers(containers, config));
   found.after = sys::Root::open(upper);
   found.changes = layer::list_changes(found.after, found.before_root());
   return found;
 }
 
-void print_changes(const Context& context, const std::vector<layer::Change>& changes, const std::string& format) {
+void print_changes(const Context& context, const std::vector<layer::Change>& changes,
+                   const std::string& format) {
   if (format.empty()) {
     std::string text;
     for (const layer::Change& change : changes)
@@ -95,11 +98,11 @@ int run_diff(Context& context, const Arguments& arguments) {
   store::Lease lease = store->lease();
   container::Containers containers(store->layout(), store.get(), network_state(context));
   const auto id = arguments.words().size() == 1 ? containers.find(arguments.word(0)) : std::nullopt;
-  const Difference found =
-      id ? container_changes(containers, *id)
-      : arguments.words().size() == 1
-          ? last_changes(*store, store->get_image(arguments.word(0)))
-          : compare_images(*store, store->get_image(arguments.word(0)), store->get_image(arguments.word(1)));
+  const Difference found = id ? container_changes(containers, *id)
+                           : arguments.words().size() == 1
+                               ? last_changes(*store, store->get_image(arguments.word(0)))
+                               : compare_images(*store, store->get_image(arguments.word(0)),
+                                                store->get_image(arguments.word(1)));
   if (content || arguments.is_on("stat")) {
     const auto described = layer::describe_changes(found.changes, found.before_root(), found.after);
     content ? print_contents(context, described, found.before_root(), found.after)
@@ -118,14 +121,21 @@ const Command& diff_command() {
       .aliases = {"image diff", "container diff"},
       .summary = "list the paths an image or a container changed",
       .usage = "[FLAGS] CONTAINER|IMAGE [OTHER]",
-      .about = "Prints A (added), C (changed) or D (deleted) and the path, sorted. With a container: "
-               "what it wrote. With one image: "
-               "what its last layer that changes anything did to the layers below. With two: what "
-               "turns the files of IMAGE into those of OTHER.",
+      .about =
+          "Prints A (added), C (changed) or D (deleted) and the path, sorted. With a container: "
+          "what it wrote. With one image: "
+          "what its last layer that changes anything did to the layers below. With two: what "
+          "turns the files of IMAGE into those of OTHER.",
       .group = "images",
-      .flags = with_registry_flags({{.name = "stat", .help = "sizes, and how mode and owner changed", .common = true},
-                {.name = "content", .help = "the lines that changed in text files, as diff -u shows them", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, or a template", .common = true}}),
+      .flags = with_registry_flags(
+          {{.name = "stat", .help = "sizes, and how mode and owner changed", .common = true},
+           {.name = "content",
+            .help = "the lines that changed in text files, as diff -u shows them",
+            .common = true},
+           {.name = "format",
+            .value = "FORMAT",
+            .help = "table, json, or a template",
+            .common = true}}),
       .examples = {{"torte diff app", "the last layer of an image"},
                    {"torte diff app:1 app:2", "what version 2 brought"},
                    {"torte diff --content web", "what a container wrote into text files"}},

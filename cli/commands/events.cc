@@ -32,10 +32,12 @@ EventFilters::Predicate event_filter(const std::string& key, const std::string& 
   if (key == "image")
     return [=](const LoggedEvent& event) {
       const auto of_container = event.attributes.find("image");
-      if (event.type != "image") return of_container != event.attributes.end() && of_container->second == value;
+      if (event.type != "image")
+        return of_container != event.attributes.end() && of_container->second == value;
       return event.name == value || event.id == value || event.id.starts_with("sha256:" + value);
     };
-  throw UsageError("unknown filter " + base::printable(key) + " (known: type, event, container, image)");
+  throw UsageError("unknown filter " + base::printable(key) +
+                   " (known: type, event, container, image)");
 }
 
 std::string describe(const LoggedEvent& event) {
@@ -43,16 +45,20 @@ std::string describe(const LoggedEvent& event) {
   if (!event.name.empty()) facts = "name=" + event.name;
   for (const auto& [key, value] : event.attributes)
     if (!value.empty()) facts += base::str(facts.empty() ? "" : ", ", key, "=", value);
-  return base::str(oci::format_timestamp(event.time), " ", event.type, " ", event.action, " ", event.id,
-                   facts.empty() ? "" : base::str(" (", facts, ")"));
+  return base::str(oci::format_timestamp(event.time), " ", event.type, " ", event.action, " ",
+                   event.id, facts.empty() ? "" : base::str(" (", facts, ")"));
 }
 
 /// How one event is shown, as --format says.
 std::function<std::string(const LoggedEvent&)> make_view(const std::string& format) {
-  if (format.empty()) return [](const LoggedEvent& event) { return terminal_safe(describe(event)); };
-  if (format == "json" || format == "json-lines") return [](const LoggedEvent& event) { return event.to_json(); };
+  if (format.empty())
+    return [](const LoggedEvent& event) { return terminal_safe(describe(event)); };
+  if (format == "json" || format == "json-lines")
+    return [](const LoggedEvent& event) { return event.to_json(); };
   const auto shape = std::make_shared<Template>(format);
-  return [=](const LoggedEvent& event) { return shape->render(nlohmann::json::parse(event.to_json())); };
+  return [=](const LoggedEvent& event) {
+    return shape->render(nlohmann::json::parse(event.to_json()));
+  };
 }
 
 int run_events(Context& context, const Arguments& arguments) {
@@ -91,16 +97,33 @@ const Command& events_command() {
       .aliases = {"system events"},
       .summary = "show what happens to containers and images",
       .usage = "[FLAGS]",
-      .about = "Containers: create, start, die, pause, unpause, health_status, rename, destroy. Images: pull, push, "
-               "tag, untag, delete. From now on until interrupted; --since begins with what was, --until ends. "
-               "The last megabyte of events, or two, is kept.",
+      .about =
+          "Containers: create, start, die, pause, unpause, health_status, rename, destroy. Images: "
+          "pull, push, "
+          "tag, untag, delete. From now on until interrupted; --since begins with what was, "
+          "--until ends. "
+          "The last megabyte of events, or two, is kept.",
       .group = "containers",
-      .flags = {{.name = "since", .value = "WHEN", .help = "from a time (2006-01-02T15:04:05Z), or so long ago (10m)", .common = true},
+      .flags = {{.name = "since",
+                 .value = "WHEN",
+                 .help = "from a time (2006-01-02T15:04:05Z), or so long ago (10m)",
+                 .common = true},
                 {.name = "until", .value = "WHEN", .help = "end with this time", .common = true},
-                {.name = "filter", .letter = 'f', .value = "KEY=VALUE", .help = "type, event, container, image", .repeatable = true, .common = true},
-                {.name = "format", .value = "FORMAT", .help = "json, or a template, for each event", .common = true},
-                {.name = "stream", .help = "wait for more (--no-stream: what there is)", .negatable = true}},
-      .examples = {{"torte events --since 1h --filter event=die", "what ended within the hour, and what ends"}},
+                {.name = "filter",
+                 .letter = 'f',
+                 .value = "KEY=VALUE",
+                 .help = "type, event, container, image",
+                 .repeatable = true,
+                 .common = true},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "json, or a template, for each event",
+                 .common = true},
+                {.name = "stream",
+                 .help = "wait for more (--no-stream: what there is)",
+                 .negatable = true}},
+      .examples = {{"torte events --since 1h --filter event=die",
+                    "what ended within the hour, and what ends"}},
       .run = run_events,
       .in_user_namespace = false,
   };

@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/attach.h"
 #include "cli/commands/commands.h"
-#include "cli/container_list.h"
+#include "cli/containers/attach.h"
+#include "cli/containers/container_list.h"
+#include "cli/containers/run_options.h"
 #include "cli/error_view.h"
-#include "cli/run_options.h"
 #include "runner/container/prepare.h"
 #include "runner/launch/open_pipes.h"
 #include "runner/launch/terminal.h"
@@ -55,7 +55,8 @@ void set_streams(const Context& context, const Arguments& arguments, launch::Spe
 
 int run_exec(Context& context, const Arguments& arguments) {
   const int further_fds = preserved_fds(arguments);
-  const std::string keys = parse_detach_keys(arguments.get("detach-keys", AttachOptions().detach_keys));
+  const std::string keys =
+      parse_detach_keys(arguments.get("detach-keys", AttachOptions().detach_keys));
   launch::ForwardedSignals signals;
   OpenContainers open = open_containers(context);
   const std::string id = open.containers.get(arguments.word(0));
@@ -66,11 +67,12 @@ int run_exec(Context& context, const Arguments& arguments) {
                       "container " + base::printable(arguments.word(0)) + " is not running",
                       "container-not-running");
   if (record.state.status == container::Status::kInitialized)
-    throw base::Error(base::Code::kUnavailable, "the container's program is not started yet; torte start does it",
+    throw base::Error(base::Code::kUnavailable,
+                      "the container's program is not started yet; torte start does it",
                       "container-not-running");
   if (record.state.status == container::Status::kPaused)
-    throw base::Error(base::Code::kUnavailable, "the container is paused; torte unpause lets it go on",
-                      "container-paused");
+    throw base::Error(base::Code::kUnavailable,
+                      "the container is paused; torte unpause lets it go on", "container-paused");
   container::enter_user_namespace_of(record);
   launch::Spec spec = make_spec(context, arguments, record.config, record.state);
   set_streams(context, arguments, spec);
@@ -109,20 +111,45 @@ const Command& exec_command() {
       .aliases = {"container exec"},
       .summary = "run another program in a running container",
       .usage = "[FLAGS] CONTAINER COMMAND [ARGUMENT..]",
-      .about = "Joins all namespaces and the cgroup of the container. The exit status is the command's; "
-               "125 is torte's own failure, 126 a command that cannot be executed, 127 one that is not "
-               "found.",
+      .about =
+          "Joins all namespaces and the cgroup of the container. The exit status is the command's; "
+          "125 is torte's own failure, 126 a command that cannot be executed, 127 one that is not "
+          "found.",
       .group = "containers",
-      .flags = {{.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
-                {.name = "tty", .letter = 't', .help = "give it a terminal of its own", .common = true},
-                {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed, with -it (default: ctrl-p,ctrl-q)"},
-                {.name = "detach", .letter = 'd', .help = "leave it alone, without streams", .common = true},
-                {.name = "env", .letter = 'e', .value = "NAME[=VALUE]", .help = "variable of the program", .repeatable = true, .common = true},
-                {.name = "env-file", .value = "FILE", .help = "file of variables, one NAME=VALUE a line", .repeatable = true},
-                {.name = "user", .letter = 'u', .value = "USER[:GROUP]", .help = "user it runs as (default: the container's)"},
-                {.name = "workdir", .letter = 'w', .value = "PATH", .help = "directory it starts in (default: the container's)"},
-                {.name = "privileged", .help = "with every capability and no system call refused"},
-                preserve_fds_flag()},
+      .flags =
+          {{.name = "interactive",
+            .letter = 'i',
+            .help = "give it our standard input",
+            .common = true},
+           {.name = "tty", .letter = 't', .help = "give it a terminal of its own", .common = true},
+           {.name = "detach-keys",
+            .value = "KEYS",
+            .help = "leave it in the background when these are typed, with -it (default: "
+                    "ctrl-p,ctrl-q)"},
+           {.name = "detach",
+            .letter = 'd',
+            .help = "leave it alone, without streams",
+            .common = true},
+           {.name = "env",
+            .letter = 'e',
+            .value = "NAME[=VALUE]",
+            .help = "variable of the program",
+            .repeatable = true,
+            .common = true},
+           {.name = "env-file",
+            .value = "FILE",
+            .help = "file of variables, one NAME=VALUE a line",
+            .repeatable = true},
+           {.name = "user",
+            .letter = 'u',
+            .value = "USER[:GROUP]",
+            .help = "user it runs as (default: the container's)"},
+           {.name = "workdir",
+            .letter = 'w',
+            .value = "PATH",
+            .help = "directory it starts in (default: the container's)"},
+           {.name = "privileged", .help = "with every capability and no system call refused"},
+           preserve_fds_flag()},
       .examples = {{"torte exec -it web sh", "a shell beside the service"}},
       .positionals = {2, Positionals::kAny, 1},
       .run = run_exec,

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/open_store.h"
+#include "cli/images/open_store.h"
 #include "cli/table.h"
 #include "store/layer/compression.h"
 #include "store/layer/verify.h"
@@ -24,8 +24,9 @@ bool gives_diff_id(const sys::Root& tree, const oci::DiffId& diff_id) {
   return oci::DiffId(digester.finish()) == diff_id;
 }
 
-// A layer that was built gives its diff id again. One that came from elsewhere may have been written
-// by another tar: it is compared with its blob; when that is gone there is nothing to compare with.
+// A layer that was built gives its diff id again. One that came from elsewhere may have been
+// written by another tar: it is compared with its blob; when that is gone there is nothing to
+// compare with.
 bool is_sound(store::Store& store, const store::LayerRecord& record,
               const std::filesystem::path& path) {
   const sys::Root tree = sys::Root::open(path);
@@ -38,10 +39,11 @@ bool is_sound(store::Store& store, const store::LayerRecord& record,
     const std::vector<layer::Difference> differences = layer::verify(tree, *tar);
     if (differences.empty()) return true;
     const layer::Difference& first = differences.front();
-    throw base::Error(base::Code::kCorrupt,
-                      base::str("its tree differs in ", differences.size(), " place(s), first ",
-                                base::printable(first.path, 200), ": ",
-                                base::printable(first.what, 100)), "layer-damaged");
+    throw base::Error(
+        base::Code::kCorrupt,
+        base::str("its tree differs in ", differences.size(), " place(s), first ",
+                  base::printable(first.path, 200), ": ", base::printable(first.what, 100)),
+        "layer-damaged");
   }
   return true;
 }
@@ -49,15 +51,11 @@ bool is_sound(store::Store& store, const store::LayerRecord& record,
 Json report_json(const store::FsckReport& report) {
   Json problems = Json::array();
   for (const store::Problem& problem : report.problems)
-    problems.push_back({{"object", problem.object},
-                        {"text", problem.text},
-                        {"repaired", problem.repaired}});
-  return {{"problems", std::move(problems)},
-          {"leftovers", report.leftovers},
-          {"lost", report.lost},
-          {"images", report.images},
-          {"layers", report.layers},
-          {"blobs", report.blobs}};
+    problems.push_back(
+        {{"object", problem.object}, {"text", problem.text}, {"repaired", problem.repaired}});
+  return {
+      {"problems", std::move(problems)}, {"leftovers", report.leftovers}, {"lost", report.lost},
+      {"images", report.images},         {"layers", report.layers},       {"blobs", report.blobs}};
 }
 
 std::string report_text(const store::FsckReport& report) {
@@ -68,7 +66,8 @@ std::string report_text(const store::FsckReport& report) {
   for (const std::string& name : report.lost)
     out += base::str("lost: ", base::printable(name), ": pull or build it again\n");
   if (!report.leftovers.empty())
-    out += base::str(report.leftovers.size(), " leftover(s) that nothing names: torte prune takes them\n");
+    out += base::str(report.leftovers.size(),
+                     " leftover(s) that nothing names: torte prune takes them\n");
   out += base::str(report.problems.empty() ? "sound: " : "looked at ", report.images, " image(s), ",
                    report.layers, " layer(s), ", report.blobs, " blob(s)\n");
   return out;
@@ -91,12 +90,12 @@ int run_fsck(Context& context, const Arguments& arguments) {
   auto store = open_for_check(context, repair);
   store::FsckReport report;
   if (store) {
-    report = store->fsck({.deep = arguments.is_on("deep"),
-                          .repair = repair,
-                          .verifier = [&](const store::LayerRecord& record,
-                                          const std::filesystem::path& tree) {
-                            return is_sound(*store, record, tree);
-                          }});
+    report = store->fsck(
+        {.deep = arguments.is_on("deep"),
+         .repair = repair,
+         .verifier = [&](const store::LayerRecord& record, const std::filesystem::path& tree) {
+           return is_sound(*store, record, tree);
+         }});
   }
   const std::string format = arguments.get("format");
   if (format == "json")
@@ -118,12 +117,15 @@ const Command& fsck_command() {
       .aliases = {"verify-store", "system fsck"},
       .summary = "check the store",
       .usage = "[FLAGS]",
-      .about = "Checks records, presence and sizes, and the digests of manifests and configurations. "
-               "--deep reads everything: digests of all blobs, diff ids or contents of all layers. "
-               "Status 1 when something is wrong.",
+      .about =
+          "Checks records, presence and sizes, and the digests of manifests and configurations. "
+          "--deep reads everything: digests of all blobs, diff ids or contents of all layers. "
+          "Status 1 when something is wrong.",
       .group = "images",
       .flags = {{.name = "deep", .help = "read and hash everything", .common = true},
-                {.name = "repair", .help = "remove what is broken, and say what to pull or build again", .common = true},
+                {.name = "repair",
+                 .help = "remove what is broken, and say what to pull or build again",
+                 .common = true},
                 {.name = "format", .value = "FORMAT", .help = "json, or a template"}},
       .examples = {{"torte fsck --deep", "every byte"}},
       .run = run_fsck,

@@ -52,7 +52,8 @@ void explain_error(Context& context, const std::string& word) {
   std::vector<std::string> ids;
   for (const ErrorText& text : error_texts()) ids.emplace_back(text.id);
   const std::string near = base::nearest(id, ids);
-  error.add_help(near.empty() ? "torte help error lists them all" : "did you mean \"torte help error " + near + "\"?");
+  error.add_help(near.empty() ? "torte help error lists them all"
+                              : "did you mean \"torte help error " + near + "\"?");
   throw error;
 }
 
@@ -67,8 +68,10 @@ int run_help(Context& context, const Arguments& arguments) {
     return 0;
   }
   if (arguments.word(0) == "error") {
-    if (arguments.words().size() == 1)  // a line each where nobody looks, so that grep finds them whole
-      context.out(render_error_list(context.out_terminal().is_terminal ? width : std::numeric_limits<int>::max()));
+    if (arguments.words().size() ==
+        1)  // a line each where nobody looks, so that grep finds them whole
+      context.out(render_error_list(
+          context.out_terminal().is_terminal ? width : std::numeric_limits<int>::max()));
     else
       explain_error(context, arguments.word(1));
     return 0;
@@ -92,9 +95,12 @@ const Command& help_command() {
       .group = "about torte",
       .examples = {{"torte help", "the list of commands"},
                    {"torte help version", "everything about one command"},
-                   {"torte help error copy-source-missing", "why an error happens, and what to do about it"},
-                   {"torte help error", "every name that may stand in brackets behind an error, with what it means"},
-                   {"torte help docker", "docker's and podman's commands, and what they are called here"}},
+                   {"torte help error copy-source-missing",
+                    "why an error happens, and what to do about it"},
+                   {"torte help error",
+                    "every name that may stand in brackets behind an error, with what it means"},
+                   {"torte help docker",
+                    "docker's and podman's commands, and what they are called here"}},
       .positionals = {.max = 2},
       .run = run_help,
       .in_user_namespace = false,

@@ -4,12 +4,12 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/age.h"
-#include "cli/base_images.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/image_steps.h"
-#include "cli/open_store.h"
-#include "cli/registries.h"
+#include "cli/images/base_images.h"
+#include "cli/images/image_steps.h"
+#include "cli/images/open_store.h"
+#include "cli/images/registries.h"
 #include "cli/table.h"
 #include "overlay/snapshot.h"
 #include "store/layer/contents.h"
@@ -31,7 +31,8 @@ struct Asked {
 };
 
 /// By position of the layer in the image.
-std::vector<layer::LayerContents> measure(store::Store& store, const store::ImageRecord& image, const Asked& asked) {
+std::vector<layer::LayerContents> measure(store::Store& store, const store::ImageRecord& image,
+                                          const Asked& asked) {
   if (!asked.measures()) return {};
   store::Lease lease = store.lease();
   std::vector<sys::Root> trees;
@@ -62,17 +63,21 @@ void add_files(const layer::LayerContents& contents, const Asked& asked, Table& 
   Json files = Json::array();
   for (const layer::SizedFile& file : contents.largest) {
     files.push_back({{"path", file.path}, {"size", file.size_bytes}, {"hidden", file.hidden}});
-    std::vector<std::string> cells = {"", "", base::format_size(file.size_bytes), file.path, file.hidden ? "hidden" : ""};
-    if (asked.waste) cells.insert(cells.begin() + 3, file.hidden ? base::format_size(file.size_bytes) : "");
+    std::vector<std::string> cells = {"", "", base::format_size(file.size_bytes), file.path,
+                                      file.hidden ? "hidden" : ""};
+    if (asked.waste)
+      cells.insert(cells.begin() + 3, file.hidden ? base::format_size(file.size_bytes) : "");
     table.add(std::move(cells));
   }
   item["files"] = std::move(files);
 }
 
 int run_history(Context& context, const Arguments& arguments) {
-  Asked asked{.files = static_cast<size_t>(arguments.number("files").value_or(0)), .waste = arguments.is_on("waste")};
+  Asked asked{.files = static_cast<size_t>(arguments.number("files").value_or(0)),
+              .waste = arguments.is_on("waste")};
   // Layers that have not come are fetched only to be looked into.
-  auto store = asked.measures() ? open_store(context, arguments) : store::Store::open(context.root, store::Access::kReadOnly);
+  auto store = asked.measures() ? open_store(context, arguments)
+                                : store::Store::open(context.root, store::Access::kReadOnly);
   store::ImageRecord image = store->get_image(arguments.word(0));
   std::vector<ImageStep> steps = list_steps(image, read_config(*store, image));
   std::vector<layer::LayerContents> contents = measure(*store, image, asked);
@@ -86,10 +91,10 @@ int run_history(Context& context, const Arguments& arguments) {
     auto layer = step->layer ? store->find_layer(*step->layer) : std::nullopt;
     Json item = step_json(*step, age_of(*step), layer ? layer->tar_size_bytes : 0);
     std::string shown = step->layer ? std::string(step->layer->short_hex()) : "-";
-    std::vector<std::string> cells = {whole && step->layer ? step->layer->str() : shown, age_of(*step),
-                                      base::format_size(item["size"].get<uint64_t>()),
-                                      whole ? step->entry.created_by : shown_step(step->entry.created_by),
-                                      step->entry.comment};
+    std::vector<std::string> cells = {
+        whole && step->layer ? step->layer->str() : shown, age_of(*step),
+        base::format_size(item["size"].get<uint64_t>()),
+        whole ? step->entry.created_by : shown_step(step->entry.created_by), step->entry.comment};
     const layer::LayerContents* measured = nullptr;
     if (step->layer && asked.measures()) measured = &contents.at(--next);
     if (asked.waste) {
@@ -97,7 +102,8 @@ int run_history(Context& context, const Arguments& arguments) {
       cells.insert(cells.begin() + 3, base::format_size(item["hidden"].get<uint64_t>()));
     }
     table.add(std::move(cells));
-    if (asked.files > 0) add_files(measured != nullptr ? *measured : layer::LayerContents(), asked, table, item);
+    if (asked.files > 0)
+      add_files(measured != nullptr ? *measured : layer::LayerContents(), asked, table, item);
     items.push_back(std::move(item));
   }
   if (context.quiet) {
@@ -117,13 +123,25 @@ const Command& history_command() {
       .aliases = {"image history"},
       .summary = "show the steps and layers of an image",
       .usage = "[FLAGS] NAME",
-      .about = "The newest step first, with the size of the tar of the layer it made. --files and --waste look into the "
-               "layers: what is in them, and what is carried along although a later layer removes or replaces it.",
+      .about =
+          "The newest step first, with the size of the tar of the layer it made. --files and "
+          "--waste look into the "
+          "layers: what is in them, and what is carried along although a later layer removes or "
+          "replaces it.",
       .group = "images",
-      .flags = with_registry_flags({{.name = "files", .value = "N", .help = "also the N largest files of each layer", .common = true},
-                {.name = "waste", .help = "also how many bytes of each layer are hidden by later ones", .common = true},
-                {.name = "no-trunc", .help = "print everything in full", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines or a template", .common = true}}),
+      .flags = with_registry_flags(
+          {{.name = "files",
+            .value = "N",
+            .help = "also the N largest files of each layer",
+            .common = true},
+           {.name = "waste",
+            .help = "also how many bytes of each layer are hidden by later ones",
+            .common = true},
+           {.name = "no-trunc", .help = "print everything in full", .common = true},
+           {.name = "format",
+            .value = "FORMAT",
+            .help = "table, json, json-lines or a template",
+            .common = true}}),
       .examples = {{"torte history app", "the newest step first"},
                    {"torte history --format '{{.Size}} {{.CreatedBy}}' app", "only what you need"},
                    {"torte history --waste --files 3 app", "what makes it large for nothing"}},

@@ -1,5 +1,5 @@
 // torte image-server: what stays behind torte mount and run of a packed image.
-#include "cli/image_server.h"
+#include "cli/images/image_server.h"
 
 #include "cli/context.h"
 #include "cli/options.h"

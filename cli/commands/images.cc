@@ -6,9 +6,9 @@
 #include "cli/age.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/image_filter.h"
-#include "cli/image_steps.h"
-#include "cli/open_store.h"
+#include "cli/images/image_filter.h"
+#include "cli/images/image_steps.h"
+#include "cli/images/open_store.h"
 #include "cli/table.h"
 #include "store/oci/reference.h"
 #include "store/oci/timestamp.h"
@@ -134,15 +134,25 @@ const Command& images_command() {
       .aliases = {"image ls", "image list"},
       .summary = "list the images of the store",
       .usage = "[FLAGS] [NAME...]",
-      .about = "Newest first, one line for each name. With NAME only images of that name; * and ? stand "
-               "for any characters but /.",
+      .about =
+          "Newest first, one line for each name. With NAME only images of that name; * and ? stand "
+          "for any characters but /.",
       .group = "images",
       .flags = {{.name = "all", .letter = 'a', .help = "all images (they always are; for scripts)"},
                 {.name = "digests", .help = "show the digests of manifests", .common = true},
                 {.name = "no-trunc", .help = "show whole ids", .common = true},
-                {.name = "filter", .value = "KEY=VALUE", .help = "dangling, label, reference, before, since, until, platform", .aliases = {}, .repeatable = true, .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true},
-                {.name = "tree", .help = "show the layers of each image (torte tree NAME: and who shares them)"}},
+                {.name = "filter",
+                 .value = "KEY=VALUE",
+                 .help = "dangling, label, reference, before, since, until, platform",
+                 .aliases = {},
+                 .repeatable = true,
+                 .common = true},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "table, json, json-lines, or a template",
+                 .common = true},
+                {.name = "tree",
+                 .help = "show the layers of each image (torte tree NAME: and who shares them)"}},
       .examples = {{"torte images --filter dangling=true -q", "ids of the images without a name"},
                    {"torte images --format '{{.Name}} {{.Size}}'", "names, and sizes in bytes"}},
       .positionals = {0, Positionals::kAny},

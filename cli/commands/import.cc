@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/image_changes.h"
+#include "cli/images/image_changes.h"
 #include "cli/interrupt.h"
 #include "overlay/built_layer.h"
 #include "overlay/unpack.h"
@@ -61,8 +61,9 @@ oci::ImageConfig make_config(const Arguments& arguments, const oci::DiffId& diff
 
 sys::UniqueFd open_source(const Context& context, const std::string& source) {
   if (source.find("://") != std::string::npos)
-    throw base::Error(base::Code::kUnsupported, "import " + base::printable(source) +
-                                                    ": URLs are not supported yet", "not-built")
+    throw base::Error(base::Code::kUnsupported,
+                      "import " + base::printable(source) + ": URLs are not supported yet",
+                      "not-built")
         .add_help("download it first, or pipe it in: curl ... | torte import - NAME");
   if (source != "-") return sys::open_user_file(source);
   if (::isatty(context.in_fd) == 1) throw UsageError("standard input is a terminal, not a tar");
@@ -118,14 +119,29 @@ const Command& import_command() {
       .aliases = {"image import"},
       .summary = "make an image of a tar of a root file system",
       .usage = "[FLAGS] FILE|- [NAME]",
-      .about = "Reads a tar, packed with gzip, zstd, xz, bzip2 or not at all, and makes an image with "
-               "its files as the only layer. Prints the image id.",
+      .about =
+          "Reads a tar, packed with gzip, zstd, xz, bzip2 or not at all, and makes an image with "
+          "its files as the only layer. Prints the image id.",
       .group = "images",
-      .flags = {{.name = "change", .letter = 'c', .value = "INSTRUCTION", .help = "change the configuration, as in a recipe: -c 'CMD [\"sh\"]'", .repeatable = true, .common = true},
-                {.name = "message", .letter = 'm', .value = "TEXT", .help = "comment for the history", .common = true},
-                {.name = "platform", .value = "OS/ARCH", .help = "platform of the image (default: this machine's)"},
-                {.name = "max-unpacked", .value = "SIZE", .help = "refuse a tar that unpacks to more than this"}},
-      .examples = {{"torte import rootfs.tar.gz base:1 -c 'ENTRYPOINT [\"/init\"]'", "an image of a tar"},
+      .flags = {{.name = "change",
+                 .letter = 'c',
+                 .value = "INSTRUCTION",
+                 .help = "change the configuration, as in a recipe: -c 'CMD [\"sh\"]'",
+                 .repeatable = true,
+                 .common = true},
+                {.name = "message",
+                 .letter = 'm',
+                 .value = "TEXT",
+                 .help = "comment for the history",
+                 .common = true},
+                {.name = "platform",
+                 .value = "OS/ARCH",
+                 .help = "platform of the image (default: this machine's)"},
+                {.name = "max-unpacked",
+                 .value = "SIZE",
+                 .help = "refuse a tar that unpacks to more than this"}},
+      .examples = {{"torte import rootfs.tar.gz base:1 -c 'ENTRYPOINT [\"/init\"]'",
+                    "an image of a tar"},
                    {"debootstrap ... && tar -C root -c . | torte import - debian", "from a pipe"}},
       .positionals = {1, 2},
       .run = run_import,

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/open_store.h"
+#include "cli/images/open_store.h"
 #include "cli/table.h"
 #include "store/oci/platform.h"
 
@@ -41,15 +41,24 @@ std::string file_system_of(const std::filesystem::path& path) {
     existing = existing.parent_path();
   if (::statfs(existing.c_str(), &fs) < 0) return "unknown";
   switch (static_cast<unsigned long>(fs.f_type)) {
-    case 0xef53: return "ext4";
-    case 0x58465342: return "xfs";
-    case 0x9123683e: return "btrfs";
-    case 0x01021994: return "tmpfs";
-    case 0x794c7630: return "overlay";
-    case 0x6969: return "nfs";
-    case 0x2fc12fc1: return "zfs";
-    case 0xf2f52010: return "f2fs";
-    default: return base::str("type ", static_cast<uint64_t>(fs.f_type));
+    case 0xef53:
+      return "ext4";
+    case 0x58465342:
+      return "xfs";
+    case 0x9123683e:
+      return "btrfs";
+    case 0x01021994:
+      return "tmpfs";
+    case 0x794c7630:
+      return "overlay";
+    case 0x6969:
+      return "nfs";
+    case 0x2fc12fc1:
+      return "zfs";
+    case 0xf2f52010:
+      return "f2fs";
+    default:
+      return base::str("type ", static_cast<uint64_t>(fs.f_type));
   }
 }
 
@@ -97,19 +106,28 @@ Json gather(const Context& context) {
 
 std::string text_of(const Json& info) {
   std::string out;
-  for (const auto& [label, key] :
-       {std::pair("version", "version"), {"store", "root"}, {"file system", "storeFileSystem"},
-        {"free", "storeFree"}, {"volatile state", "runRoot"}, {"images", "images"},
-        {"containers", "containers"}, {"platform", "platform"}, {"kernel", "kernel"},
-        {"cgroups", "cgroups"}, {"security modules", "securityModules"}, {"rootless", "rootless"},
-        {"cpus", "cpus"}, {"memory", "memory"}}) {
+  for (const auto& [label, key] : {std::pair("version", "version"),
+                                   {"store", "root"},
+                                   {"file system", "storeFileSystem"},
+                                   {"free", "storeFree"},
+                                   {"volatile state", "runRoot"},
+                                   {"images", "images"},
+                                   {"containers", "containers"},
+                                   {"platform", "platform"},
+                                   {"kernel", "kernel"},
+                                   {"cgroups", "cgroups"},
+                                   {"security modules", "securityModules"},
+                                   {"rootless", "rootless"},
+                                   {"cpus", "cpus"},
+                                   {"memory", "memory"}}) {
     const Json& value = info.at(key);
-    const bool bytes = value.is_number() && (std::string_view(key) == "memory" ||
-                                             std::string_view(key) == "storeFree");
+    const bool bytes = value.is_number() &&
+                       (std::string_view(key) == "memory" || std::string_view(key) == "storeFree");
     std::string shown = value.is_string() ? base::printable(value.get<std::string>())
                         : bytes           ? base::format_size(value.get<uint64_t>())
                                           : value.dump();
-    out += base::str(label, ":", std::string(18 - std::string_view(label).size(), ' '), shown, "\n");
+    out +=
+        base::str(label, ":", std::string(18 - std::string_view(label).size(), ' '), shown, "\n");
   }
   return out;
 }
@@ -135,7 +153,11 @@ const Command& info_command() {
       .summary = "describe the store and the machine",
       .usage = "[FLAGS]",
       .group = "about torte",
-      .flags = {{.name = "format", .letter = 'f', .value = "FORMAT", .help = "json, or a template", .common = true}},
+      .flags = {{.name = "format",
+                 .letter = 'f',
+                 .value = "FORMAT",
+                 .help = "json, or a template",
+                 .common = true}},
       .examples = {{"torte info -f '{{.root}}'", "where the store is"}},
       .run = run_info,
   };

@@ -3,14 +3,14 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/attestation.h"
 #include "cli/commands/commands.h"
-#include "cli/container_json.h"
+#include "cli/containers/container_json.h"
+#include "cli/containers/network_options.h"
 #include "cli/context.h"
-#include "cli/network_options.h"
-#include "cli/registries.h"
+#include "cli/images/attestation.h"
+#include "cli/images/registries.h"
+#include "cli/images/transfer.h"
 #include "cli/table.h"
-#include "cli/transfer.h"
 #include "store/oci/limits.h"
 #include "store/oci/reference.h"
 #include "store/oci/timestamp.h"
@@ -89,7 +89,8 @@ Json image_json(store::Store& store, const store::ImageRecord& image,
                        {"comment", entry.comment},
                        {"emptyLayer", entry.empty_layer}});
   Json attestations = Json::array();
-  for (const Predicate& predicate : find_predicates(store, image)) attestations.push_back(predicate.type);
+  for (const Predicate& predicate : find_predicates(store, image))
+    attestations.push_back(predicate.type);
   return {{"id", image.id.str()},
           {"repoTags", std::move(tags)},
           {"repoDigests", std::move(digests)},
@@ -115,7 +116,9 @@ Json inspect_remote(Context& context, const Arguments& arguments, Registries& re
   oci::Reference reference = oci::Reference::parse(name).with_default_tag();
   registry::Repository repository = registries.repository(reference);
   if (arguments.is_on("raw")) {
-    context.out(repository.get_document(reference.digest() ? reference.digest()->str() : reference.tag()).bytes);
+    context.out(
+        repository.get_document(reference.digest() ? reference.digest()->str() : reference.tag())
+            .bytes);
     return nullptr;
   }
   oci::Platform platform = oci::Platform::host();
@@ -131,19 +134,16 @@ Json inspect_remote(Context& context, const Arguments& arguments, Registries& re
   Json layers = Json::array();
   for (size_t i = 0; i < found.manifest.layers.size(); ++i) {
     const oci::Descriptor& layer = found.manifest.layers[i];
-    layers.push_back({{"diffId", config.diff_ids[i].str()}, {"digest", layer.digest.str()},
-                      {"mediaType", layer.media_type}, {"size", layer.size_bytes}});
+    layers.push_back({{"diffId", config.diff_ids[i].str()},
+                      {"digest", layer.digest.str()},
+                      {"mediaType", layer.media_type},
+                      {"size", layer.size_bytes}});
   }
-  return {{"name", reference.name()},
-          {"id", found.manifest.config.digest.str()},
-          {"digest", found.top.str()},
-          {"manifest", found.document.digest.str()},
-          {"created", config.created},
-          {"author", config.author},
-          {"os", config.platform.os},
-          {"architecture", config.platform.architecture},
-          {"variant", config.platform.variant},
-          {"config", config_json(config.config)},
+  return {{"name", reference.name()},           {"id", found.manifest.config.digest.str()},
+          {"digest", found.top.str()},          {"manifest", found.document.digest.str()},
+          {"created", config.created},          {"author", config.author},
+          {"os", config.platform.os},           {"architecture", config.platform.architecture},
+          {"variant", config.platform.variant}, {"config", config_json(config.config)},
           {"layers", std::move(layers)}};
 }
 
@@ -151,7 +151,8 @@ int run_inspect(Context& context, const Arguments& arguments) {
   std::unique_ptr<store::Store> store;
   Registries registries(context, arguments, {}, nullptr);
   Json items = Json::array();
-  const bool only_container = arguments.command().name == "container inspect" || arguments.get("type") == "container";
+  const bool only_container =
+      arguments.command().name == "container inspect" || arguments.get("type") == "container";
   std::optional<container::Containers> containers;
   for (const std::string& word : arguments.words()) {
     if (word.starts_with(kRemote)) {
@@ -164,8 +165,9 @@ int run_inspect(Context& context, const Arguments& arguments) {
       containers.emplace(store->layout(), store.get(), network_state(context));
     }
     // A container first, as with other engines; a name of both is told apart by --type.
-    const bool may_be_container = only_container || (!arguments.is_on("raw") && !arguments.is_on("config") &&
-                                                     arguments.get("type") != "image");
+    const bool may_be_container =
+        only_container ||
+        (!arguments.is_on("raw") && !arguments.is_on("config") && arguments.get("type") != "image");
     if (const auto id = may_be_container ? containers->find(word) : std::nullopt) {
       items.push_back(container_json(*containers, containers->read(*id)));
       continue;
@@ -175,11 +177,13 @@ int run_inspect(Context& context, const Arguments& arguments) {
     if (auto text = arguments.find("platform");
         text && !oci::Platform::parse(image.platform).satisfies(oci::Platform::parse(*text)))
       throw base::Error(base::Code::kNotFound,
-                        base::str(word, " is for ", image.platform, ", not for ", *text), "platform-missing");
+                        base::str(word, " is for ", image.platform, ", not for ", *text),
+                        "platform-missing");
     if (arguments.is_on("raw")) {
       if (!image.manifest)
         throw base::Error(base::Code::kNotFound,
-                          word + " has no manifest yet: its layers were never packed", "no-manifest")
+                          word + " has no manifest yet: its layers were never packed",
+                          "no-manifest")
             .add_help("torte save or torte push makes one");
       context.out(store->read_blob(*image.manifest, oci::kMaxManifestBytes));
       continue;
@@ -203,14 +207,26 @@ const Command& inspect_command() {
       .aliases = {"image inspect"},
       .summary = "show everything about an image or a container",
       .usage = "[FLAGS] NAME...",
-      .about = "Prints a JSON array with one object for each image or container, or what a template makes of them. "
-               "docker://NAME looks at an image where it is, in a registry.",
+      .about =
+          "Prints a JSON array with one object for each image or container, or what a template "
+          "makes of them. "
+          "docker://NAME looks at an image where it is, in a registry.",
       .group = "images",
-      .flags = with_registry_flags({{.name = "format", .letter = 'f', .value = "TEMPLATE", .help = "json, or a template: '{{.Config.Env}}'", .common = true},
-                {.name = "raw", .help = "print the exact bytes of the manifest"},
-                {.name = "config", .help = "print the exact bytes of the configuration"},
-                {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"},
-                {.name = "type", .value = "TYPE", .help = "what NAME is", .choices = {"image", "container"}}}),
+      .flags = with_registry_flags(
+          {{.name = "format",
+            .letter = 'f',
+            .value = "TEMPLATE",
+            .help = "json, or a template: '{{.Config.Env}}'",
+            .common = true},
+           {.name = "raw", .help = "print the exact bytes of the manifest"},
+           {.name = "config", .help = "print the exact bytes of the configuration"},
+           {.name = "platform",
+            .value = "OS/ARCH",
+            .help = "fail unless the image is for this platform"},
+           {.name = "type",
+            .value = "TYPE",
+            .help = "what NAME is",
+            .choices = {"image", "container"}}}),
       .examples = {{"torte inspect -f '{{json .Config.Cmd}}' app", "what app:latest runs"},
                    {"torte inspect --raw app | sha256sum", "its digest"}},
       .positionals = {1, Positionals::kAny},

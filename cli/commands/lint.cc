@@ -2,11 +2,11 @@
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "builder/dockerfile/validate.h"
-#include "cli/build_options.h"
+#include "cli/build/build_options.h"
+#include "cli/build/introspection.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/introspection.h"
-#include "cli/open_store.h"
+#include "cli/images/open_store.h"
 
 namespace cli {
 
@@ -42,7 +42,8 @@ int run_lint(Context& context, const Arguments& arguments) {
   options.target = arguments.get("target");
   Call call{CallKind::kCheck, arguments.get("format") == "json"};
   std::unique_ptr<store::Store> store = find_store(context);
-  return answer_call(context, call, dockerfile::parse_and_validate(text, name), options, store.get());
+  return answer_call(context, call, dockerfile::parse_and_validate(text, name), options,
+                     store.get());
 }
 
 }  // namespace
@@ -52,16 +53,34 @@ const Command& lint_command() {
       .name = "lint",
       .summary = "check a recipe for mistakes and bad habits",
       .usage = "[FLAGS] [FILE]",
-      .about = "Runs the checks that every build runs, on all stages, and ends with status 1 when one of them "
-               "has something to say. No context and no images are needed; what is known of base images in "
-               "the store is used. Checks are turned off with a comment in the recipe: # check=skip=NAME",
+      .about =
+          "Runs the checks that every build runs, on all stages, and ends with status 1 when one "
+          "of them "
+          "has something to say. No context and no images are needed; what is known of base images "
+          "in "
+          "the store is used. Checks are turned off with a comment in the recipe: # "
+          "check=skip=NAME",
       .group = "build and run",
-      .flags = {{.name = "file", .letter = 'f', .value = "FILE", .help = "the recipe, as in torte build"},
+      .flags = {{.name = "file",
+                 .letter = 'f',
+                 .value = "FILE",
+                 .help = "the recipe, as in torte build"},
                 {.name = "target", .value = "STAGE", .help = "only this stage and what it needs"},
-                {.name = "build-arg", .value = "NAME[=VALUE]", .help = "value of an ARG", .repeatable = true},
-                {.name = "build-arg-file", .value = "FILE", .help = "values of ARGs, one NAME=VALUE a line", .repeatable = true},
-                {.name = "format", .value = "FORMAT", .help = "text or json", .choices = {"text", "json"}, .common = true}},
-      .examples = {{"torte lint", "check ./Recipe or ./Dockerfile"}, {"torte lint --format json web.Dockerfile", "for programs"}},
+                {.name = "build-arg",
+                 .value = "NAME[=VALUE]",
+                 .help = "value of an ARG",
+                 .repeatable = true},
+                {.name = "build-arg-file",
+                 .value = "FILE",
+                 .help = "values of ARGs, one NAME=VALUE a line",
+                 .repeatable = true},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "text or json",
+                 .choices = {"text", "json"},
+                 .common = true}},
+      .examples = {{"torte lint", "check ./Recipe or ./Dockerfile"},
+                   {"torte lint --format json web.Dockerfile", "for programs"}},
       .positionals = {0, 1},
       .run = run_lint,
       .in_user_namespace = false,

@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/images/packed_import.h"
+#include "cli/images/transfer.h"
 #include "cli/interrupt.h"
-#include "cli/packed_import.h"
-#include "cli/transfer.h"
 #include "store/archive/image_layout.h"
 
 namespace cli {
@@ -24,7 +24,8 @@ std::vector<oci::Reference> names_of(const archive::FoundImage& image) {
     auto reference = oci::Reference::try_parse(name);
     if (!reference) continue;
     oci::Reference full = reference->with_default_tag();
-    if (std::find(names.begin(), names.end(), full) == names.end()) names.push_back(std::move(full));
+    if (std::find(names.begin(), names.end(), full) == names.end())
+      names.push_back(std::move(full));
   }
   return names;
 }
@@ -91,18 +92,41 @@ const Command& load_command() {
       .aliases = {"image load"},
       .summary = "bring images in from a file or directory",
       .usage = "[FLAGS] [FILE|DIR]",
-      .about = "Reads an OCI layout (a directory or a tar) or a docker archive (a tar, or a "
-               "directory with what it holds), packed with gzip, zstd, xz or not at all. Every digest, size and diff id is checked.",
+      .about =
+          "Reads an OCI layout (a directory or a tar) or a docker archive (a tar, or a "
+          "directory with what it holds), packed with gzip, zstd, xz or not at all. Every digest, "
+          "size and diff id is checked.",
       .group = "images",
-      .flags = {{.name = "input", .letter = 'i', .value = "FILE|DIR", .help = "what to read (default: standard input)", .common = true},
-                {.name = "tag", .letter = 't', .value = "NAME", .help = "name of the image, instead of those it brings", .repeatable = true, .common = true},
-                {.name = "ref-name", .value = "NAME", .help = "which image to take, by the name it has there", .common = true},
-                {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms to take (default: this machine's)"},
-                {.name = "lazy", .help = "leave its layers packed: files are read out of them, where FUSE is to be had"},
-                {.name = "max-unpacked", .value = "SIZE", .help = "refuse images whose layers unpack to more than this"},
-                {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}},
+      .flags =
+          {{.name = "input",
+            .letter = 'i',
+            .value = "FILE|DIR",
+            .help = "what to read (default: standard input)",
+            .common = true},
+           {.name = "tag",
+            .letter = 't',
+            .value = "NAME",
+            .help = "name of the image, instead of those it brings",
+            .repeatable = true,
+            .common = true},
+           {.name = "ref-name",
+            .value = "NAME",
+            .help = "which image to take, by the name it has there",
+            .common = true},
+           {.name = "platform",
+            .value = "OS/ARCH",
+            .help = "which of several platforms to take (default: this machine's)"},
+           {.name = "lazy",
+            .help = "leave its layers packed: files are read out of them, where FUSE is to be had"},
+           {.name = "max-unpacked",
+            .value = "SIZE",
+            .help = "refuse images whose layers unpack to more than this"},
+           {.name = "progress",
+            .value = "MODE",
+            .help = "how progress is shown: auto, tty, plain, json or quiet"}},
       .examples = {{"torte load -i image.tar", "bring in all images of a file"},
-                   {"torte load -i layout/ --ref-name v1 -t app:v1", "bring in one of them under a name"}},
+                   {"torte load -i layout/ --ref-name v1 -t app:v1",
+                    "bring in one of them under a name"}},
       .positionals = {0, 1},
       .run = run_load,
   };

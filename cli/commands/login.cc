@@ -7,8 +7,8 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/images/registries.h"
 #include "cli/interrupt.h"
-#include "cli/registries.h"
 
 namespace cli {
 
@@ -55,10 +55,12 @@ class NoEcho {
 
 registry::Credential read_credential(const Context& context, const Arguments& arguments,
                                      const std::string& host) {
-  registry::Credential out{arguments.get("username"), arguments.get("password"), {}, "the command line"};
+  registry::Credential out{
+      arguments.get("username"), arguments.get("password"), {}, "the command line"};
   bool terminal = ::isatty(context.in_fd) == 1;
   if (arguments.is_on("password-stdin")) {
-    if (arguments.has("password")) throw UsageError("give --password-stdin or --password, not both");
+    if (arguments.has("password"))
+      throw UsageError("give --password-stdin or --password, not both");
     if (out.user.empty()) throw UsageError("--password-stdin needs --username");
     sys::FdSource source(context.in_fd, "standard input");
     out.password = base::read_all(source, 65536);
@@ -75,8 +77,9 @@ registry::Credential read_credential(const Context& context, const Arguments& ar
     out.password = read_line(context.in_fd);
     context.err("\n");
   } else {
-    context.err("warning: a password on the command line is seen by everybody on this machine; "
-                "--password-stdin keeps it private\n");
+    context.err(
+        "warning: a password on the command line is seen by everybody on this machine; "
+        "--password-stdin keeps it private\n");
   }
   if (out.user.empty() || out.user.find(':') != std::string::npos)
     throw UsageError("a user name is needed, without a colon");
@@ -84,9 +87,10 @@ registry::Credential read_credential(const Context& context, const Arguments& ar
   return out;
 }
 
-/// Asks the registry whether it takes these. Where its token server gives a token to come back with, that
-/// takes the place of the password.
-void try_credential(Registries& registries, const std::string& host, registry::Credential& credential) {
+/// Asks the registry whether it takes these. Where its token server gives a token to come back
+/// with, that takes the place of the password.
+void try_credential(Registries& registries, const std::string& host,
+                    registry::Credential& credential) {
   credential.wants_identity_token = true;
   registries.credentials().use_only(credential);
   registry::Client& client = registries.client(host);
@@ -135,17 +139,30 @@ const Command& login_command() {
       .name = "login",
       .summary = "keep credentials for a registry",
       .usage = "[FLAGS] [REGISTRY]",
-      .about = "Tries a user name and password at the registry (default: docker.io) and keeps them where "
-               "other tools look for them: docker's config.json or containers' auth.json, whichever is there, "
-               "or the credential helper that file names.",
+      .about =
+          "Tries a user name and password at the registry (default: docker.io) and keeps them "
+          "where "
+          "other tools look for them: docker's config.json or containers' auth.json, whichever is "
+          "there, "
+          "or the credential helper that file names.",
       .group = "registries",
       .flags = with_registry_flags(
-          {{.name = "username", .letter = 'u', .value = "USER", .help = "user name", .common = true},
-           {.name = "password-stdin", .help = "read the password from standard input", .common = true},
-           {.name = "password", .letter = 'p', .value = "PASSWORD", .help = "password (seen by everybody on this machine)"},
+          {{.name = "username",
+            .letter = 'u',
+            .value = "USER",
+            .help = "user name",
+            .common = true},
+           {.name = "password-stdin",
+            .help = "read the password from standard input",
+            .common = true},
+           {.name = "password",
+            .letter = 'p',
+            .value = "PASSWORD",
+            .help = "password (seen by everybody on this machine)"},
            {.name = "get-login", .help = "only print the user name that is kept", .common = true}}),
       .examples = {{"torte login -u me registry.example", "asks for the password"},
-                   {"pass registry | torte login -u me --password-stdin registry.example", "from a script"}},
+                   {"pass registry | torte login -u me --password-stdin registry.example",
+                    "from a script"}},
       .positionals = {0, 1},
       .run = run_login,
       .in_user_namespace = false,
@@ -160,7 +177,8 @@ const Command& logout_command() {
       .usage = "[FLAGS] [REGISTRY]",
       .about = "Takes what login kept out of every file and helper it is found in.",
       .group = "registries",
-      .flags = with_registry_flags({{.name = "all", .letter = 'a', .help = "of all registries", .common = true}}),
+      .flags = with_registry_flags(
+          {{.name = "all", .letter = 'a', .help = "of all registries", .common = true}}),
       .examples = {{"torte logout registry.example", "forget one"}},
       .positionals = {0, 1},
       .run = run_logout,

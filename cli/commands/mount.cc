@@ -11,12 +11,12 @@
 #include "base/sys/file.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
+#include "cli/containers/network_options.h"
 #include "cli/context.h"
 #include "cli/error_view.h"
-#include "cli/image_mounts.h"
-#include "cli/network_options.h"
-#include "cli/open_store.h"
-#include "cli/registries.h"
+#include "cli/images/image_mounts.h"
+#include "cli/images/open_store.h"
+#include "cli/images/registries.h"
 #include "cli/table.h"
 #include "runner/container/prepare.h"
 
@@ -30,7 +30,8 @@ using Json = nlohmann::json;
 void require_lasting_mounts(const Arguments& arguments) {
   if (::geteuid() == 0) return;
   throw base::Error(base::Code::kUnsupported,
-                    "an ordinary user's mounts live in a user namespace only", "mount-needs-unshare")
+                    "an ordinary user's mounts live in a user namespace only",
+                    "mount-needs-unshare")
       .add_help(base::str("run `torte unshare`, and torte ", arguments.command().name,
                           " in the shell it gives you"));
 }
@@ -59,10 +60,13 @@ int list_mounts(const Context& context, const Arguments& arguments) {
   return 0;
 }
 
-// A directory of our own for what was given none; the one it already has, if any. `mount` is told where.
-std::string mount_anywhere(const Context& context, const ImageMounts& mounts, const std::string& what,
+// A directory of our own for what was given none; the one it already has, if any. `mount` is told
+// where.
+std::string mount_anywhere(const Context& context, const ImageMounts& mounts,
+                           const std::string& what,
                            const std::function<std::string(const std::filesystem::path&)>& mount) {
-  const std::filesystem::path point = context.run_root / "mounts" / what.substr(what.find(':') + 1, 32);
+  const std::filesystem::path point =
+      context.run_root / "mounts" / what.substr(what.find(':') + 1, 32);
   for (const ImageMount& known : mounts.all())
     if (known.record.made_directory && known.record.image == what) return known.point;
   sys::make_directories(point);
@@ -86,10 +90,13 @@ int run_mount(Context& context, const Arguments& arguments) {
   const std::optional<store::ImageRecord> image =
       container ? std::nullopt : std::optional(store->get_image(word));
   auto mount = [&](const std::filesystem::path& point) {
-    return container ? mounts.mount_container(containers, *container, point, own) : mounts.mount(*store, *image, point, own, unpacking);
+    return container ? mounts.mount_container(containers, *container, point, own)
+                     : mounts.mount(*store, *image, point, own, unpacking);
   };
   if (own)
-    context.out(mount_anywhere(context, mounts, container ? mounted_container(*container) : image->id.str(), mount) + "\n");
+    context.out(mount_anywhere(context, mounts,
+                               container ? mounted_container(*container) : image->id.str(), mount) +
+                "\n");
   else
     mount(arguments.word(1));
   return 0;
@@ -107,7 +114,8 @@ std::vector<ImageMount> chosen(const Context& context, const ImageMounts& mounts
   std::vector<ImageMount> found;
   auto store = find_store(context);
   const auto container =
-      store ? container::Containers(store->layout(), store.get(), network_state(context)).find(word) : std::nullopt;
+      store ? container::Containers(store->layout(), store.get(), network_state(context)).find(word)
+            : std::nullopt;
   const auto image = store && !container ? store->find_image(word) : std::nullopt;
   const std::string what = container ? mounted_container(*container) : image ? image->id.str() : "";
   for (const ImageMount& mount : mounts.all())
@@ -115,12 +123,13 @@ std::vector<ImageMount> chosen(const Context& context, const ImageMounts& mounts
   if (!found.empty()) return found;
   const std::string shown = base::printable(word);
   if (image || container)
-    throw base::Error(base::Code::kNotFound, (image ? "image " : "container ") + shown + " is not mounted", "not-mounted");
+    throw base::Error(base::Code::kNotFound,
+                      (image ? "image " : "container ") + shown + " is not mounted", "not-mounted");
   if (directory)
     throw base::Error(base::Code::kNotFound, shown + " is not mounted by torte", "not-mounted")
         .add_help("torte mount without arguments lists what is");
-  throw base::Error(base::Code::kNotFound, shown + " is neither a directory nor a container or image",
-                    "not-mounted");
+  throw base::Error(base::Code::kNotFound,
+                    shown + " is neither a directory nor a container or image", "not-mounted");
 }
 
 // The store cannot be opened, perhaps as its file system is gone, and its mounts hold on to it.
@@ -177,18 +186,30 @@ const Command& mount_command() {
       .aliases = {"image mount", "container mount"},
       .summary = "show the files of an image or container as a directory",
       .usage = "[FLAGS] [CONTAINER|IMAGE [DIR]]",
-      .about = "Mounts an image read-only on DIR, without devices and set-id programs, until torte "
-               "umount or the next start of the machine. Without DIR a directory of torte's own is "
-               "used and its path printed; without a name the mounts there are are listed. A mounted "
-               "image's layers stay, even when the image is removed. What was pulled or loaded with --lazy "
-               "is not unpacked for that: a process of torte's own reads its files out of the layers, as "
-               "long as the mount is there. A container, running or not, is mounted "
-               "to be read and written; while it is, it is neither started nor removed, and tmpfs and "
-               "volumes in it are not shown. Ordinary users do this within torte unshare, with containers "
-               "that do not run.",
+      .about =
+          "Mounts an image read-only on DIR, without devices and set-id programs, until torte "
+          "umount or the next start of the machine. Without DIR a directory of torte's own is "
+          "used and its path printed; without a name the mounts there are are listed. A mounted "
+          "image's layers stay, even when the image is removed. What was pulled or loaded with "
+          "--lazy "
+          "is not unpacked for that: a process of torte's own reads its files out of the layers, "
+          "as "
+          "long as the mount is there. A container, running or not, is mounted "
+          "to be read and written; while it is, it is neither started nor removed, and tmpfs and "
+          "volumes in it are not shown. Ordinary users do this within torte unshare, with "
+          "containers "
+          "that do not run.",
       .group = "images",
-      .flags = with_registry_flags({{.name = "lazy", .help = "never unpack: read files out of a packed image (--no-lazy: unpack it; default: as FUSE is to be had)", .negatable = true, .common = true},
-                {.name = "format", .value = "FORMAT", .help = "of the list: table, json, or a template", .common = true}}),
+      .flags =
+          with_registry_flags({{.name = "lazy",
+                                .help = "never unpack: read files out of a packed image "
+                                        "(--no-lazy: unpack it; default: as FUSE is to be had)",
+                                .negatable = true,
+                                .common = true},
+                               {.name = "format",
+                                .value = "FORMAT",
+                                .help = "of the list: table, json, or a template",
+                                .common = true}}),
       .examples = {{"torte mount app /mnt", "look at it below /mnt"},
                    {"ls $(torte mount app)", "on a directory that torte chooses"},
                    {"cp app.conf $(torte mount web)/etc", "a file for a container"}},
@@ -202,7 +223,8 @@ const Command& mount_command() {
 const Command& umount_command() {
   static const Command kCommand{
       .name = "umount",
-      .aliases = {"unmount", "image umount", "image unmount", "container umount", "container unmount"},
+      .aliases = {"unmount", "image umount", "image unmount", "container umount",
+                  "container unmount"},
       .summary = "take away what torte mount made",
       .usage = "[FLAGS] DIR|CONTAINER|IMAGE..",
       .about =
@@ -210,7 +232,10 @@ const Command& umount_command() {
           "are found in the kernel's table. The status is 1 then.",
       .group = "images",
       .flags = {{.name = "all", .letter = 'a', .help = "every mount of this store", .common = true},
-                {.name = "force", .letter = 'f', .help = "also while in use: gone from sight now, and whole with its last user", .common = true}},
+                {.name = "force",
+                 .letter = 'f',
+                 .help = "also while in use: gone from sight now, and whole with its last user",
+                 .common = true}},
       .examples = {{"torte umount /mnt", "by its directory"}, {"torte umount --all", "everything"}},
       .positionals = {0, Positionals::kAny},
       .run = run_umount,

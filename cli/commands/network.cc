@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
-#include "cli/container_list.h"
+#include "cli/containers/container_list.h"
+#include "cli/containers/network_options.h"
 #include "cli/filters.h"
-#include "cli/network_options.h"
 #include "cli/table.h"
 #include "runner/container/life.h"
 #include "runner/container/prepare.h"
@@ -52,21 +52,29 @@ Json describe(const Context& context, const network::Network& network) {
                        {"aliases", member.aliases},
                        {"ports", ports_json(member.ports)}});
   auto created = std::chrono::system_clock::from_time_t(network.created);
-  return {{"name", network.name},         {"driver", "bridge"},
-          {"interface", network.bridge},  {"subnet", network.subnet},
-          {"gateway", network.gateway},   {"ipv6", network.ipv6},
-          {"subnet6", network.subnet6},   {"gateway6", network.gateway6},
+  return {{"name", network.name},
+          {"driver", "bridge"},
+          {"interface", network.bridge},
+          {"subnet", network.subnet},
+          {"gateway", network.gateway},
+          {"ipv6", network.ipv6},
+          {"subnet6", network.subnet6},
+          {"gateway6", network.gateway6},
           {"internal", network.internal},
-          {"mtu", network.mtu},           {"default", network.implicit},
+          {"mtu", network.mtu},
+          {"default", network.implicit},
           {"created", oci::format_timestamp(created)},
-          {"labels", labels},             {"containers", members}};
+          {"labels", labels},
+          {"containers", members}};
 }
 
 /// The values of a flag that may be given once for IPv4 and once for IPv6.
-void put_by_kind(const Arguments& arguments, const char* flag, std::string& four, std::string& six) {
+void put_by_kind(const Arguments& arguments, const char* flag, std::string& four,
+                 std::string& six) {
   for (const std::string& value : arguments.all(flag)) {
     std::string& place = value.find(':') == std::string::npos ? four : six;
-    if (!place.empty()) throw UsageError(base::str("--", flag, " can be given once for IPv4 and once for IPv6"));
+    if (!place.empty())
+      throw UsageError(base::str("--", flag, " can be given once for IPv4 and once for IPv6"));
     place = value;
   }
 }
@@ -120,7 +128,8 @@ int run_list(Context& context, const Arguments& arguments) {
     if (!filters.pass(network)) continue;
     Json item = describe(context, network);
     table.add({network.name,
-               network.subnet + (network.ipv6 ? ", " + network.subnet6 : "") + (network.internal ? " (internal)" : ""),
+               network.subnet + (network.ipv6 ? ", " + network.subnet6 : "") +
+                   (network.internal ? " (internal)" : ""),
                network.gateway, network.bridge, std::to_string(item["containers"].size())});
     items.push_back(std::move(item));
   }
@@ -198,7 +207,8 @@ int run_connect(Context& context, const Arguments& arguments) {
   network::Request asked = network::parse_mode(name);
   const bool is_users = !network::bridges_are_here();
   if (is_users && asked.mode == network::Mode::kPrivate)
-    throw base::Error(base::Code::kInvalid, "the default network of an ordinary user is no bridge", "no-bridge");
+    throw base::Error(base::Code::kInvalid, "the default network of an ordinary user is no bridge",
+                      "no-bridge");
   // The default one is made when it is first needed.
   if (asked.mode != network::Mode::kPrivate) get(context, name);
   asked.aliases = arguments.all("alias");
@@ -208,9 +218,11 @@ int run_connect(Context& context, const Arguments& arguments) {
   asked.address6 = arguments.find("ip6");
   asked.mac = arguments.find("mac-address");
   OpenContainers open = open_containers(context);
-  const container::Config before = open.containers.read(open.containers.get(arguments.word(1))).config;
+  const container::Config before =
+      open.containers.read(open.containers.get(arguments.word(1))).config;
   if (is_on(before, network::network_name(asked)))
-    throw base::Error(base::Code::kUnavailable, before.name + " is on network " + name + " already", "on-network");
+    throw base::Error(base::Code::kUnavailable, before.name + " is on network " + name + " already",
+                      "on-network");
   container::Config config = before;
   const bool has_forwarder = is_users && config.network.mode == network::Mode::kPrivate;
   if (!has_forwarder && !container::networks_of(config).empty())
@@ -218,8 +230,10 @@ int run_connect(Context& context, const Arguments& arguments) {
   else if (config.network.mode == network::Mode::kNone)
     set_first(config, asked);
   else
-    throw base::Error(base::Code::kInvalid,
-                      base::str(before.name, " has a network of another kind (", before.network_mode, ")"), "no-bridge");
+    throw base::Error(
+        base::Code::kInvalid,
+        base::str(before.name, " has a network of another kind (", before.network_mode, ")"),
+        "no-bridge");
   change_networks(open.containers, before, config, 'N', network::network_name(asked));
   return 0;
 }
@@ -227,9 +241,11 @@ int run_connect(Context& context, const Arguments& arguments) {
 int run_disconnect(Context& context, const Arguments& arguments) {
   const std::string name = network::network_name(network::parse_mode(arguments.word(0)));
   OpenContainers open = open_containers(context);
-  const container::Config before = open.containers.read(open.containers.get(arguments.word(1))).config;
+  const container::Config before =
+      open.containers.read(open.containers.get(arguments.word(1))).config;
   if (!is_on(before, name))
-    throw base::Error(base::Code::kNotFound, before.name + " is not on network " + base::printable(arguments.word(0)),
+    throw base::Error(base::Code::kNotFound,
+                      before.name + " is not on network " + base::printable(arguments.word(0)),
                       "not-on-network");
   container::Config config = before;
   if (network::network_name(config.network) == name) {
@@ -241,7 +257,8 @@ int run_disconnect(Context& context, const Arguments& arguments) {
     }
     set_first(config, next);
   } else {
-    std::erase_if(config.further_networks, [&](const auto& one) { return network::network_name(one) == name; });
+    std::erase_if(config.further_networks,
+                  [&](const auto& one) { return network::network_name(one) == name; });
   }
   change_networks(open.containers, before, config, 'D', name);
   return 0;
@@ -271,16 +288,32 @@ Command create_network_command() {
       "Containers started with --network NAME reach each other by name and alias, and nobody on "
       "another network. Their way out is the host's, unless the network is internal.";
   create.flags = {
-      {.name = "subnet", .value = "ADDRESS/PREFIX", .help = "addresses of its containers (default: a free /24); once more for IPv6", .repeatable = true, .common = true},
-      {.name = "gateway", .value = "ADDRESS", .help = "the host's address on it (default: the first); once more for IPv6", .repeatable = true},
-      {.name = "ipv6", .help = "IPv6 addresses as well (default: a random range of the machine's own)", .common = true},
+      {.name = "subnet",
+       .value = "ADDRESS/PREFIX",
+       .help = "addresses of its containers (default: a free /24); once more for IPv6",
+       .repeatable = true,
+       .common = true},
+      {.name = "gateway",
+       .value = "ADDRESS",
+       .help = "the host's address on it (default: the first); once more for IPv6",
+       .repeatable = true},
+      {.name = "ipv6",
+       .help = "IPv6 addresses as well (default: a random range of the machine's own)",
+       .common = true},
       {.name = "internal", .help = "no way out", .common = true},
-      {.name = "driver", .letter = 'd', .value = "DRIVER", .help = "bridge, which is all there is; for scripts", .choices = {"bridge"}},
-      {.name = "mtu", .value = "BYTES", .help = "largest packet (default: that of the default route)"},
+      {.name = "driver",
+       .letter = 'd',
+       .value = "DRIVER",
+       .help = "bridge, which is all there is; for scripts",
+       .choices = {"bridge"}},
+      {.name = "mtu",
+       .value = "BYTES",
+       .help = "largest packet (default: that of the default route)"},
       {.name = "label", .value = "KEY=VALUE", .help = "label of the network", .repeatable = true}};
-  create.examples = {{"torte network create back", "a network with an address range of its own"},
-                     {"torte network create --ipv6 --subnet fd00:77::/64 back", "with IPv6 as well"},
-                     {"torte run --rm --network back --name db app", "a container on it, found as db"}};
+  create.examples = {
+      {"torte network create back", "a network with an address range of its own"},
+      {"torte network create --ipv6 --subnet fd00:77::/64 back", "with IPv6 as well"},
+      {"torte run --rm --network back --name db app", "a container on it, found as db"}};
   return create;
 }
 
@@ -309,59 +342,86 @@ const std::vector<const Command*>& network_commands() {
   static const Command kList = [] {
     Command list = command("network ls", "list networks", "[FLAGS]", {0, 0}, run_list);
     list.aliases = {"network list"};
-    list.flags = {{.name = "filter", .letter = 'f', .value = "KEY=VALUE", .help = "name, driver, label", .repeatable = true},
-                  {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true}};
+    list.flags = {{.name = "filter",
+                   .letter = 'f',
+                   .value = "KEY=VALUE",
+                   .help = "name, driver, label",
+                   .repeatable = true},
+                  {.name = "format",
+                   .value = "FORMAT",
+                   .help = "table, json, json-lines, or a template",
+                   .common = true}};
     return list;
   }();
   static const Command kInspect = [] {
     Command inspect = command("network inspect", "show networks and the containers on them",
                               "[FLAGS] NAME...", {1, Positionals::kAny}, run_inspect);
-    inspect.flags = {{.name = "format", .letter = 'f', .value = "FORMAT", .help = "json, or a template", .common = true}};
+    inspect.flags = {{.name = "format",
+                      .letter = 'f',
+                      .value = "FORMAT",
+                      .help = "json, or a template",
+                      .common = true}};
     return inspect;
   }();
   static const Command kRemove = [] {
-    Command remove = command("network rm", "remove networks that no container uses", "[FLAGS] NAME...",
-                             {1, Positionals::kAny}, run_remove);
-    remove.flags = {{.name = "force", .letter = 'f', .help = "one that is not there is no error", .common = true}};
+    Command remove = command("network rm", "remove networks that no container uses",
+                             "[FLAGS] NAME...", {1, Positionals::kAny}, run_remove);
+    remove.flags = {{.name = "force",
+                     .letter = 'f',
+                     .help = "one that is not there is no error",
+                     .common = true}};
     remove.aliases = {"network remove"};
     return remove;
   }();
   static const Command kPrune = [] {
-    Command prune = command("network prune", "remove every network that no container uses", "[FLAGS]",
-                            {0, 0}, run_prune);
+    Command prune = command("network prune", "remove every network that no container uses",
+                            "[FLAGS]", {0, 0}, run_prune);
     prune.about = "What killed commands left (addresses, published ports) is taken back as well.";
-    prune.flags = {{.name = "all", .letter = 'a', .help = "also the default network, which comes back when it is needed", .common = true},
-                   {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}};
+    prune.flags = {
+        {.name = "all",
+         .letter = 'a',
+         .help = "also the default network, which comes back when it is needed",
+         .common = true},
+        {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}};
     return prune;
   }();
   static const Command kReload = [] {
-    Command reload = command("network reload", "put bridges and firewall rules back", "", {0, 0}, run_reload);
-    reload.about = "After `nft flush ruleset` or the restart of a firewall: the table of torte, the "
-                   "networks in it and the published ports of running containers.";
+    Command reload =
+        command("network reload", "put bridges and firewall rules back", "", {0, 0}, run_reload);
+    reload.about =
+        "After `nft flush ruleset` or the restart of a firewall: the table of torte, the "
+        "networks in it and the published ports of running containers.";
     return reload;
   }();
   static const Command kConnect = [] {
-    Command connect = command("network connect", "put a container on one more network", "[FLAGS] NETWORK CONTAINER",
-                              {2, 2}, run_connect);
-    connect.about = "At once where the container runs, and at every later start. Its published ports stay with "
-                    "its first network.";
+    Command connect = command("network connect", "put a container on one more network",
+                              "[FLAGS] NETWORK CONTAINER", {2, 2}, run_connect);
+    connect.about =
+        "At once where the container runs, and at every later start. Its published ports stay with "
+        "its first network.";
     connect.flags = {
-        {.name = "alias", .value = "NAME", .help = "another name of the container on it", .repeatable = true, .common = true},
+        {.name = "alias",
+         .value = "NAME",
+         .help = "another name of the container on it",
+         .repeatable = true,
+         .common = true},
         {.name = "ip", .value = "ADDRESS", .help = "address of the container on it"},
         {.name = "ip6", .value = "ADDRESS", .help = "IPv6 address of the container on it"},
         {.name = "mac-address", .value = "MAC", .help = "hardware address of its interface"}};
-    connect.examples = {{"torte network connect --alias db back postgres", "found as postgres and as db"}};
+    connect.examples = {
+        {"torte network connect --alias db back postgres", "found as postgres and as db"}};
     return connect;
   }();
   static const Command kDisconnect = [] {
-    Command disconnect = command("network disconnect", "take a container off a network", "NETWORK CONTAINER", {2, 2},
-                                 run_disconnect);
-    disconnect.about = "Ports that were published on it are not reached until the container is started again; "
-                       "then they lead to the network that is first now.";
+    Command disconnect = command("network disconnect", "take a container off a network",
+                                 "NETWORK CONTAINER", {2, 2}, run_disconnect);
+    disconnect.about =
+        "Ports that were published on it are not reached until the container is started again; "
+        "then they lead to the network that is first now.";
     return disconnect;
   }();
-  static const std::vector<const Command*> kCommands = {&kCreate, &kList,   &kInspect, &kRemove,
-                                                        &kPrune,  &kReload, &kConnect, &kDisconnect};
+  static const std::vector<const Command*> kCommands = {
+      &kCreate, &kList, &kInspect, &kRemove, &kPrune, &kReload, &kConnect, &kDisconnect};
   return kCommands;
 }
 

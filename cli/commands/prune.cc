@@ -6,9 +6,9 @@
 #include "builder/solve/cache_mounts.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/image_mounts.h"
-#include "cli/open_store.h"
-#include "cli/packing.h"
+#include "cli/images/image_mounts.h"
+#include "cli/images/open_store.h"
+#include "cli/images/packing.h"
 #include "cli/table.h"
 
 namespace cli {
@@ -54,7 +54,8 @@ Json list_json(const std::vector<store::Removed>& list) {
 std::string list_text(std::string_view kind, const std::vector<store::Removed>& list) {
   std::string out;
   for (const store::Removed& each : list) {
-    const std::string id = each.id.starts_with("sha256:") ? each.id.substr(7, 12) : each.id.substr(0, 12);
+    const std::string id =
+        each.id.starts_with("sha256:") ? each.id.substr(7, 12) : each.id.substr(0, 12);
     out += base::str(kind, " ", id, each.what.empty() ? "" : "  " + base::printable(each.what, 120),
                      each.size_bytes > 0 ? "  " + base::format_size(each.size_bytes) : "", "\n");
   }
@@ -64,7 +65,8 @@ std::string list_text(std::string_view kind, const std::vector<store::Removed>& 
 std::string leftovers_text(const std::vector<store::Removed>& list) {
   std::string out;
   for (const store::Removed& each : list)
-    out += base::str("leftover ", base::printable(each.id, 300), "  ", base::format_size(each.size_bytes), "\n");
+    out += base::str("leftover ", base::printable(each.id, 300), "  ",
+                     base::format_size(each.size_bytes), "\n");
   return out;
 }
 
@@ -74,7 +76,8 @@ std::vector<store::Removed> prune_mounts(store::Store& store, const store::Prune
   const auto now = std::chrono::system_clock::now();
   std::vector<store::Removed> removed;
   for (const solve::CacheMount& mount : mounts.list()) {
-    if (mount.in_use || (options.older_than && now - mount.last_used < *options.older_than)) continue;
+    if (mount.in_use || (options.older_than && now - mount.last_used < *options.older_than))
+      continue;
     if (options.dry_run || mounts.remove(mount, store))
       removed.push_back({mount.key, mount.id, mount.size_bytes});
   }
@@ -113,16 +116,33 @@ int run_prune(Context& context, const Arguments& arguments) {
 
 const std::vector<Flag>& prune_flags() {
   static const std::vector<Flag> kFlags = {
-      {.name = "all", .letter = 'a', .help = "also images that have a name but no container, and every cached step", .common = true},
+      {.name = "all",
+       .letter = 'a',
+       .help = "also images that have a name but no container, and every cached step",
+       .common = true},
       {.name = "dry-run", .help = "only say exactly what would go", .common = true},
-      {.name = "older-than", .value = "DURATION", .help = "only what was last used longer ago", .common = true},
-      {.name = "keep-storage", .value = "SIZE", .help = "take cached steps, oldest first, only until layers need no more than this", .aliases = {"max-used", "max-storage"}, .common = true},
-      {.name = "min-free", .value = "SIZE", .help = "take cached steps, oldest first, only until this much of the disk is free", .aliases = {"min-free-space"}},
-      {.name = "reserved", .value = "SIZE", .help = "cached steps may need this much in any case", .aliases = {"reserved-space"}},
+      {.name = "older-than",
+       .value = "DURATION",
+       .help = "only what was last used longer ago",
+       .common = true},
+      {.name = "keep-storage",
+       .value = "SIZE",
+       .help = "take cached steps, oldest first, only until layers need no more than this",
+       .aliases = {"max-used", "max-storage"},
+       .common = true},
+      {.name = "min-free",
+       .value = "SIZE",
+       .help = "take cached steps, oldest first, only until this much of the disk is free",
+       .aliases = {"min-free-space"}},
+      {.name = "reserved",
+       .value = "SIZE",
+       .help = "cached steps may need this much in any case",
+       .aliases = {"reserved-space"}},
       {.name = "images", .help = "only images"},
       {.name = "cache", .help = "only cached steps"},
       {.name = "mounts", .help = "also directories of RUN --mount=type=cache; otherwise they stay"},
-      {.name = "blobs", .help = "also packed layers that can be packed or fetched again, byte for byte"},
+      {.name = "blobs",
+       .help = "also packed layers that can be packed or fetched again, byte for byte"},
       {.name = "filter", .value = "KEY=VALUE", .help = "until=DURATION", .repeatable = true},
       {.name = "format", .value = "FORMAT", .help = "json, or a template"},
       {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}};
@@ -137,8 +157,9 @@ const std::vector<const Command*>& prune_commands() {
       .aliases = {"system prune"},
       .summary = "remove what nothing needs",
       .usage = "[FLAGS]",
-      .about = "Removes images without a name, cached steps whose layers no kept image has, and layers "
-               "and blobs that nothing names. What containers and running builds use always stays.",
+      .about =
+          "Removes images without a name, cached steps whose layers no kept image has, and layers "
+          "and blobs that nothing names. What containers and running builds use always stays.",
       .group = "images",
       .flags = prune_flags(),
       .examples = {{"torte prune --dry-run", "see what would go"},

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "cli/age.h"
 #include "cli/commands/commands.h"
-#include "cli/container_list.h"
+#include "cli/containers/container_list.h"
 #include "cli/table.h"
 #include "store/oci/timestamp.h"
 
@@ -26,8 +26,8 @@ std::string command_text(const container::Config& config, bool whole) {
   return text;
 }
 
-Json record_json(const Record& record, container::Containers& containers, const Arguments& arguments,
-                 container::Time now) {
+Json record_json(const Record& record, container::Containers& containers,
+                 const Arguments& arguments, container::Time now) {
   const container::Config& config = record.config;
   const bool whole = arguments.is_on("no-trunc");
   using std::chrono::system_clock;
@@ -42,7 +42,8 @@ Json record_json(const Record& record, container::Containers& containers, const 
               {"imageId", config.image_id},
               {"command", command_text(config, whole)},
               {"createdAt", oci::format_timestamp(config.created)},
-              {"runningFor", format_age(created, std::chrono::time_point_cast<system_clock::duration>(now))},
+              {"runningFor",
+               format_age(created, std::chrono::time_point_cast<system_clock::duration>(now))},
               {"status", describe_status(record.state, now)},
               {"state", container::name_of(record.state.status)},
               {"exitCode", record.state.exit_code},
@@ -50,19 +51,21 @@ Json record_json(const Record& record, container::Containers& containers, const 
               {"health", container::name_of(record.state.health)},
               {"restarts", record.state.restarts},
               {"ports", base::join(record.state.ports, ", ")},
-              {"networks", config.further_networks.empty() ? config.network_mode : base::join(container::networks_of(config), ",")},
+              {"networks", config.further_networks.empty()
+                               ? config.network_mode
+                               : base::join(container::networks_of(config), ",")},
               {"names", config.name},
               {"labels", base::join(labels, ",")},
               {"mounts", base::join(mounts, ",")}};
-  if (arguments.is_on("size"))
-    out["size"] = sys::disk_usage(containers.home(config.id).upper());
+  if (arguments.is_on("size")) out["size"] = sys::disk_usage(containers.home(config.id).upper());
   return out;
 }
 
 std::vector<Record> chosen(container::Containers& containers, const Arguments& arguments) {
   std::vector<std::string> filters = arguments.all("filter");
   std::vector<Record> records = filter_containers(containers, containers.list(), filters);
-  const auto last = arguments.is_on("latest") ? std::optional<uint64_t>(1) : arguments.number("last");
+  const auto last =
+      arguments.is_on("latest") ? std::optional<uint64_t>(1) : arguments.number("last");
   const bool by_status = std::any_of(filters.begin(), filters.end(), [](const std::string& filter) {
     return filter.starts_with("status=") || filter.starts_with("exited=");
   });
@@ -77,20 +80,24 @@ void print_containers(Context& context, OpenContainers& open, const Arguments& a
   if (context.quiet) {
     std::string text;
     for (const Record& record : records)
-      text += (arguments.is_on("no-trunc") ? record.config.id : container::short_id(record.config.id)) + "\n";
+      text +=
+          (arguments.is_on("no-trunc") ? record.config.id : container::short_id(record.config.id)) +
+          "\n";
     context.out(text);
     return;
   }
   const bool sizes = arguments.is_on("size");
-  std::vector<std::string> headings = {"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"};
+  std::vector<std::string> headings = {"CONTAINER ID", "IMAGE", "COMMAND", "CREATED",
+                                       "STATUS",       "PORTS", "NAMES"};
   if (sizes) headings.push_back("SIZE");
   Table table(std::move(headings));
   Json items = Json::array();
   const container::Time now = container::now();
   for (const Record& record : records) {
     Json item = record_json(record, open.containers, arguments, now);
-    std::vector<std::string> cells = {item["id"], item["image"], item["command"], item["runningFor"],
-                                      item["status"], item["ports"], item["names"]};
+    std::vector<std::string> cells = {item["id"],         item["image"],  item["command"],
+                                      item["runningFor"], item["status"], item["ports"],
+                                      item["names"]};
     if (sizes) cells.push_back(base::format_size(item["size"].get<uint64_t>()));
     table.add(std::move(cells));
     items.push_back(std::move(item));
@@ -120,14 +127,27 @@ const Command& ps_command() {
       .usage = "[FLAGS]",
       .about = "Newest first; only those that run, unless --all is given.",
       .group = "containers",
-      .flags = {{.name = "all", .letter = 'a', .help = "also those that do not run", .common = true},
-                {.name = "filter", .letter = 'f', .value = "KEY=VALUE", .help = "id, name, status, exited, label, ancestor, health, volume, network, before, since", .repeatable = true, .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template", .common = true},
-                {.name = "last", .letter = 'n', .value = "N", .help = "the N that were made last"},
-                {.name = "latest", .letter = 'l', .help = "the one that was made last"},
-                {.name = "no-trunc", .help = "show whole ids and commands"},
-                {.name = "size", .letter = 's', .help = "show what they wrote"},
-                {.name = "watch", .letter = 'w', .value = "SECONDS", .help = "list again after so long, until interrupted"}},
+      .flags =
+          {{.name = "all", .letter = 'a', .help = "also those that do not run", .common = true},
+           {.name = "filter",
+            .letter = 'f',
+            .value = "KEY=VALUE",
+            .help =
+                "id, name, status, exited, label, ancestor, health, volume, network, before, since",
+            .repeatable = true,
+            .common = true},
+           {.name = "format",
+            .value = "FORMAT",
+            .help = "table, json, json-lines, or a template",
+            .common = true},
+           {.name = "last", .letter = 'n', .value = "N", .help = "the N that were made last"},
+           {.name = "latest", .letter = 'l', .help = "the one that was made last"},
+           {.name = "no-trunc", .help = "show whole ids and commands"},
+           {.name = "size", .letter = 's', .help = "show what they wrote"},
+           {.name = "watch",
+            .letter = 'w',
+            .value = "SECONDS",
+            .help = "list again after so long, until interrupted"}},
       .examples = {{"torte ps -a --filter status=exited -q", "ids of those that ended"}},
       .run = run_ps,
       .in_user_namespace = false,

@@ -4,12 +4,12 @@
 #include "base/error.h"
 #include "base/sys/file.h"
 #include "base/text.h"
-#include "cli/base_images.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/push.h"
-#include "cli/push_index.h"
-#include "cli/registry_session.h"
+#include "cli/images/base_images.h"
+#include "cli/images/push.h"
+#include "cli/images/push_index.h"
+#include "cli/images/registry_session.h"
 #include "store/event_log.h"
 
 namespace cli {
@@ -58,10 +58,12 @@ std::vector<Parcel> parcels_of_all_tags(store::Store& store, const Arguments& ar
 }
 
 // `packing`: nothing for a whole index.
-oci::Digest send(store::Store& store, Registries& registries, const Parcel& parcel, const std::optional<Packing>& packing,
-                 const TransferOptions& options) {
+oci::Digest send(store::Store& store, Registries& registries, const Parcel& parcel,
+                 const std::optional<Packing>& packing, const TransferOptions& options) {
   auto log = [&](const oci::Digest& id) {
-    store::log_event(store.layout(), {.type = "image", .action = "push", .id = id.str(), .name = parcel.destination.str()});
+    store::log_event(
+        store.layout(),
+        {.type = "image", .action = "push", .id = id.str(), .name = parcel.destination.str()});
   };
   if (!packing) {
     oci::Digest digest = push_index(store, registries, parcel.name, parcel.destination, options);
@@ -80,14 +82,18 @@ int run_push(Context& context, const Arguments& arguments) {
     throw UsageError("--digestfile takes one digest, --all-tags pushes several");
   for (const char* packs : {"compression", "compression-level"})
     if (arguments.is_on("all") && arguments.has(packs))
-      throw UsageError(base::str("--all sends images as they are, with the digests that the index lists: leave --", packs, " out"));
+      throw UsageError(base::str(
+          "--all sends images as they are, with the digests that the index lists: leave --", packs,
+          " out"));
   std::optional<Packing> packing;
   if (!arguments.is_on("all")) packing = packing_of(arguments);
-  const oci::Reference destination = destination_of(arguments);  // what is wrong with it is said before anything is opened
+  const oci::Reference destination =
+      destination_of(arguments);  // what is wrong with it is said before anything is opened
   RegistrySession session(context, arguments, arguments.get("progress"));
   const bool all_tags = arguments.is_on("all-tags");
-  const std::vector<Parcel> parcels =
-      all_tags ? parcels_of_all_tags(*session.store, arguments) : std::vector<Parcel>{{arguments.word(0), destination}};
+  const std::vector<Parcel> parcels = all_tags
+                                          ? parcels_of_all_tags(*session.store, arguments)
+                                          : std::vector<Parcel>{{arguments.word(0), destination}};
   for (const Parcel& parcel : parcels) {
     oci::Digest digest = send(*session.store, session.registries, parcel, packing, session.options);
     if (auto file = arguments.find("digestfile"))
@@ -120,7 +126,9 @@ const Command& push_command() {
             .common = true},
            compression_level_flag(),
            {.name = "all-tags", .letter = 'a', .help = "every tag of NAME that is in the store"},
-           {.name = "all", .help = "the whole index that NAME leads to, or list of torte manifest, with all its images"},
+           {.name = "all",
+            .help = "the whole index that NAME leads to, or list of torte manifest, with all its "
+                    "images"},
            {.name = "digestfile",
             .value = "FILE",
             .help = "write the manifest's digest to FILE",
@@ -133,7 +141,8 @@ const Command& push_command() {
                    {"torte push app registry.example/team/app:1", "under another"},
                    {"torte push --all-tags app registry.example/team/app",
                     "app:1, app:2 and whatever else there is"},
-                   {"torte push --all app:1 registry.example/team/app:1", "what pull --all-platforms brought"}},
+                   {"torte push --all app:1 registry.example/team/app:1",
+                    "what pull --all-platforms brought"}},
       .positionals = {1, 2},
       .run = run_push,
   };

@@ -3,9 +3,9 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/copy.h"
+#include "cli/images/copy.h"
+#include "cli/images/registries.h"
 #include "cli/interrupt.h"
-#include "cli/registries.h"
 
 namespace cli {
 
@@ -21,7 +21,8 @@ oci::Reference remote_name(std::string text) {
 Extent extent_of(const Arguments& arguments) {
   std::string which = arguments.get("multi-arch", "system");
   if (arguments.is_on("all")) {
-    if (arguments.has("multi-arch") && which != "all") throw UsageError("--all is --multi-arch all");
+    if (arguments.has("multi-arch") && which != "all")
+      throw UsageError("--all is --multi-arch all");
     which = "all";
   }
   if (which != "system" && arguments.has("platform"))
@@ -65,7 +66,8 @@ int run_digest(Context& context, const Arguments& arguments) {
   Registries registries(context, arguments, interrupt.token(), nullptr);
   for (const std::string& word : arguments.words()) {
     oci::Reference name = remote_name(word).with_default_tag();
-    auto digest = registries.repository(name).find_digest(name.digest() ? name.digest()->str() : name.tag());
+    auto digest =
+        registries.repository(name).find_digest(name.digest() ? name.digest()->str() : name.tag());
     if (!digest)
       throw base::Error(base::Code::kNotFound, name.familiar() + " is not in the registry",
                         "registry-not-found");
@@ -81,9 +83,11 @@ int run_referrers(Context& context, const Arguments& arguments) {
   registry::Repository repository = registries.repository(name);
   auto digest = name.digest() ? name.digest() : repository.find_digest(name.tag());
   if (!digest)
-    throw base::Error(base::Code::kNotFound, name.familiar() + " is not in the registry", "registry-not-found");
+    throw base::Error(base::Code::kNotFound, name.familiar() + " is not in the registry",
+                      "registry-not-found");
   std::string out;
-  for (const oci::Descriptor& entry : repository.list_referrers(*digest, arguments.get("artifact-type")))
+  for (const oci::Descriptor& entry :
+       repository.list_referrers(*digest, arguments.get("artifact-type")))
     out += base::str(entry.digest.str(), "  ", base::printable(entry.artifact_type), "\n");
   context.out(out);
   return 0;
@@ -119,22 +123,41 @@ const std::vector<const Command*>& remote_commands() {
       .name = "copy",
       .summary = "copy an image between registries, files and the store",
       .usage = "[FLAGS] SOURCE DESTINATION",
-      .about = "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], "
-               "dir:DIR and store:NAME. Digests stay what they are, except that a docker archive holds layers "
-               "unpacked, and then has a manifest of its own. Of several platforms one is copied, unless --all "
-               "asks for the whole index, byte for byte. Prints the digest at the destination.",
+      .about =
+          "Places are docker://NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME], "
+          "docker-archive:FILE[:NAME], "
+          "dir:DIR and store:NAME. Digests stay what they are, except that a docker archive holds "
+          "layers "
+          "unpacked, and then has a manifest of its own. Of several platforms one is copied, "
+          "unless --all "
+          "asks for the whole index, byte for byte. Prints the digest at the destination.",
       .group = "registries",
       .flags = with_registry_flags(
-          {{.name = "all", .letter = 'a', .help = "every platform, with the index that lists them", .common = true},
-           {.name = "multi-arch", .value = "WHICH", .help = "system (one platform), all, or index-only: the index without what it lists",
+          {{.name = "all",
+            .letter = 'a',
+            .help = "every platform, with the index that lists them",
+            .common = true},
+           {.name = "multi-arch",
+            .value = "WHICH",
+            .help = "system (one platform), all, or index-only: the index without what it lists",
             .choices = {"system", "all", "index-only"}},
            {.name = "preserve-digests", .help = "refuse to copy what would get another digest"},
-           {.name = "referrers", .help = "between registries and OCI layouts: all, with what refers to each: signatures, attestations"},
-           {.name = "platform", .value = "OS/ARCH", .help = "which of several platforms (default: this machine's)", .common = true},
-           {.name = "progress", .value = "MODE", .help = "how progress is shown: auto, tty, plain, json or quiet"}}),
-      .examples = {{"torte copy --all docker://debian:12 docker://registry.example/debian:12", "with all platforms"},
-                   {"torte copy --all --preserve-digests docker://debian:12 oci-archive:debian.tar:12", "the same bytes, in a file"},
-                   {"torte copy docker://debian:12 oci:layout:debian", "into a directory"}},
+           {.name = "referrers",
+            .help = "between registries and OCI layouts: all, with what refers to each: "
+                    "signatures, attestations"},
+           {.name = "platform",
+            .value = "OS/ARCH",
+            .help = "which of several platforms (default: this machine's)",
+            .common = true},
+           {.name = "progress",
+            .value = "MODE",
+            .help = "how progress is shown: auto, tty, plain, json or quiet"}}),
+      .examples =
+          {{"torte copy --all docker://debian:12 docker://registry.example/debian:12",
+            "with all platforms"},
+           {"torte copy --all --preserve-digests docker://debian:12 oci-archive:debian.tar:12",
+            "the same bytes, in a file"},
+           {"torte copy docker://debian:12 oci:layout:debian", "into a directory"}},
       .positionals = {2, 2},
       .run = run_copy,
   };
@@ -154,7 +177,9 @@ const std::vector<const Command*>& remote_commands() {
       .name = "digest",
       .summary = "show what a name in a registry leads to",
       .usage = "[FLAGS] NAME...",
-      .about = "Prints the digest of the manifest or index, without fetching it where the registry tells.",
+      .about =
+          "Prints the digest of the manifest or index, without fetching it where the registry "
+          "tells.",
       .group = "registries",
       .flags = with_registry_flags({}),
       .examples = {{"torte digest debian:12", "for pinning it"}},
@@ -166,8 +191,10 @@ const std::vector<const Command*>& remote_commands() {
       .name = "delete",
       .summary = "delete an image from a registry",
       .usage = "[FLAGS] NAME...",
-      .about = "Deletes the manifest a tag leads to, and with it every other tag of the same manifest; or a "
-               "manifest by digest.",
+      .about =
+          "Deletes the manifest a tag leads to, and with it every other tag of the same manifest; "
+          "or a "
+          "manifest by digest.",
       .group = "registries",
       .flags = with_registry_flags({}),
       .examples = {{"torte delete registry.example/app:old", "no longer there"}},
@@ -180,16 +207,22 @@ const std::vector<const Command*>& remote_commands() {
       .aliases = {"discover"},
       .summary = "list what refers to an image in a registry",
       .usage = "[FLAGS] NAME",
-      .about = "Signatures, attestations and the like that name the image as their subject: a digest and an "
-               "artifact type a line. Registries that cannot be asked have the list under a tag.",
+      .about =
+          "Signatures, attestations and the like that name the image as their subject: a digest "
+          "and an "
+          "artifact type a line. Registries that cannot be asked have the list under a tag.",
       .group = "registries",
-      .flags = with_registry_flags({{.name = "artifact-type", .value = "TYPE", .help = "only those of this type", .common = true}}),
+      .flags = with_registry_flags({{.name = "artifact-type",
+                                     .value = "TYPE",
+                                     .help = "only those of this type",
+                                     .common = true}}),
       .examples = {{"torte referrers registry.example/app", "what there is beside it"}},
       .positionals = {1, 1},
       .run = run_referrers,
       .in_user_namespace = false,
   };
-  static const std::vector<const Command*> kCommands = {&kCopy, &kListTags, &kDigest, &kReferrers, &kDelete};
+  static const std::vector<const Command*> kCommands = {&kCopy, &kListTags, &kDigest, &kReferrers,
+                                                        &kDelete};
   return kCommands;
 }
 

@@ -4,9 +4,9 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/error_view.h"
-#include "cli/image_mounts.h"
-#include "cli/image_steps.h"
-#include "cli/open_store.h"
+#include "cli/images/image_mounts.h"
+#include "cli/images/image_steps.h"
+#include "cli/images/open_store.h"
 #include "store/oci/platform.h"
 
 namespace cli {
@@ -27,7 +27,8 @@ void require_platform(store::Store& store, const std::string& target, const std:
   const std::string platform = store.get_image(target).platform;
   if (!oci::Platform::parse(platform).satisfies(oci::Platform::parse(wanted)))
     throw base::Error(base::Code::kNotFound,
-                      base::str(target, " is for ", platform, ", not for ", wanted), "platform-missing");
+                      base::str(target, " is for ", platform, ", not for ", wanted),
+                      "platform-missing");
 }
 
 int run_rmi(Context& context, const Arguments& arguments) {
@@ -69,15 +70,23 @@ const Command& rmi_command() {
       .aliases = {"image rm", "image remove"},
       .summary = "remove images",
       .usage = "[FLAGS] NAME...",
-      .about = "Takes the name away; with its last name the image goes, and the layers that no other "
-               "image, container or cached step needs. Says how many bytes that freed.",
+      .about =
+          "Takes the name away; with its last name the image goes, and the layers that no other "
+          "image, container or cached step needs. Says how many bytes that freed.",
       .group = "images",
-      .flags = {{.name = "force", .letter = 'f', .help = "also when containers use it, or an id has several names; what is absent is no failure", .common = true},
+      .flags = {{.name = "force",
+                 .letter = 'f',
+                 .help = "also when containers use it, or an id has several names; what is absent "
+                         "is no failure",
+                 .common = true},
                 {.name = "all", .letter = 'a', .help = "every image", .common = true},
                 {.name = "no-prune", .help = "leave freed layers to the next prune"},
-                {.name = "platform", .value = "OS/ARCH", .help = "only if the image is for this platform"}},
+                {.name = "platform",
+                 .value = "OS/ARCH",
+                 .help = "only if the image is for this platform"}},
       .examples = {{"torte rmi app:old", "remove one image"},
-                   {"torte rmi $(torte images -q --filter dangling=true)", "remove those without a name"}},
+                   {"torte rmi $(torte images -q --filter dangling=true)",
+                    "remove those without a name"}},
       .positionals = {0, Positionals::kAny},
       .run = run_rmi,
   };

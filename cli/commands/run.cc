@@ -3,14 +3,14 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/attach.h"
 #include "cli/commands/commands.h"
+#include "cli/containers/attach.h"
+#include "cli/containers/container_list.h"
+#include "cli/containers/network_options.h"
+#include "cli/containers/new_container.h"
+#include "cli/containers/run_options.h"
 #include "cli/context.h"
 #include "cli/error_view.h"
-#include "cli/new_container.h"
-#include "cli/container_list.h"
-#include "cli/network_options.h"
-#include "cli/run_options.h"
 #include "runner/container/life.h"
 #include "runner/container/monitor.h"
 
@@ -18,16 +18,17 @@ namespace cli {
 
 namespace {
 
-/// A container that is thrown away and has no terminal needs nobody between its streams and ours: this
-/// process is its monitor. Unless its user is another one, who could not open /dev/stdout anew.
+/// A container that is thrown away and has no terminal needs nobody between its streams and ours:
+/// this process is its monitor. Unless its user is another one, who could not open /dev/stdout
+/// anew.
 bool stays_in_this_process(const Arguments& arguments, const container::Config& config) {
   const std::string user = config.user.substr(0, config.user.find(':'));
   const bool is_root = user.empty() || user == "root" || user == "0";
   return config.auto_remove && !config.tty && !arguments.has("detach-keys") && is_root;
 }
 
-int run_here(Context& context, container::Containers& containers, NewContainer made, int further_fds,
-             const launch::ForwardedSignals& signals) {
+int run_here(Context& context, container::Containers& containers, NewContainer made,
+             int further_fds, const launch::ForwardedSignals& signals) {
   container::MonitorOptions options;
   options.pass_through = options.foreground = true;
   options.stdin_fd = made.config.interactive ? context.in_fd : -1;
@@ -61,8 +62,8 @@ int run_beside(Context& context, NewContainer made, const Arguments& arguments, 
 int run_run(Context& context, const Arguments& arguments) {
   const int further_fds = preserved_fds(arguments);
   if (arguments.has("detach-keys")) parse_detach_keys(arguments.get("detach-keys"));
-  enter_user_namespace_for(context, {arguments.get("network"), arguments.get("pid"), arguments.get("ipc"),
-                                     arguments.get("uts")});
+  enter_user_namespace_for(context, {arguments.get("network"), arguments.get("pid"),
+                                     arguments.get("ipc"), arguments.get("uts")});
   OpenContainers open = open_containers(context);
   container::Containers& containers = open.containers;
   // Before the image is looked up: a prune in between could take the layers.
@@ -96,7 +97,8 @@ int run_run(Context& context, const Arguments& arguments) {
 int run_create(Context& context, const Arguments& arguments) {
   OpenContainers open = open_containers(context);
   store::Lease lease = open.store->lease();
-  context.out(make_container(context, arguments, open.containers, arguments.is_on("rm")).config.id + "\n");
+  context.out(make_container(context, arguments, open.containers, arguments.is_on("rm")).config.id +
+              "\n");
   return 0;
 }
 
@@ -114,15 +116,20 @@ const Command& run_command() {
         .aliases = {"container run"},
         .summary = "run a command in a new container",
         .usage = "[FLAGS] IMAGE [COMMAND [ARGUMENT..]]",
-        .about = "Starts the image's command, or COMMAND, in namespaces of its own. In the foreground "
-                 "torte stays with it and its exit status is the command's; 125 is torte's own failure, "
-                 "126 a command that cannot be executed, 127 one that is not found, 128+n death by signal "
-                 "n. The container is kept afterwards unless --rm is given: torte start starts it again, "
-                 "torte rm removes it. With --rm and without -d or -t it ends together with torte itself.",
+        .about =
+            "Starts the image's command, or COMMAND, in namespaces of its own. In the foreground "
+            "torte stays with it and its exit status is the command's; 125 is torte's own failure, "
+            "126 a command that cannot be executed, 127 one that is not found, 128+n death by "
+            "signal "
+            "n. The container is kept afterwards unless --rm is given: torte start starts it "
+            "again, "
+            "torte rm removes it. With --rm and without -d or -t it ends together with torte "
+            "itself.",
         .group = "containers",
         .flags = new_container_flags(),
         .examples = {{"torte run --rm -it busybox sh", "a shell in a new container"},
-                     {"torte run -d --name web --restart on-failure web", "a service in the background"},
+                     {"torte run -d --name web --restart on-failure web",
+                      "a service in the background"},
                      {"torte run --rm -v ./data:/data:ro app", "with a directory of the host"}},
         .positionals = {0, Positionals::kAny, 1},
         .run = run_run,
@@ -130,9 +137,16 @@ const Command& run_command() {
         .in_user_namespace = false,
     };
     std::vector<Flag> own = {
-        {.name = "detach", .letter = 'd', .help = "leave it in the background and print its id", .common = true},
-        {.name = "detach-keys", .value = "KEYS", .help = "leave it in the background when these are typed (default: ctrl-p,ctrl-q)"},
-        {.name = "sig-proxy", .help = "signals that torte gets are the command's (default: yes)", .negatable = true},
+        {.name = "detach",
+         .letter = 'd',
+         .help = "leave it in the background and print its id",
+         .common = true},
+        {.name = "detach-keys",
+         .value = "KEYS",
+         .help = "leave it in the background when these are typed (default: ctrl-p,ctrl-q)"},
+        {.name = "sig-proxy",
+         .help = "signals that torte gets are the command's (default: yes)",
+         .negatable = true},
         preserve_fds_flag()};
     command.flags.insert(command.flags.begin(), own.begin(), own.end());
     return command;
@@ -146,7 +160,8 @@ const Command& create_command() {
       .aliases = {"container create"},
       .summary = "make a container without starting it",
       .usage = "[FLAGS] IMAGE [COMMAND [ARGUMENT..]]",
-      .about = "Takes the flags of torte run, prints the container's id, and leaves it to torte start.",
+      .about =
+          "Takes the flags of torte run, prints the container's id, and leaves it to torte start.",
       .group = "containers",
       .flags = new_container_flags(),
       .examples = {{"torte start -a $(torte create app)", "the same as torte run app"}},

@@ -5,12 +5,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cli/attestation.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/images/attestation.h"
+#include "cli/images/registry_session.h"
+#include "cli/images/transfer.h"
 #include "cli/output_file.h"
-#include "cli/registry_session.h"
-#include "cli/transfer.h"
 #include "store/archive/image_writer.h"
 
 namespace cli {
@@ -21,7 +21,9 @@ Packing packing_of(const Arguments& arguments, const std::string& format) {
   Packing packing = packing_of(arguments);
   if (!format.starts_with("docker-")) return packing;
   if (packing == Packing::kGzip || packing == Packing::kZstd)
-    throw UsageError("docker archives hold uncompressed layers: leave --compression and --compression-level out");
+    throw UsageError(
+        "docker archives hold uncompressed layers: leave --compression and --compression-level "
+        "out");
   return Packing::kNone;
 }
 
@@ -58,7 +60,8 @@ void write_images(store::Store& store, const std::vector<Chosen>& chosen, const 
   for (const Chosen& choice : chosen) {
     OutgoingImage image = prepare_image(store, choice.record, packing, options);
     export_image(store, image, choice.names, writer, options);
-    if (attested) add_attestations(store, writer, choice.record, image.manifest.describe(), choice.names);
+    if (attested)
+      add_attestations(store, writer, choice.record, image.manifest.describe(), choice.names);
   }
   writer.finish();
 }
@@ -66,7 +69,8 @@ void write_images(store::Store& store, const std::vector<Chosen>& chosen, const 
 int run_save(Context& context, const Arguments& arguments) {
   std::string format = arguments.get("format", "docker-archive");
   std::string output = arguments.get("output", "-");
-  if (output == "-" && format.ends_with("-dir")) throw UsageError("--format " + format + " needs --output DIR");
+  if (output == "-" && format.ends_with("-dir"))
+    throw UsageError("--format " + format + " needs --output DIR");
   if (output == "-" && ::isatty(context.out_fd) == 1)
     throw UsageError("an image on a terminal helps nobody: give --output FILE, or redirect");
   Packing packing = packing_of(arguments, format);
@@ -75,7 +79,8 @@ int run_save(Context& context, const Arguments& arguments) {
   store::Lease lease = store.lease();
   std::vector<Chosen> chosen = choose(store, arguments);
   if (format.ends_with("-dir")) {
-    auto writer = format == "oci-dir" ? archive::write_oci_directory(output) : archive::write_docker_directory(output);
+    auto writer = format == "oci-dir" ? archive::write_oci_directory(output)
+                                      : archive::write_docker_directory(output);
     write_images(store, chosen, packing, *writer, format == "oci-dir", session.options);
     return 0;
   }
@@ -95,19 +100,34 @@ const Command& save_command() {
       .aliases = {"image save"},
       .summary = "write images to a file or directory",
       .usage = "[FLAGS] NAME...",
-      .about = "Writes one or several images with all their layers. A docker archive can be read by "
-               "docker load and podman load, a docker-dir is one unpacked; the OCI forms also keep the digests of "
-               "images that were pulled or loaded, and have what a build attested of an image.",
+      .about =
+          "Writes one or several images with all their layers. A docker archive can be read by "
+          "docker load and podman load, a docker-dir is one unpacked; the OCI forms also keep the "
+          "digests of "
+          "images that were pulled or loaded, and have what a build attested of an image.",
       .group = "images",
-      .flags = with_registry_flags({{.name = "output", .letter = 'o', .value = "PATH", .help = "where to write (default: standard output)", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "docker-archive, docker-dir, oci-archive or oci-dir (default: docker-archive)",
-                 .choices = {"docker-archive", "docker-dir", "oci-archive", "oci-dir"}, .common = true},
-                {.name = "compression", .value = "HOW", .help = "pack layers again: gzip, zstd or none (default: as they are)",
-                 .choices = {"gzip", "zstd", "none"}},
-                compression_level_flag(),
-                {.name = "platform", .value = "OS/ARCH", .help = "fail unless the image is for this platform"}}),
+      .flags = with_registry_flags(
+          {{.name = "output",
+            .letter = 'o',
+            .value = "PATH",
+            .help = "where to write (default: standard output)",
+            .common = true},
+           {.name = "format",
+            .value = "FORMAT",
+            .help = "docker-archive, docker-dir, oci-archive or oci-dir (default: docker-archive)",
+            .choices = {"docker-archive", "docker-dir", "oci-archive", "oci-dir"},
+            .common = true},
+           {.name = "compression",
+            .value = "HOW",
+            .help = "pack layers again: gzip, zstd or none (default: as they are)",
+            .choices = {"gzip", "zstd", "none"}},
+           compression_level_flag(),
+           {.name = "platform",
+            .value = "OS/ARCH",
+            .help = "fail unless the image is for this platform"}}),
       .examples = {{"torte save -o app.tar app", "write app:latest for docker load"},
-                   {"torte save --format oci-dir -o layout app:1 app:2", "two images in one layout"}},
+                   {"torte save --format oci-dir -o layout app:1 app:2",
+                    "two images in one layout"}},
       .positionals = {1, Positionals::kAny},
       .run = run_save,
   };

@@ -17,15 +17,15 @@ int run_system_check(Context& context, const Arguments& arguments) {
   Table table({"FEATURE", "WORKS", "NEEDED", "WHY", "FIX"});
   Json items = Json::array();
   for (const Feature& each : features) {
-    table.add({each.name, each.works ? "yes" : "no", each.needed ? "yes" : "no", each.why, each.fix});
+    table.add(
+        {each.name, each.works ? "yes" : "no", each.needed ? "yes" : "no", each.why, each.fix});
     items.push_back({{"feature", each.name},
                      {"works", each.works},
                      {"needed", each.needed},
                      {"why", each.why},
                      {"fix", each.fix}});
   }
-  print_listing(context, table, items,
-                arguments.is_on("json") ? "json" : arguments.get("format"));
+  print_listing(context, table, items, arguments.is_on("json") ? "json" : arguments.get("format"));
   return check_status(features);
 }
 
@@ -36,12 +36,17 @@ const Command& system_check_command() {
       .name = "system check",
       .summary = "try what torte needs of this machine",
       .usage = "[FLAGS]",
-      .about = "Tries each feature torte uses and prints what works, why not, and what to do about "
-               "it. The exit status is 1 only when run cannot work.",
+      .about =
+          "Tries each feature torte uses and prints what works, why not, and what to do about "
+          "it. The exit status is 1 only when run cannot work.",
       .group = "about torte",
       .flags = {{.name = "json", .help = "as --format json", .common = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, or a template", .common = true}},
-      .examples = {{"torte system check --format '{{.feature}}: {{.works}}'", "two columns for a script"}},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "table, json, or a template",
+                 .common = true}},
+      .examples = {{"torte system check --format '{{.feature}}: {{.works}}'",
+                    "two columns for a script"}},
       .run = run_system_check,
       .in_user_namespace = false,
   };

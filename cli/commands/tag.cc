@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
-#include "cli/open_store.h"
+#include "cli/images/open_store.h"
 #include "store/oci/reference.h"
 
 namespace cli {
@@ -22,7 +22,8 @@ int run_tag(Context& context, const Arguments& arguments) {
   const store::Lease lease = store->lease();
   const store::ImageRecord image = store->get_image(arguments.word(0));
   store::Batch batch = store->batch();
-  for (const std::string& name : names) batch.set_name({.name = name, .digest = image.manifest}, image.id);
+  for (const std::string& name : names)
+    batch.set_name({.name = name, .digest = image.manifest}, image.id);
   batch.commit();
   return 0;
 }
@@ -30,7 +31,8 @@ int run_tag(Context& context, const Arguments& arguments) {
 int run_image_rename(Context& context, const Arguments& arguments) {
   const oci::Reference old_name = oci::Reference::parse(arguments.word(0)).with_default_tag();
   const oci::Reference new_name = oci::Reference::parse(arguments.word(1));
-  if (new_name.digest()) throw UsageError(base::printable(arguments.word(1)) + ": a name to give has no digest");
+  if (new_name.digest())
+    throw UsageError(base::printable(arguments.word(1)) + ": a name to give has no digest");
   const std::string wanted = new_name.with_default_tag().str();
   auto store = open_store(context);
   const store::Lease lease = store->lease();
@@ -38,10 +40,13 @@ int run_image_rename(Context& context, const Arguments& arguments) {
   const store::Name* known = nullptr;
   for (const store::Name& name : image.names)
     if (name.name == old_name.str() || name.name == arguments.word(0)) known = &name;
-  if (known == nullptr) throw UsageError(base::printable(arguments.word(0)) + " is no name of an image; torte tag gives one");
+  if (known == nullptr)
+    throw UsageError(base::printable(arguments.word(0)) +
+                     " is no name of an image; torte tag gives one");
   if (known->name == wanted) return 0;
   if (!arguments.is_on("force") && store->find_image(wanted))
-    throw base::Error(base::Code::kDenied, base::str(new_name.familiar(), " is the name of an image"), "name-taken")
+    throw base::Error(base::Code::kDenied,
+                      base::str(new_name.familiar(), " is the name of an image"), "name-taken")
         .add_help("--force takes it from that one");
   // The new one first: there is no moment without a name.
   store->tag({.name = wanted, .digest = known->digest}, image.id);
@@ -65,8 +70,8 @@ int run_untag(Context& context, const Arguments& arguments) {
   }
   for (const std::string& name : names)
     if (!store->untag(name))
-      throw base::Error(base::Code::kNotFound,
-                        "no image is called " + base::printable(name), "image-missing");
+      throw base::Error(base::Code::kNotFound, "no image is called " + base::printable(name),
+                        "image-missing");
   return 0;
 }
 
@@ -94,7 +99,10 @@ const Command& image_rename_command() {
       .usage = "[FLAGS] NAME NEW-NAME",
       .about = "Its other names stay. torte rename does it for containers.",
       .group = "images",
-      .flags = {{.name = "force", .letter = 'f', .help = "also when another image has NEW-NAME, which loses it", .common = true}},
+      .flags = {{.name = "force",
+                 .letter = 'f',
+                 .help = "also when another image has NEW-NAME, which loses it",
+                 .common = true}},
       .examples = {{"torte image rename app:1 app:old", "only the name changes"}},
       .positionals = {2, 2},
       .run = run_image_rename,
@@ -108,8 +116,9 @@ const Command& untag_command() {
       .aliases = {"image untag"},
       .summary = "take names away from an image",
       .usage = "IMAGE [NAME...]",
-      .about = "Without NAME: the name given, or every name of an image given by id. The image stays; "
-               "without a name the next prune takes it.",
+      .about =
+          "Without NAME: the name given, or every name of an image given by id. The image stays; "
+          "without a name the next prune takes it.",
       .group = "images",
       .examples = {{"torte untag app:old", "forget one name"}},
       .positionals = {1, Positionals::kAny},

@@ -21,9 +21,10 @@ int run_unshare(Context& context, const Arguments& arguments) {
   std::signal(SIGPIPE, SIG_DFL);
   ::execvp(argv[0], argv.data());
   const int error = errno;
-  base::Error failure(base::Code::kFailed, base::str("run ", base::printable(words[0]), ": ",
-                                                     base::SystemError("", error).what()),
-                      "command-not-run");
+  base::Error failure(
+      base::Code::kFailed,
+      base::str("run ", base::printable(words[0]), ": ", base::SystemError("", error).what()),
+      "command-not-run");
   throw failure;
 }
 
@@ -34,9 +35,10 @@ const Command& unshare_command() {
       .name = "unshare",
       .summary = "run a command as root of your own user namespace",
       .usage = "[COMMAND [ARGUMENT..]]",
-      .about = "For ordinary users: starts COMMAND (default: your shell) where torte itself works, "
-               "as root with your subordinate ids and with mounts of its own. There torte mount "
-               "works and the files of layers can be read. Root gets COMMAND as it is.",
+      .about =
+          "For ordinary users: starts COMMAND (default: your shell) where torte itself works, "
+          "as root with your subordinate ids and with mounts of its own. There torte mount "
+          "works and the files of layers can be read. Root gets COMMAND as it is.",
       .group = "about torte",
       .examples = {{"torte unshare sh -c 'ls $(torte mount app)'", "look into an image"}},
       .positionals = {0, Positionals::kAny, 1},

@@ -10,10 +10,10 @@
 #include "base/sys/userns.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
-#include "cli/container_list.h"
+#include "cli/containers/container_list.h"
+#include "cli/containers/run_options.h"
 #include "cli/error_view.h"
 #include "cli/output_file.h"
-#include "cli/run_options.h"
 #include "cli/table.h"
 #include "runner/container/volumes.h"
 #include "store/layer/extract.h"
@@ -41,13 +41,15 @@ std::map<std::string, std::string> used_volumes(container::Containers& container
   std::map<std::string, std::string> used;
   for (const container::Record& record : containers.list())
     for (const container::MountConfig& mount : record.config.mounts)
-      if (mount.type == container::MountConfig::Type::kVolume) used[mount.source] = record.config.name;
+      if (mount.type == container::MountConfig::Type::kVolume)
+        used[mount.source] = record.config.name;
   return used;
 }
 
 Volume get_volume(store::Store& store, const std::string& name) {
   if (auto volume = container::find_volume(store, name)) return *volume;
-  throw base::Error(base::Code::kNotFound, "there is no volume " + base::printable(name), "volume-missing");
+  throw base::Error(base::Code::kNotFound, "there is no volume " + base::printable(name),
+                    "volume-missing");
 }
 
 int run_create(Context& context, const Arguments& arguments) {
@@ -66,16 +68,21 @@ int run_list(Context& context, const Arguments& arguments) {
   for (const Volume& volume : container::list_volumes(*open.store)) {
     bool wanted = true;
     for (const std::string& filter : arguments.all("filter")) {
-      if (filter.starts_with("name=")) wanted = wanted && volume.name.find(filter.substr(5)) != std::string::npos;
-      else if (filter == "dangling=true") wanted = wanted && !used.contains(volume.name);
-      else if (filter == "dangling=false") wanted = wanted && used.contains(volume.name);
+      if (filter.starts_with("name="))
+        wanted = wanted && volume.name.find(filter.substr(5)) != std::string::npos;
+      else if (filter == "dangling=true")
+        wanted = wanted && !used.contains(volume.name);
+      else if (filter == "dangling=false")
+        wanted = wanted && used.contains(volume.name);
       else if (filter.starts_with("label=")) {
         const std::string label = filter.substr(6);
         const auto found = volume.labels.find(label.substr(0, label.find('=')));
-        wanted = wanted && found != volume.labels.end() &&
-                 (label.find('=') == std::string::npos || found->first + "=" + found->second == label);
+        wanted =
+            wanted && found != volume.labels.end() &&
+            (label.find('=') == std::string::npos || found->first + "=" + found->second == label);
       } else {
-        throw UsageError("volume ls knows the filters name, dangling and label, not " + base::printable(filter));
+        throw UsageError("volume ls knows the filters name, dangling and label, not " +
+                         base::printable(filter));
       }
     }
     if (!wanted) continue;
@@ -109,7 +116,8 @@ int run_remove(Context& context, const Arguments& arguments) {
     try {
       get_volume(*open.store, name);
       if (const auto user = used.find(name); user != used.end())
-        throw base::Error(base::Code::kDenied, "volume " + name + " is used by container " + user->second,
+        throw base::Error(base::Code::kDenied,
+                          "volume " + name + " is used by container " + user->second,
                           "volume-in-use");
       container::remove_volume(*open.store, name);
       context.out(name + "\n");
@@ -168,30 +176,43 @@ const std::vector<const Command*>& volume_commands() {
       .summary = "make a volume",
       .usage = "[FLAGS] [NAME]",
       .group = "volumes",
-      .flags = {{.name = "label", .value = "KEY[=VALUE]", .help = "label of the volume", .repeatable = true},
-                {.name = "label-file", .value = "FILE", .help = "file of labels, one a line", .repeatable = true}},
+      .flags = {{.name = "label",
+                 .value = "KEY[=VALUE]",
+                 .help = "label of the volume",
+                 .repeatable = true},
+                {.name = "label-file",
+                 .value = "FILE",
+                 .help = "file of labels, one a line",
+                 .repeatable = true}},
       .examples = {{"torte volume create data", "then torte run -v data:/var/lib/app app"}},
       .positionals = {0, 1},
       .run = run_create};
-  static const Command kList{
-      .name = "volume ls",
-      .aliases = {"volume list"},
-      .summary = "list volumes",
-      .usage = "[FLAGS]",
-      .group = "volumes",
-      .flags = {{.name = "filter", .letter = 'f', .value = "KEY=VALUE", .help = "name, dangling, label", .repeatable = true},
-                {.name = "format", .value = "FORMAT", .help = "table, json, json-lines, or a template"}},
-      .run = run_list,
-      .in_user_namespace = false};
-  static const Command kInspect{
-      .name = "volume inspect",
-      .summary = "show everything about volumes",
-      .usage = "[FLAGS] NAME..",
-      .group = "volumes",
-      .flags = {{.name = "format", .letter = 'f', .value = "TEMPLATE", .help = "json, or a template"}},
-      .positionals = {1, Positionals::kAny},
-      .run = run_volume_inspect,
-      .in_user_namespace = false};
+  static const Command kList{.name = "volume ls",
+                             .aliases = {"volume list"},
+                             .summary = "list volumes",
+                             .usage = "[FLAGS]",
+                             .group = "volumes",
+                             .flags = {{.name = "filter",
+                                        .letter = 'f',
+                                        .value = "KEY=VALUE",
+                                        .help = "name, dangling, label",
+                                        .repeatable = true},
+                                       {.name = "format",
+                                        .value = "FORMAT",
+                                        .help = "table, json, json-lines, or a template"}},
+                             .run = run_list,
+                             .in_user_namespace = false};
+  static const Command kInspect{.name = "volume inspect",
+                                .summary = "show everything about volumes",
+                                .usage = "[FLAGS] NAME..",
+                                .group = "volumes",
+                                .flags = {{.name = "format",
+                                           .letter = 'f',
+                                           .value = "TEMPLATE",
+                                           .help = "json, or a template"}},
+                                .positionals = {1, Positionals::kAny},
+                                .run = run_volume_inspect,
+                                .in_user_namespace = false};
   static const Command kRemove{
       .name = "volume rm",
       .aliases = {"volume remove"},
@@ -206,15 +227,23 @@ const std::vector<const Command*>& volume_commands() {
       .summary = "remove the volumes that were made for containers that are gone",
       .usage = "[FLAGS]",
       .group = "volumes",
-      .flags = {{.name = "all", .letter = 'a', .help = "also those with a name, if no container uses them"},
-                {.name = "force", .letter = 'f', .help = "do not ask (torte never does; for scripts)"}},
+      .flags = {{.name = "all",
+                 .letter = 'a',
+                 .help = "also those with a name, if no container uses them"},
+                {.name = "force",
+                 .letter = 'f',
+                 .help = "do not ask (torte never does; for scripts)"}},
       .run = run_prune};
   static const Command kExport{
       .name = "volume export",
       .summary = "write all files of a volume as a tar",
       .usage = "[FLAGS] NAME",
       .group = "volumes",
-      .flags = {{.name = "output", .letter = 'o', .value = "FILE", .help = "write there (default: standard output)", .common = true}},
+      .flags = {{.name = "output",
+                 .letter = 'o',
+                 .value = "FILE",
+                 .help = "write there (default: standard output)",
+                 .common = true}},
       .examples = {{"torte volume export data | zstd >data.tar.zst", "a backup"}},
       .positionals = {1, 1},
       .run = run_export};
@@ -222,7 +251,8 @@ const std::vector<const Command*>& volume_commands() {
       .name = "volume import",
       .summary = "unpack a tar into a volume",
       .usage = "NAME [FILE|-]",
-      .about = "Compressed or not. What the volume has stays, unless the tar has a file by that name.",
+      .about =
+          "Compressed or not. What the volume has stays, unless the tar has a file by that name.",
       .group = "volumes",
       .examples = {{"torte volume import data data.tar.zst", "a backup comes back"}},
       .positionals = {1, 2},

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "base/text.h"
 #include "cli/progress/frame.h"
 
 namespace cli {

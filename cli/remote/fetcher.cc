@@ -69,7 +69,8 @@ struct Note {
   }
   void write(store::Store& store, const std::string& url) const {
     Json json = {{"digest", digest->str()}, {"etag", etag}, {"lastModified", modified}};
-    store.put_index(index_name("http", url), json.dump(-1, ' ', false, Json::error_handler_t::replace));
+    store.put_index(index_name("http", url),
+                    json.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
 };
 
@@ -77,19 +78,21 @@ struct Note {
   base::Code code = status == 404 || status == 410                    ? base::Code::kNotFound
                     : status == 401 || status == 403 || status == 407 ? base::Code::kDenied
                                                                       : base::Code::kUnavailable;
-  base::Error error(code, base::str("download ", base::printable(dockerfile::without_userinfo(url), 200),
-                                    ": the server answered ", status),
+  base::Error error(code,
+                    base::str("download ", base::printable(dockerfile::without_userinfo(url), 200),
+                              ": the server answered ", status),
                     "download-failed");
   if (code == base::Code::kDenied)
-    error.add_help("give a token with --secret id=HTTP_AUTH_TOKEN_" + host_of(url) + ",env=VARIABLE");
+    error.add_help("give a token with --secret id=HTTP_AUTH_TOKEN_" + host_of(url) +
+                   ",env=VARIABLE");
   throw error;
 }
 
 void check_sum(const std::string& url, const std::string& wanted, const oci::Digest& found) {
   if (wanted.empty() || base::to_lower(wanted) == found.str()) return;
   throw base::Error(base::Code::kCorrupt,
-                    base::str("download ", base::printable(dockerfile::without_userinfo(url), 200), ": the content is ",
-                              found.str(), ", not ", base::to_lower(wanted)),
+                    base::str("download ", base::printable(dockerfile::without_userinfo(url), 200),
+                              ": the content is ", found.str(), ", not ", base::to_lower(wanted)),
                     "checksum-mismatch");
 }
 
@@ -117,14 +120,18 @@ std::optional<std::string> Fetcher::pin_of(const std::string& address) const {
   auto found = options_.pinned.find(address);
   if (found != options_.pinned.end()) return found->second;
   if (options_.locked)
-    throw base::Error(base::Code::kDenied,
-                      base::printable(dockerfile::without_userinfo(address), 200) + " is not in the lock file", "not-locked");
+    throw base::Error(
+        base::Code::kDenied,
+        base::printable(dockerfile::without_userinfo(address), 200) + " is not in the lock file",
+        "not-locked");
   return std::nullopt;
 }
 
 Download Fetcher::download(const std::string& asked, const std::string& asked_checksum) {
-  const auto [url, checksum] = options_.policy == nullptr ? std::pair(asked, asked_checksum)
-                                                          : options_.policy->download(asked, asked_checksum, options_.events);
+  const auto [url, checksum] =
+      options_.policy == nullptr
+          ? std::pair(asked, asked_checksum)
+          : options_.policy->download(asked, asked_checksum, options_.events);
   std::optional<std::string> pin = pin_of(url);
   Note note = Note::read(store_, url);
   std::string wanted = checksum.empty() ? "" : base::to_lower(checksum);
@@ -134,12 +141,18 @@ Download Fetcher::download(const std::string& asked, const std::string& asked_ch
     resolved_[url] = note.digest->str();
     return describe(url, *note.digest, note.modified);
   }
-  HttpRequest request{.url = url, .headers = {}, .progress = {}, .stop = options_.stop, .retries = options_.retries, .waiting = options_.waiting};
+  HttpRequest request{.url = url,
+                      .headers = {},
+                      .progress = {},
+                      .stop = options_.stop,
+                      .retries = options_.retries,
+                      .waiting = options_.waiting};
   if (std::string header = secret("HTTP_AUTH_HEADER", host_of(url)); !header.empty())
     request.headers.emplace_back("Authorization", header);
   else if (std::string token = secret("HTTP_AUTH_TOKEN", host_of(url)); !token.empty())
     request.headers.emplace_back("Authorization", "Bearer " + token);
-  if (note.digest && !note.etag.empty()) request.headers.emplace_back("If-None-Match", note.etag);
+  if (note.digest && !note.etag.empty())
+    request.headers.emplace_back("If-None-Match", note.etag);
   else if (note.digest && !note.modified.empty())
     request.headers.emplace_back("If-Modified-Since", note.modified);
   if (options_.policy != nullptr)
@@ -148,7 +161,8 @@ Download Fetcher::download(const std::string& asked, const std::string& asked_ch
       wanted = sum;
       return address;
     };
-  base::event::Transfer moving{url, base::printable(dockerfile::without_userinfo(url), 100), 0, 0, false};
+  base::event::Transfer moving{url, base::printable(dockerfile::without_userinfo(url), 100), 0, 0,
+                               false};
   if (options_.events != nullptr)
     request.progress = [&](uint64_t done, uint64_t total) {
       constexpr uint64_t kStep = 1 << 20;
@@ -218,14 +232,14 @@ std::filesystem::path Fetcher::unpack(base::Source& archive, const std::string& 
   layer::ArchiveOptions options;
   options.owner.emplace(0, 0);  // owners of a context never count
   options.stop = options_.stop;
-  base::with_context("archive " + base::printable(name), [&] {
-    layer::extract_archive(archive, sys::Root::open(directory), options);
-  });
+  base::with_context("archive " + base::printable(name),
+                     [&] { layer::extract_archive(archive, sys::Root::open(directory), options); });
   return directory;
 }
 
 Checkout Fetcher::check_out(const dockerfile::GitReference& asked, bool keep_git_dir) {
-  const dockerfile::GitReference reference = options_.policy == nullptr ? asked : options_.policy->git(asked, options_.events);
+  const dockerfile::GitReference reference =
+      options_.policy == nullptr ? asked : options_.policy->git(asked, options_.events);
   GitAccess access{.authorization = {}, .ssh_agent = options_.ssh_agent};
   std::string host = host_of(reference.remote);
   if (std::string header = secret("GIT_AUTH_HEADER", host); !header.empty())
@@ -236,11 +250,15 @@ Checkout Fetcher::check_out(const dockerfile::GitReference& asked, bool keep_git
   std::string address = reference.remote + "#" + reference.ref;
   std::optional<std::string> pin = pin_of(address);
   GitCommit commit;
-  if (options_.locked) commit.id = *pin;
-  else commit = resolve_git(reference, access);
+  if (options_.locked)
+    commit.id = *pin;
+  else
+    commit = resolve_git(reference, access);
   if (!commit.id.starts_with(reference.checksum))
-    throw base::Error(base::Code::kCorrupt, "the lock file's commit " + base::printable(commit.id) + " is not " + reference.checksum,
-                      "git-checksum");
+    throw base::Error(
+        base::Code::kCorrupt,
+        "the lock file's commit " + base::printable(commit.id) + " is not " + reference.checksum,
+        "git-checksum");
   bool keep = reference.keep_git_dir.value_or(keep_git_dir);
   std::string key = base::str(reference.remote, "\n", commit.id, "\n", keep ? "git" : "", "\n",
                               reference.submodules.value_or(true) ? "sub" : "", "\n",
@@ -250,20 +268,24 @@ Checkout Fetcher::check_out(const dockerfile::GitReference& asked, bool keep_git
   Json note = Json::parse(store_.find_index(index_name("git", key)).value_or(""), nullptr, false);
   std::optional<oci::Digest> stored;
   if (note.is_object()) stored = oci::Digest::try_parse(note.value("tree", ""));
-  // What an earlier build fetched has to be asked about too. A note without the list is older than that question.
+  // What an earlier build fetched has to be asked about too. A note without the list is older than
+  // that question.
   GitCheckoutOptions checkout{keep, access, {}};
   Json submodules = Json::array();
   checkout.submodule = [&](const std::string& remote) {
     submodules.push_back(remote);
     dockerfile::GitReference asked_for;
     asked_for.remote = remote;
-    return options_.policy == nullptr ? remote : options_.policy->git(asked_for, options_.events).remote;
+    return options_.policy == nullptr ? remote
+                                      : options_.policy->git(asked_for, options_.events).remote;
   };
   bool known = stored && store_.find_blob(*stored);
-  if (known && options_.policy != nullptr && !options_.policy->empty() && reference.submodules.value_or(true)) {
+  if (known && options_.policy != nullptr && !options_.policy->empty() &&
+      reference.submodules.value_or(true)) {
     known = note.contains("submodules") && note["submodules"].is_array();
     for (const Json& remote : known ? note["submodules"] : Json::array())
-      if (!remote.is_string() || checkout.submodule(remote) != remote.get<std::string>()) known = false;
+      if (!remote.is_string() || checkout.submodule(remote) != remote.get<std::string>())
+        known = false;
     submodules.clear();
   }
   if (known) {
@@ -274,8 +296,10 @@ Checkout Fetcher::check_out(const dockerfile::GitReference& asked, bool keep_git
     tree = make_directory();
     result.commit_time = check_out_git(reference, commit, tree, checkout);
     std::unique_ptr<store::BlobWriter> blob = store_.write_blob();
-    layer::write_tree(sys::Root::open(tree), *blob, {.clamp_mtime = {}, .plain = true, .stop = options_.stop});
-    Json fresh = {{"tree", blob->commit().str()}, {"time", result.commit_time}, {"submodules", submodules}};
+    layer::write_tree(sys::Root::open(tree), *blob,
+                      {.clamp_mtime = {}, .plain = true, .stop = options_.stop});
+    Json fresh = {
+        {"tree", blob->commit().str()}, {"time", result.commit_time}, {"submodules", submodules}};
     store_.put_index(index_name("git", key), fresh.dump());
   }
   resolved_[address] = commit.id;
@@ -283,10 +307,12 @@ Checkout Fetcher::check_out(const dockerfile::GitReference& asked, bool keep_git
   sys::RootedPath part = root.resolve(sys::RootedPath(reference.subdirectory));
   auto st = root.lstat(part);
   if (!st || !S_ISDIR(st->st_mode))
-    throw base::Error(base::Code::kNotFound,
-                      base::str("repository ", base::printable(dockerfile::without_userinfo(reference.remote)), " has no directory ",
-                                base::printable(reference.subdirectory), " at commit ", commit.id.substr(0, 12)),
-                      "git-subdir-missing");
+    throw base::Error(
+        base::Code::kNotFound,
+        base::str("repository ", base::printable(dockerfile::without_userinfo(reference.remote)),
+                  " has no directory ", base::printable(reference.subdirectory), " at commit ",
+                  commit.id.substr(0, 12)),
+        "git-subdir-missing");
   result.directory = tree / part.relative();
   return result;
 }

@@ -10,7 +10,7 @@
 
 #include "base/events.h"
 #include "builder/dockerfile/git_reference.h"
-#include "cli/source_policy.h"
+#include "cli/remote/source_policy.h"
 #include "store/oci/digest.h"
 #include "store/registry/patience.h"
 #include "store/store.h"
@@ -21,7 +21,7 @@ namespace cli {
 struct Download {
   std::string name;  ///< last element of the URL's path, or empty
   oci::Digest digest;
-  int64_t modified = 0;       ///< Last-Modified in seconds since 1970, else 0
+  int64_t modified = 0;  ///< Last-Modified in seconds since 1970, else 0
   bool has_modified = false;
 };
 
@@ -33,9 +33,9 @@ struct Checkout {
 };
 
 /// Fetches what a build takes from elsewhere and turns it into directories, which live as long as
-/// the fetcher does. What was fetched is kept in the store (a blob, and a note of where it came from
-/// that may be lost at any time), so that the same thing costs one conditional request the next
-/// time, and none when its digest or commit is known beforehand. One thread.
+/// the fetcher does. What was fetched is kept in the store (a blob, and a note of where it came
+/// from that may be lost at any time), so that the same thing costs one conditional request the
+/// next time, and none when its digest or commit is known beforehand. One thread.
 class Fetcher {
  public:
   struct Options {
@@ -43,8 +43,8 @@ class Fetcher {
     std::string ssh_agent;                       ///< socket for git over ssh, or empty
     /// What earlier builds found (a lock file): URL → digest, git reference → commit.
     std::map<std::string, std::string> pinned;
-    bool locked = false;                         ///< everything must be pinned
-    const SourcePolicy* policy = nullptr;        ///< asked before anything is fetched; borrowed
+    bool locked = false;                   ///< everything must be pinned
+    const SourcePolicy* policy = nullptr;  ///< asked before anything is fetched; borrowed
     base::EventSink* events = nullptr;
     std::stop_token stop;
     registry::Retries retries = {};

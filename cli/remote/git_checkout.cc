@@ -27,8 +27,9 @@ class Git {
  public:
   Git(const GitReference& reference, const GitAccess& access)
       : shown_(base::printable(dockerfile::without_userinfo(reference.remote), 200)) {
-    for (const char* name : {"PATH", "HOME", "TMPDIR", "http_proxy", "https_proxy", "HTTPS_PROXY",
-                             "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"})
+    for (const char* name :
+         {"PATH", "HOME", "TMPDIR", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+          "ALL_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"})
       if (const char* value = ::getenv(name)) environment_.push_back(base::str(name, "=", value));
     for (const char* fixed :
          {"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
@@ -49,7 +50,8 @@ class Git {
       // In the environment: other users can read a command line.
       size_t host = reference.remote.find("://");
       size_t path = host == std::string::npos ? host : reference.remote.find('/', host + 3);
-      set("http." + dockerfile::without_userinfo(reference.remote.substr(0, path)) + "/.extraHeader",
+      set("http." + dockerfile::without_userinfo(reference.remote.substr(0, path)) +
+              "/.extraHeader",
           "Authorization: " + access.authorization);
     }
   }
@@ -76,10 +78,12 @@ class Git {
   std::string must(const std::vector<std::string>& arguments, const char* what) const {
     std::string output;
     if (run(arguments, output).shell_status() == 0) return output;
-    base::Error error(base::Code::kUnavailable, base::str(what, " ", shown_, " failed"), "git-failed");
+    base::Error error(base::Code::kUnavailable, base::str(what, " ", shown_, " failed"),
+                      "git-failed");
     int lines = 0;
     for (const std::string& line : base::split(output, '\n'))
-      if (!base::trim(line).empty() && ++lines <= 3) error.add_fact("git: " + base::printable(line, 200));
+      if (!base::trim(line).empty() && ++lines <= 3)
+        error.add_fact("git: " + base::printable(line, 200));
     throw error;
   }
 
@@ -122,9 +126,12 @@ std::vector<std::string> candidates(const GitReference& reference) {
   std::vector<std::string> tags = {"refs/tags/" + ref};
   std::vector<std::string> branches = {"refs/heads/" + ref};
   switch (reference.ref_kind) {
-    case GitReference::RefKind::kTag: return tags;
-    case GitReference::RefKind::kBranch: return branches;
-    case GitReference::RefKind::kAny: break;
+    case GitReference::RefKind::kTag:
+      return tags;
+    case GitReference::RefKind::kBranch:
+      return branches;
+    case GitReference::RefKind::kAny:
+      break;
   }
   return {ref, tags[0], branches[0]};
 }
@@ -133,12 +140,14 @@ std::vector<std::string> candidates(const GitReference& reference) {
 void normalise_modes(const std::filesystem::path& directory) {
   namespace fs = std::filesystem;
   auto set = [](const fs::path& path, mode_t mode) {
-    if (::fchmodat(AT_FDCWD, path.c_str(), mode, 0) < 0) base::throw_errno("chmod " + path.string());
+    if (::fchmodat(AT_FDCWD, path.c_str(), mode, 0) < 0)
+      base::throw_errno("chmod " + path.string());
   };
   set(directory, 0755);
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
     struct stat st;
-    if (::lstat(entry.path().c_str(), &st) < 0) base::throw_errno("look at " + entry.path().string());
+    if (::lstat(entry.path().c_str(), &st) < 0)
+      base::throw_errno("look at " + entry.path().string());
     if (S_ISDIR(st.st_mode)) set(entry.path(), 0755);
     if (S_ISREG(st.st_mode)) set(entry.path(), (st.st_mode & 0100) != 0 ? 0755 : 0644);
   }
@@ -155,7 +164,8 @@ void set_times(const std::filesystem::path& directory, int64_t seconds) {
 void remove_git_directories(const std::filesystem::path& directory) {
   namespace fs = std::filesystem;
   std::vector<fs::path> found;
-  for (auto at = fs::recursive_directory_iterator(directory); at != fs::recursive_directory_iterator(); ++at)
+  for (auto at = fs::recursive_directory_iterator(directory);
+       at != fs::recursive_directory_iterator(); ++at)
     if (at->path().filename() == ".git") {
       found.push_back(at->path());
       at.disable_recursion_pending();
@@ -164,13 +174,15 @@ void remove_git_directories(const std::filesystem::path& directory) {
 }
 
 // Level by level, so that each submodule can be asked about before it is fetched.
-void fetch_submodules(const Git& git, const std::filesystem::path& directory, const GitCheckoutOptions& options) {
+void fetch_submodules(const Git& git, const std::filesystem::path& directory,
+                      const GitCheckoutOptions& options) {
   constexpr const char* kWhat = "fetching submodules of";
   if (!std::filesystem::exists(std::filesystem::symlink_status(directory / ".gitmodules"))) return;
   const std::string at = directory.string();
   git.must({"-C", at, "submodule", "--quiet", "init"}, kWhat);
   std::string settings;
-  git.run({"-C", at, "config", "--null", "--get-regexp", "^submodule\\..*\\.url$"}, settings);  // 1: there are none
+  git.run({"-C", at, "config", "--null", "--get-regexp", "^submodule\\..*\\.url$"},
+          settings);  // 1: there are none
   for (const std::string& setting : base::split(settings, '\0')) {
     const size_t end = setting.find('\n');
     if (end == std::string::npos || !options.submodule) continue;
@@ -178,13 +190,16 @@ void fetch_submodules(const Git& git, const std::filesystem::path& directory, co
     const std::string taken = options.submodule(remote);
     if (taken != remote) git.must({"-C", at, "config", setting.substr(0, end), taken}, kWhat);
   }
-  if (!git.succeeds({"-C", at, "submodule", "--quiet", "update", "--depth=1"}))  // not every server is shallow
+  if (!git.succeeds({"-C", at, "submodule", "--quiet", "update",
+                     "--depth=1"}))  // not every server is shallow
     git.must({"-C", at, "submodule", "--quiet", "update"}, kWhat);
-  for (const std::string& entry : base::split(git.must({"-C", at, "ls-files", "--stage", "-z"}, kWhat), '\0')) {
+  for (const std::string& entry :
+       base::split(git.must({"-C", at, "ls-files", "--stage", "-z"}, kWhat), '\0')) {
     const size_t tab = entry.find('\t');
     if (!entry.starts_with("160000 ") || tab == std::string::npos) continue;
     const std::filesystem::path below = directory / entry.substr(tab + 1);
-    if (std::filesystem::exists(std::filesystem::symlink_status(below / ".git"))) fetch_submodules(git, below, options);
+    if (std::filesystem::exists(std::filesystem::symlink_status(below / ".git")))
+      fetch_submodules(git, below, options);
   }
 }
 
@@ -247,16 +262,20 @@ int64_t check_out_git(const GitReference& reference, const GitCommit& commit,
     return arguments;
   };
   git.must(in({"init", "--quiet"}), "preparing");
-  git.must(in({"remote", "add", "origin", dockerfile::without_userinfo(reference.remote)}), "preparing");
+  git.must(in({"remote", "add", "origin", dockerfile::without_userinfo(reference.remote)}),
+           "preparing");
   const std::string& wanted = commit.name.empty() ? commit.id : commit.name;
   // Not every server is shallow, and not every one gives a commit by its id.
-  bool fetched = git.succeeds(in({"fetch", "--quiet", "--depth=1", "--no-tags", "--", reference.remote, wanted})) ||
-                 git.succeeds(in({"fetch", "--quiet", "--no-tags", "--", reference.remote, wanted}));
+  bool fetched =
+      git.succeeds(
+          in({"fetch", "--quiet", "--depth=1", "--no-tags", "--", reference.remote, wanted})) ||
+      git.succeeds(in({"fetch", "--quiet", "--no-tags", "--", reference.remote, wanted}));
   if (!fetched || !git.succeeds(in({"cat-file", "-e", commit.id + "^{commit}"})))
-    git.must(in({"fetch", "--quiet", "--tags", "--", reference.remote, "+refs/heads/*:refs/remotes/origin/*"}), "fetching");
+    git.must(in({"fetch", "--quiet", "--tags", "--", reference.remote,
+                 "+refs/heads/*:refs/remotes/origin/*"}),
+             "fetching");
   git.must(in({"checkout", "--quiet", "--force", "--detach", commit.id}), "checking out");
-  if (reference.submodules.value_or(true))
-    fetch_submodules(git, directory, options);
+  if (reference.submodules.value_or(true)) fetch_submodules(git, directory, options);
   std::string time = git.must(in({"log", "-1", "--format=%ct", commit.id}), "reading");
   std::optional<uint64_t> seconds = base::parse_decimal(base::trim(time));
   if (!options.keep_git_dir) remove_git_directories(directory);

@@ -22,7 +22,8 @@ class Transfer {
  public:
   Transfer(const HttpRequest& request, base::Sink& body)
       : request_(request), body_(body), handle_(curl().easy_init()) {
-    if (handle_ == nullptr) throw base::Error(base::Code::kFailed, "libcurl gives no handle", "libcurl-missing");
+    if (handle_ == nullptr)
+      throw base::Error(base::Code::kFailed, "libcurl gives no handle", "libcurl-missing");
     for (const auto& [name, value] : request.headers) {
       add_header(own_, name + ": " + value);
       if (base::to_lower(name) != "authorization") add_header(others_, name + ": " + value);
@@ -50,7 +51,8 @@ class Transfer {
       if (!next) return code;
       if (hop == kMostRedirects) return CURLE_TOO_MANY_REDIRECTS;
       url = request_.redirected ? request_.redirected(next->str()) : next->str();
-      if (request_.url.starts_with("https:") && !url.starts_with("https:")) return CURLE_UNSUPPORTED_PROTOCOL;
+      if (request_.url.starts_with("https:") && !url.starts_with("https:"))
+        return CURLE_UNSUPPORTED_PROTOCOL;
     }
   }
 
@@ -106,7 +108,8 @@ class Transfer {
     const size_t start = first.find("://") + 3;
     const size_t at = first.substr(0, first.find_first_of("/?#", start)).rfind('@');
     const size_t rest = url.find("://") + 3;
-    const bool has_user = url.substr(0, url.find_first_of("/?#", rest)).find('@') != std::string::npos;
+    const bool has_user =
+        url.substr(0, url.find_first_of("/?#", rest)).find('@') != std::string::npos;
     if (at == std::string::npos || has_user) return url;
     return url.substr(0, rest) + first.substr(start, at + 1 - start) + url.substr(rest);
   }
@@ -116,7 +119,9 @@ class Transfer {
     if (curl().easy_setopt(handle_, option, value) != CURLE_OK)
       throw base::Error(base::Code::kUnsupported, "this libcurl is too old", "libcurl-missing");
   }
-  static void add_header(curl_slist*& list, const std::string& line) { list = curl().slist_append(list, line.c_str()); }
+  static void add_header(curl_slist*& list, const std::string& line) {
+    list = curl().slist_append(list, line.c_str());
+  }
   long status() {
     long code = 0;
     curl().easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &code);
@@ -186,8 +191,9 @@ HttpResponse http_get(const HttpRequest& request, base::Sink& body) {
     Transfer transfer(request, body);
     CURLcode code = transfer.perform();
     const int status = transfer.response().status;
-    const std::string what = base::str("download ", base::printable(dockerfile::without_userinfo(request.url), 200), ": ",
-                                       code == CURLE_OK ? base::str("the server answered ", status) : curl().easy_strerror(code));
+    const std::string what = base::str(
+        "download ", base::printable(dockerfile::without_userinfo(request.url), 200), ": ",
+        code == CURLE_OK ? base::str("the server answered ", status) : curl().easy_strerror(code));
     if (!transfer.has_written() && may_help_again(code, status) && patience.wait(what)) continue;
     if (code != CURLE_OK) throw base::Error(base::Code::kUnavailable, what, "download-failed");
     return std::move(transfer.response());

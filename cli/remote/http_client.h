@@ -15,10 +15,11 @@ namespace cli {
 
 /// One download.
 struct HttpRequest {
-  std::string url;                                           ///< http or https
+  std::string url;  ///< http or https
   std::vector<std::pair<std::string, std::string>> headers;
   std::function<void(uint64_t done, uint64_t total)> progress;  ///< total 0: unknown
-  /// Asked before a redirect is followed, with its absolute address; returns the one to go to, or throws.
+  /// Asked before a redirect is followed, with its absolute address; returns the one to go to, or
+  /// throws.
   std::function<std::string(const std::string& url)> redirected = {};
   std::stop_token stop;
   registry::Retries retries = {};
@@ -33,13 +34,13 @@ struct HttpResponse {
 };
 
 /// Fetches `request.url` into `body` (only of an answer with status 200): redirects are followed,
-/// at most ten, never from https to http, and a header Authorization stays with the origin it was given
-/// for; proxies come from the environment. Tries again where that may help, unless bytes have
+/// at most ten, never from https to http, and a header Authorization stays with the origin it was
+/// given for; proxies come from the environment. Tries again where that may help, unless bytes have
 /// arrived already. Throws Unavailable for connections that fail, Cancelled, Unsupported when
 /// libcurl is not installed, and what `body` throws.
 ///
-/// libcurl is loaded when first needed: most commands never need it, and it brings some thirty shared
-/// objects, which would cost every start of the program more than all the rest of it.
+/// libcurl is loaded when first needed: most commands never need it, and it brings some thirty
+/// shared objects, which would cost every start of the program more than all the rest of it.
 /// [spec/security.md 7, registry rules for redirects]
 HttpResponse http_get(const HttpRequest& request, base::Sink& body);
 

@@ -37,7 +37,8 @@ struct Found {
   throw base::Error(base::Code::kUnsupported, where + ": " + what, "cdi-unsupported");
 }
 
-/// Everything in the object must be something we know: what is passed over silently is missed later.
+/// Everything in the object must be something we know: what is passed over silently is missed
+/// later.
 void check_keys(const Json& object, const std::string& where, const std::set<std::string>& known) {
   for (const auto& [key, value] : object.items())
     if (!known.contains(key)) refuse(where, base::printable(key) + " is not built yet");
@@ -48,7 +49,8 @@ std::shared_ptr<const Spec> read_spec(const std::filesystem::path& path) {
   spec->path = path;
   spec->document = Json::parse(sys::read_user_file(path, kMostBytes), nullptr, false);
   if (!spec->document.is_object())
-    throw base::Error(base::Code::kInvalid, base::printable(path.string()) + " is not a JSON object", "cdi-spec");
+    throw base::Error(base::Code::kInvalid,
+                      base::printable(path.string()) + " is not a JSON object", "cdi-spec");
   const oci::Fields fields(spec->document, path.string());
   const std::string version = fields.required_text("cdiVersion");
   if (!version.starts_with("0.") && !version.starts_with("1."))
@@ -58,7 +60,8 @@ std::shared_ptr<const Spec> read_spec(const std::filesystem::path& path) {
 }
 
 /// The device definitions of one directory, by full name.
-std::map<std::string, Found> read_directory(const std::filesystem::path& directory, bool& has_yaml) {
+std::map<std::string, Found> read_directory(const std::filesystem::path& directory,
+                                            bool& has_yaml) {
   std::map<std::string, Found> devices;
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(directory, none)) {
@@ -70,13 +73,15 @@ std::map<std::string, Found> read_directory(const std::filesystem::path& directo
     if (list == nullptr) continue;
     for (const Json& device : *list) {
       const std::string name =
-          spec->kind + "=" + oci::Fields(device, spec->path.string() + ": device").required_text("name");
+          spec->kind + "=" +
+          oci::Fields(device, spec->path.string() + ": device").required_text("name");
       const auto [known, is_new] = devices.emplace(name, Found{spec, &device});
       if (!is_new)
-        throw base::Error(base::Code::kInvalid,
-                          base::str("device ", base::printable(name), " is in both ",
-                                    known->second.spec->path.string(), " and ", spec->path.string()),
-                          "cdi-spec");
+        throw base::Error(
+            base::Code::kInvalid,
+            base::str("device ", base::printable(name), " is in both ",
+                      known->second.spec->path.string(), " and ", spec->path.string()),
+            "cdi-spec");
     }
   }
   return devices;
@@ -105,15 +110,19 @@ void add_mount(const Json& object, const std::string& where, Config& config) {
   check_keys(object, where, {"hostPath", "containerPath", "options", "type"});
   const oci::Fields fields(object, where);
   const std::string type = fields.text("type");
-  if (!type.empty() && type != "bind" && type != "none") refuse(where, "a mount of type " + base::printable(type));
+  if (!type.empty() && type != "bind" && type != "none")
+    refuse(where, "a mount of type " + base::printable(type));
   MountConfig mount;
   mount.source = fields.required_text("hostPath");
   mount.target = sys::RootedPath(fields.required_text("containerPath")).str();
   mount.recursive = false;
   for (const std::string& option : fields.texts("options")) {
-    if (option == "ro") mount.read_only = true;
-    else if (option == "noexec") mount.executable = false;
-    else if (option == "rbind") mount.recursive = true;
+    if (option == "ro")
+      mount.read_only = true;
+    else if (option == "noexec")
+      mount.executable = false;
+    else if (option == "rbind")
+      mount.recursive = true;
     else if (option != "rw" && option != "bind" && option != "exec" && option != "nosuid" &&
              option != "nodev" && option != "private" && option != "rprivate")
       refuse(where, "mount option " + base::printable(option));
@@ -125,9 +134,12 @@ void apply_edits(const Json& holder, const std::string& where, Config& config) {
   const auto found = holder.find("containerEdits");
   if (found == holder.end()) return;
   if (const auto hooks = found->find("hooks"); hooks != found->end() && !hooks->empty())
-    throw base::Error(base::Code::kUnsupported, where + " wants hooks, programs of the host that change the container; torte starts none",
-                      "cdi-unsupported")
-        .add_help("generate the file without hooks, or use --runtime with a runtime of the vendor's");
+    throw base::Error(
+        base::Code::kUnsupported,
+        where + " wants hooks, programs of the host that change the container; torte starts none",
+        "cdi-unsupported")
+        .add_help(
+            "generate the file without hooks, or use --runtime with a runtime of the vendor's");
   check_keys(*found, where, {"env", "deviceNodes", "mounts", "hooks", "additionalGids"});
   const oci::Fields edits(*found, where);
   for (const std::string& text : edits.texts("env")) set_variable(text, config);
@@ -142,14 +154,20 @@ void apply_edits(const Json& holder, const std::string& where, Config& config) {
     }
 }
 
-[[noreturn]] void throw_missing(const std::string& name, const std::vector<std::filesystem::path>& directories,
+[[noreturn]] void throw_missing(const std::string& name,
+                                const std::vector<std::filesystem::path>& directories,
                                 bool has_yaml) {
   std::string places;
-  for (const auto& directory : directories) places += (places.empty() ? "" : ", ") + directory.string();
-  base::Error error(base::Code::kNotFound,
-                    base::str("this machine has no device ", base::printable(name), " (looked in ", places, ")"),
-                    "device-missing");
-  if (has_yaml) error.add_help("there are YAML files; torte reads JSON: nvidia-ctk cdi generate --format json, for example");
+  for (const auto& directory : directories)
+    places += (places.empty() ? "" : ", ") + directory.string();
+  base::Error error(
+      base::Code::kNotFound,
+      base::str("this machine has no device ", base::printable(name), " (looked in ", places, ")"),
+      "device-missing");
+  if (has_yaml)
+    error.add_help(
+        "there are YAML files; torte reads JSON: nvidia-ctk cdi generate --format json, for "
+        "example");
   throw error;
 }
 
@@ -157,8 +175,9 @@ void apply_edits(const Json& holder, const std::string& where, Config& config) {
 
 bool is_cdi_name(std::string_view text) {
   const size_t slash = text.find('/'), equals = text.find('=');
-  return slash != std::string_view::npos && slash > 0 && equals != std::string_view::npos && equals > slash + 1 &&
-         equals + 1 < text.size() && text[0] != '.' && text.find(':') == std::string_view::npos;
+  return slash != std::string_view::npos && slash > 0 && equals != std::string_view::npos &&
+         equals > slash + 1 && equals + 1 < text.size() && text[0] != '.' &&
+         text.find(':') == std::string_view::npos;
 }
 
 void apply_cdi_devices(const std::vector<std::filesystem::path>& directories,

@@ -55,7 +55,8 @@ void Clients::serve(const std::vector<pollfd>& entries, size_t first, const Hand
       client.queue.clear();
     }
   }
-  std::erase_if(clients_, [](const auto& client) { return client->closing && client->queue.empty(); });
+  std::erase_if(clients_,
+                [](const auto& client) { return client->closing && client->queue.empty(); });
   if (listener_ && (entries[first].revents & POLLIN) != 0) {
     sys::UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket) add(std::move(socket), false);
@@ -64,7 +65,8 @@ void Clients::serve(const std::vector<pollfd>& entries, size_t first, const Hand
 
 void Clients::send(Client& client, char kind, std::string_view bytes) {
   if (client.queue.empty() && send_packet(client.socket.get(), kind, bytes, false)) return;
-  if (client.queue.empty() && errno != EAGAIN && errno != ENOBUFS) return;  // gone; serve() will see
+  if (client.queue.empty() && errno != EAGAIN && errno != ENOBUFS)
+    return;  // gone; serve() will see
   client.queue.push_back(kind + std::string(bytes));
   client.queued_bytes += bytes.size() + 1;
 }
@@ -95,7 +97,8 @@ void Clients::send_end(int status) {
     client->closing = true;
     client->attached = client->wants_end = false;
   }
-  std::erase_if(clients_, [](const auto& client) { return client->closing && client->queue.empty(); });
+  std::erase_if(clients_,
+                [](const auto& client) { return client->closing && client->queue.empty(); });
 }
 
 bool Clients::output_held_up() const {
@@ -115,7 +118,8 @@ void Clients::linger() {
     std::vector<pollfd> entries;
     watch(entries, true);
     if (::poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) return;
-    serve(entries, 0, [](Client&, const Packet&) {}, [](Client&) {});
+    serve(
+        entries, 0, [](Client&, const Packet&) {}, [](Client&) {});
   }
 }
 

@@ -19,9 +19,10 @@ struct Client {
   sys::UniqueFd socket;
   bool attached = false;  ///< gets output
   bool wants_end = false;
-  bool closing = false;   ///< goes when its queue is empty
-  bool is_owner = false;  ///< the `run` or `start -a` that started the container: its input is the program's
-  bool holds = false;     ///< the container is paused as long as it is there
+  bool closing = false;  ///< goes when its queue is empty
+  bool is_owner =
+      false;  ///< the `run` or `start -a` that started the container: its input is the program's
+  bool holds = false;             ///< the container is paused as long as it is there
   std::deque<std::string> queue;  ///< packets that its socket did not take yet
   size_t queued_bytes = 0;
 };
@@ -36,7 +37,8 @@ class Clients {
   void add(sys::UniqueFd socket, bool is_owner);
   /// Adds what is to be watched; `take_input`: there is room for standard input.
   void watch(std::vector<pollfd>& entries, bool take_input) const;
-  /// Handles what happened to entries[first...], which watch() added. `gone` hears of each that left.
+  /// Handles what happened to entries[first...], which watch() added. `gone` hears of each that
+  /// left.
   void serve(const std::vector<pollfd>& entries, size_t first, const Handler& handle,
              const std::function<void(Client&)>& gone);
 

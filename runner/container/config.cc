@@ -78,7 +78,8 @@ MountConfig read_mount(const nlohmann::json& object) {
   mount.copy = !fields.flag("noCopy");
   mount.mode = static_cast<uint32_t>(number(fields, "mode"));
   mount.size_bytes = number(fields, "sizeBytes");
-  const auto propagation = std::find(std::begin(kPropagations), std::end(kPropagations), fields.text("propagation"));
+  const auto propagation =
+      std::find(std::begin(kPropagations), std::end(kPropagations), fields.text("propagation"));
   if (propagation == std::end(kPropagations)) fields.fail("propagation", "is none");
   mount.propagation = static_cast<sys::Propagation>(propagation - std::begin(kPropagations));
   mount.uid = static_cast<uint32_t>(number(fields, "uid"));
@@ -268,8 +269,7 @@ void read_process(const Fields& fields, Config& config) {
   config.capabilities = base::parse_decimal(fields.text("capabilities")).value_or(0);
   config.no_new_privileges = fields.flag("noNewPrivileges");
   config.seccomp = fields.text("seccomp");
-  if (auto umask = fields.integer("umask", 0, 0777))
-    config.umask = static_cast<uint32_t>(*umask);
+  if (auto umask = fields.integer("umask", 0, 0777)) config.umask = static_cast<uint32_t>(*umask);
   if (auto score = fields.integer("oomScoreAdj", -1000, 1000))
     config.oom_score_adj = static_cast<int>(*score);
 }
@@ -366,7 +366,11 @@ std::string Config::to_json() const {
               {"stopSignal", stop_signal},
               {"timeoutSeconds", timeout_seconds},
               {"restart", restart.str()},
-              {"log", {{"driver", log.driver}, {"maxBytes", log.max_bytes}, {"files", log.files}, {"tag", log.tag}}},
+              {"log",
+               {{"driver", log.driver},
+                {"maxBytes", log.max_bytes},
+                {"files", log.files},
+                {"tag", log.tag}}},
               {"autoRemove", auto_remove},
               {"pidFile", pid_file},
               {"healthOnFailure", health_on_failure},
@@ -435,7 +439,8 @@ Config Config::parse(std::string_view json) {
   config.restart = RestartPolicy::parse(fields.text("restart")).value_or(RestartPolicy{});
   if (const nlohmann::json* log = fields.find("log")) {
     Fields entries(*log, "log");
-    config.log = {entries.text("driver"), number(entries, "maxBytes"), number(entries, "files"), entries.text("tag")};
+    config.log = {entries.text("driver"), number(entries, "maxBytes"), number(entries, "files"),
+                  entries.text("tag")};
   }
   config.auto_remove = fields.flag("autoRemove");
   config.pid_file = fields.text("pidFile");

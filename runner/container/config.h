@@ -34,10 +34,10 @@ struct MountConfig {
   bool chown = false;      ///< kBind, kVolume: given to the container's user at every start
   bool copy = true;        ///< kVolume: an empty one takes what the image has at the target
   sys::Propagation propagation = sys::Propagation::kPrivate;  ///< kBind
-  uint32_t mode = 0755;    ///< kTmpfs, kDevpts
-  uint32_t uid = 0, gid = 0;  ///< kDevpts
-  uint64_t most = 0;       ///< kDevpts: so many terminals; 0: the kernel's default
-  uint64_t size_bytes = 0;  ///< kTmpfs; 0: the kernel's default
+  uint32_t mode = 0755;                                       ///< kTmpfs, kDevpts
+  uint32_t uid = 0, gid = 0;                                  ///< kDevpts
+  uint64_t most = 0;                ///< kDevpts: so many terminals; 0: the kernel's default
+  uint64_t size_bytes = 0;          ///< kTmpfs; 0: the kernel's default
   std::vector<oci::DiffId> layers;  ///< kImage
 };
 
@@ -80,7 +80,8 @@ struct Config {
 
   std::vector<std::string> entrypoint;
   std::vector<std::string> arguments;  ///< after the entry point
-  std::vector<std::string> env;        ///< as asked for and from the image; HOME and the like are added at start
+  std::vector<std::string>
+      env;  ///< as asked for and from the image; HOME and the like are added at start
   std::string cwd = "/";
   std::string user;
   std::vector<std::string> groups;  ///< --group-add
@@ -93,7 +94,8 @@ struct Config {
   bool init = false;
   std::string init_path;  ///< a program of the host that is its init; empty: torte's own
   bool systemd = false;   ///< its program is systemd, or boots like it
-  std::string passwd_entry, group_entry;  ///< lines for a user and group that the image does not know
+  std::string passwd_entry,
+      group_entry;  ///< lines for a user and group that the image does not know
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
 
@@ -102,16 +104,18 @@ struct Config {
   bool read_only = false;
   uint64_t shm_bytes = 64 << 20;
 
-  std::string network_mode = "default";  ///< as it was asked for; "container:ID" is resolved at start
+  std::string network_mode =
+      "default";  ///< as it was asked for; "container:ID" is resolved at start
   network::Request network;
-  std::vector<network::Request> further_networks;  ///< joined later (network connect): name, aliases, address, mac
+  std::vector<network::Request>
+      further_networks;  ///< joined later (network connect): name, aliases, address, mac
   bool no_hosts = false;
-  bool no_hostname = false;  ///< the image's /etc/hostname stays
-  std::vector<std::string> ports;    ///< "80/tcp": those the image and --expose name
+  bool no_hostname = false;                  ///< the image's /etc/hostname stays
+  std::vector<std::string> ports;            ///< "80/tcp": those the image and --expose name
   std::string pid_mode, ipc_mode, uts_mode;  ///< empty: private; "host", "container:ID"
-  bool host_cgroup = false;          ///< --cgroupns host
-  std::string userns;                ///< empty: torte's own; see ids.h
-  sys::IdMaps id_maps;               ///< --uidmap, --gidmap; empty: as `userns` says
+  bool host_cgroup = false;                  ///< --cgroupns host
+  std::string userns;                        ///< empty: torte's own; see ids.h
+  sys::IdMaps id_maps;                       ///< --uidmap, --gidmap; empty: as `userns` says
 
   launch::Capabilities capabilities = launch::default_capabilities();
   bool privileged = false;
@@ -122,9 +126,9 @@ struct Config {
   std::vector<launch::Ulimit> ulimits;
   std::vector<std::pair<std::string, std::string>> sysctls;
 
-  std::string stop_signal;  ///< empty: TERM
+  std::string stop_signal;                       ///< empty: TERM
   std::optional<uint64_t> stop_timeout_seconds;  ///< unset: 10
-  uint64_t timeout_seconds = 0;  ///< killed after so long; 0: never
+  uint64_t timeout_seconds = 0;                  ///< killed after so long; 0: never
   RestartPolicy restart;
   LogConfig log;
   bool auto_remove = false;
@@ -132,7 +136,8 @@ struct Config {
   std::optional<oci::Healthcheck> healthcheck;
   std::string health_on_failure;  ///< none, kill, restart, stop
   std::string runtime;            ///< empty: torte itself
-  std::string sdnotify;           ///< who says that it is ready: "container", "conmon" (its monitor), "ignore"
+  std::string
+      sdnotify;  ///< who says that it is ready: "container", "conmon" (its monitor), "ignore"
 
   std::string to_json() const;
   /// Throws Invalid or Corrupt for what to_json() did not write.

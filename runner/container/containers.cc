@@ -1,5 +1,5 @@
-#include "store/event_log.h"
 #include "runner/container/containers.h"
+#include "store/event_log.h"
 
 #include <fcntl.h>
 #include <sys/random.h>
@@ -41,12 +41,14 @@ std::string random_id() {
 
 /// Two words that can be said aloud. Which ones, the id decides.
 std::string made_up_name(const std::string& id) {
-  static const char* const kFirst[] = {"amber", "brisk", "calm",  "clear", "deft",  "early", "fresh", "gentle",
-                                       "green", "keen",  "light", "merry", "mild",  "neat",  "noble", "plain",
-                                       "proud", "quick", "quiet", "rapid", "sharp", "solid", "still", "warm"};
-  static const char* const kSecond[] = {"alder", "birch", "brook", "cedar", "cliff", "dune",  "elm",   "fern",
-                                        "fjord", "grove", "hazel", "heath", "lake",  "larch", "maple", "marsh",
-                                        "oak",   "pine",  "reed",  "ridge", "river", "rowan", "stone", "willow"};
+  static const char* const kFirst[] = {"amber", "brisk",  "calm",  "clear", "deft",  "early",
+                                       "fresh", "gentle", "green", "keen",  "light", "merry",
+                                       "mild",  "neat",   "noble", "plain", "proud", "quick",
+                                       "quiet", "rapid",  "sharp", "solid", "still", "warm"};
+  static const char* const kSecond[] = {"alder", "birch", "brook", "cedar", "cliff", "dune",
+                                        "elm",   "fern",  "fjord", "grove", "hazel", "heath",
+                                        "lake",  "larch", "maple", "marsh", "oak",   "pine",
+                                        "reed",  "ridge", "river", "rowan", "stone", "willow"};
   const unsigned long first = std::stoul(id.substr(0, 6), nullptr, 16);
   const unsigned long second = std::stoul(id.substr(6, 6), nullptr, 16);
   return base::str(kFirst[first % std::size(kFirst)], '_', kSecond[second % std::size(kSecond)]);
@@ -103,8 +105,8 @@ Claim Containers::create(Config& config, const store::ImageRecord* image, bool d
   const Home home = this->home(config.id);
   // A directory is made and locked in two calls; in between it would look unfinished. See
   // discard_unfinished().
-  const sys::FileLock making = sys::FileLock::acquire(layout_.locks() / "containers-making",
-                                                      sys::FileLock::Mode::kShared);
+  const sys::FileLock making =
+      sys::FileLock::acquire(layout_.locks() / "containers-making", sys::FileLock::Mode::kShared);
   if (::mkdir(home.path().c_str(), 0711) < 0) base::throw_errno("create " + home.path().string());
   std::optional<sys::LifeLock> lock = sys::LifeLock::try_acquire(home.life());
   CHECK(lock.has_value());
@@ -182,8 +184,7 @@ void Containers::take_name(const std::string& name, const std::string& id) {
 }
 
 std::vector<std::string> Containers::ids() const {
-  sys::UniqueFd directory(
-      ::open(layout_.containers().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  sys::UniqueFd directory(::open(layout_.containers().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) {
     if (errno == ENOENT) return {};
     base::throw_errno("open " + layout_.containers().string());
@@ -298,10 +299,11 @@ Claim Containers::claim(std::string_view id) {
       return claim;
     }
     if (tries == kTries || read_state(id).is_live())
-      throw base::Error(base::Code::kUnavailable,
-                        base::str("container ", short_id(id), " is ",
-                                  read_state(id).is_live() ? "running" : "in use by another command"),
-                        "container-in-use");
+      throw base::Error(
+          base::Code::kUnavailable,
+          base::str("container ", short_id(id), " is ",
+                    read_state(id).is_live() ? "running" : "in use by another command"),
+          "container-in-use");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }

@@ -27,16 +27,14 @@
 ///     .names/NAME         a link whose text is the id
 ///     ID/config.json      Config: written when it is made, renamed or updated
 ///     ID/state.json       State: written by whoever holds the life lock
-///     ID/life             the life lock: held while the container is being made, runs, or is changed
-///     ID/uses             what the store must keep for it (store/lease.h)
-///     ID/upper/ init/     the writable layer and the init layer
-///     ID/work/            overlayfs's own, new for every start
-///     ID/log, log.1, ...  what it said (log.h)
-///     ID/mounted          its root is shown as a directory
-///     ID/control          socket of its monitor (control.h)
+///     ID/life             the life lock: held while the container is being made, runs, or is
+///     changed ID/uses             what the store must keep for it (store/lease.h) ID/upper/ init/
+///     the writable layer and the init layer ID/work/            overlayfs's own, new for every
+///     start ID/log, log.1, ...  what it said (log.h) ID/mounted          its root is shown as a
+///     directory ID/control          socket of its monitor (control.h)
 ///
-/// A record whose state says that it runs, and whose life lock nobody holds, lost its monitor, or the
-/// machine was restarted: whoever finds it, mends it.
+/// A record whose state says that it runs, and whose life lock nobody holds, lost its monitor, or
+/// the machine was restarted: whoever finds it, mends it.
 namespace container {
 
 /// The paths of one container. A value.
@@ -90,9 +88,9 @@ class Containers {
 
   /// What the caller adds when the id is known and the name is taken, before the record is written.
   using Finish = std::function<void(Config&)>;
-  /// Makes the record; `config.id` and, when empty, `config.name` are filled in. `image` (its layers
-  /// stay while the container exists) may be null with a rootfs. Throws Unavailable when the name is
-  /// taken. `durable`: it must survive a power cut.
+  /// Makes the record; `config.id` and, when empty, `config.name` are filled in. `image` (its
+  /// layers stay while the container exists) may be null with a rootfs. Throws Unavailable when the
+  /// name is taken. `durable`: it must survive a power cut.
   Claim create(Config& config, const store::ImageRecord* image, bool durable, const Finish& finish);
 
   /// The id of a container: by name, id, or the unique beginning of an id. Throws Invalid when
@@ -112,7 +110,8 @@ class Containers {
   Claim claim(std::string_view id);
 
   void write_config(const Claim& claim, const Config& config);
-  /// For a running container, whose monitor reads only what it needs from there (`update`, `rename`).
+  /// For a running container, whose monitor reads only what it needs from there (`update`,
+  /// `rename`).
   void write_config_of_running(const Config& config);
   void write_state(std::string_view id, const State& state, bool durable) const;
   /// Throws Unavailable when the name is taken.
@@ -139,10 +138,11 @@ class Containers {
 bool is_valid_name(std::string_view name);
 /// The first twelve digits of an id.
 inline std::string short_id(std::string_view id) { return std::string(id.substr(0, 12)); }
-/// Throws Unavailable (id "container-mounted") while a container's root is shown as a directory: its writable
-/// layer may be in one mount only.
+/// Throws Unavailable (id "container-mounted") while a container's root is shown as a directory:
+/// its writable layer may be in one mount only.
 void refuse_mounted(const Home& home);
-/// A pidfd of a container's process 1, nullopt when it is gone (its number may be another's by now).
+/// A pidfd of a container's process 1, nullopt when it is gone (its number may be another's by
+/// now).
 std::optional<sys::UniqueFd> open_main_process(const State& state);
 
 }  // namespace container

@@ -27,8 +27,8 @@ struct Address {
 
 std::optional<Address> address_of(const std::filesystem::path& path) {
   Address address;
-  address.directory = sys::UniqueFd(
-      ::open(path.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  address.directory =
+      sys::UniqueFd(::open(path.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!address.directory) return std::nullopt;
   address.name.sun_family = AF_UNIX;
   const std::string text =

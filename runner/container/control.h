@@ -15,17 +15,13 @@ namespace container {
 ///
 ///     to the monitor                                    from it
 ///     a              attach: output, then input         o, e   bytes of output, of error output
-///     i BYTES        standard input                     r      "" done, or why not (to k s p u h g U)
-///     E              end of standard input              x N    the container ended with status N
-///     w ROWS COLS    size of the terminal
-///     x              tell me the end
-///     k N            send signal N to process 1
-///     s N            the same, and the user means it: no restart
-///     p, u           pause, continue
-///     h              pause; the end of this conversation lets it go on
-///     N, D NAME      join, leave that network, as config.json has it
-///     g              the program that waits is to be started
-///     U              limits or restart policy in config.json changed
+///     i BYTES        standard input                     r      "" done, or why not (to k s p u h g
+///     U) E              end of standard input              x N    the container ended with status
+///     N w ROWS COLS    size of the terminal x              tell me the end k N            send
+///     signal N to process 1 s N            the same, and the user means it: no restart p, u pause,
+///     continue h              pause; the end of this conversation lets it go on N, D NAME join,
+///     leave that network, as config.json has it g              the program that waits is to be
+///     started U              limits or restart policy in config.json changed
 ///
 /// N, ROWS and COLS are decimal text. Nobody but the owner of the store can reach the socket.
 namespace wire {
@@ -54,11 +50,11 @@ class Control {
   static std::optional<Control> connect(const std::filesystem::path& path);
   explicit Control(sys::UniqueFd socket) : socket_(std::move(socket)) {}
 
-  /// Asks and waits for the answer. Throws Unavailable when the container ended meanwhile, Unsupported
-  /// or whatever the monitor says.
+  /// Asks and waits for the answer. Throws Unavailable when the container ended meanwhile,
+  /// Unsupported or whatever the monitor says.
   void ask(char kind, std::string_view bytes = {});
-  /// Waits for the end of the container; its status, or nullopt when the monitor died without a word
-  /// or `timeout_ms` (-1: none) passed.
+  /// Waits for the end of the container; its status, or nullopt when the monitor died without a
+  /// word or `timeout_ms` (-1: none) passed.
   std::optional<int> wait_for_end(int timeout_ms = -1);
   int fd() const { return socket_.get(); }
 

@@ -24,15 +24,16 @@ namespace {
 constexpr uint64_t kMostLog = 1 << 20;
 
 void refuse_unsuitable(const Config& config) {
-  const char* what = config.tty                  ? "a terminal (-t)"
-                     : config.init               ? "--init"
-                     : config.systemd            ? "--systemd"
-                     : has_own_ids(config)       ? "--userns"
-                     : !config.devices.empty()   ? "--device"
-                                                 : nullptr;
+  const char* what = config.tty                ? "a terminal (-t)"
+                     : config.init             ? "--init"
+                     : config.systemd          ? "--systemd"
+                     : has_own_ids(config)     ? "--userns"
+                     : !config.devices.empty() ? "--device"
+                                               : nullptr;
   if (what == nullptr) return;
   throw base::Error(base::Code::kUnsupported,
-                    base::str(what, " together with --runtime is not built"), "runtime-unsupported");
+                    base::str(what, " together with --runtime is not built"),
+                    "runtime-unsupported");
 }
 
 /// What a bundle says of a step, its mounts left out.
@@ -120,7 +121,8 @@ ForeignRuntime::ForeignRuntime(std::string program, const store::Layout& layout,
 ForeignRuntime::~ForeignRuntime() { discard(); }
 
 std::vector<std::string> ForeignRuntime::command(std::initializer_list<std::string> words) const {
-  std::vector<std::string> argv = {program_, "--root", bundle_ / "state", "--log", bundle_ / "runtime-log"};
+  std::vector<std::string> argv = {program_, "--root", bundle_ / "state", "--log",
+                                   bundle_ / "runtime-log"};
   argv.insert(argv.end(), words.begin(), words.end());
   return argv;
 }
@@ -140,8 +142,9 @@ void ForeignRuntime::write_files(launch::Spec& spec, const std::filesystem::path
   BundlePlace place;
   place.directory = bundle_;
   place.makes_user_namespace = false;
-  place.network_namespace =
-      spec.network_namespace < 0 ? "" : base::str("/proc/", ::getpid(), "/fd/", spec.network_namespace);
+  place.network_namespace = spec.network_namespace < 0
+                                ? ""
+                                : base::str("/proc/", ::getpid(), "/fd/", spec.network_namespace);
   place.network_host = spec.network == launch::Network::kHost;
   place.hosts_file = hosts_file;
   sys::write_file_durably(bundle_ / "files/hosts", spec.hosts.value_or(""), 0644);
@@ -196,7 +199,7 @@ void ForeignRuntime::create(const launch::Spec& spec) {
   const std::filesystem::path pid_file = bundle_ / "pid";
   const int streams[3] = {spec.stdin_fd, spec.stdout_fd, spec.stderr_fd};
   const int nothing[3] = {-1, -1, -1};
-  auto run = [&](const std::vector<std::string>& argv, const int (&on)[3]) {
+  auto run = [&](const std::vector<std::string>& argv, const int(&on)[3]) {
     if (sys::run_program_on(argv, on).shell_status() == 0) return;
     const std::string said =
         sys::find_user_file(bundle_ / "runtime-log", kMostLog).value_or("it did not say why");
@@ -204,14 +207,16 @@ void ForeignRuntime::create(const launch::Spec& spec) {
                         said.find("no such file") != std::string::npos ||
                         said.find("No such file") != std::string::npos;
     const bool denied = said.find("ermission denied") != std::string::npos;
-    base::Error error(base::Code::kFailed, base::str(program_, ": ", base::printable(base::trim(said))),
+    base::Error error(base::Code::kFailed,
+                      base::str(program_, ": ", base::printable(base::trim(said))),
                       "runtime-failed");
     if (absent || denied) error.set_exit_status(absent ? 127 : 126);
     throw error;
   };
   run(command({"create", "--bundle", bundle_, "--pid-file", pid_file, id_}), streams);
   const auto pid = base::parse_decimal(base::trim(sys::read_user_file(pid_file, kMostLog)));
-  if (!pid) throw base::Error(base::Code::kFailed, program_ + " wrote no process number", "runtime-failed");
+  if (!pid)
+    throw base::Error(base::Code::kFailed, program_ + " wrote no process number", "runtime-failed");
   container_.emplace(launch::adopt_container(static_cast<pid_t>(*pid)));
   run(command({"start", id_}), nothing);
 }
@@ -220,7 +225,8 @@ void ForeignRuntime::discard() noexcept {
   try {
     container_.reset();
     const int nothing[3] = {-1, -1, -1};
-    if (std::filesystem::exists(bundle_ / "state")) sys::run_program_on(command({"delete", "--force", id_}), nothing);
+    if (std::filesystem::exists(bundle_ / "state"))
+      sys::run_program_on(command({"delete", "--force", id_}), nothing);
     if (!std::filesystem::exists(bundle_)) return;
     // They are there only in our mount namespace, and only while we live.
     for (; !mounted_.empty(); mounted_.pop_back()) sys::unmount(mounted_.back());

@@ -47,8 +47,8 @@ HealthChecks::~HealthChecks() = default;
 void HealthChecks::schedule(bool starting) {
   const bool in_start_period =
       starting && check_.start_period.count() > 0 && Clock::now() - began_ < check_.start_period;
-  next_ = Clock::now() + (in_start_period ? std::min(check_.start_interval, check_.interval)
-                                          : check_.interval);
+  next_ = Clock::now() +
+          (in_start_period ? std::min(check_.start_interval, check_.interval) : check_.interval);
 }
 
 int HealthChecks::fd() const { return probe_ ? probe_->pidfd() : -1; }
@@ -106,7 +106,8 @@ void HealthChecks::read_output() {
   ssize_t n;
   while (output_ && (n = ::read(output_.get(), buffer, sizeof buffer)) != -1) {
     if (n == 0) return output_.reset();
-    text_.append(buffer, std::min(static_cast<size_t>(n), kMostOutput - std::min(kMostOutput, text_.size())));
+    text_.append(buffer, std::min(static_cast<size_t>(n),
+                                  kMostOutput - std::min(kMostOutput, text_.size())));
   }
 }
 
@@ -120,7 +121,8 @@ bool HealthChecks::judge(int exit_code, State& state) {
     state.health = Health::kHealthy;
   } else if (!in_start_period) {
     ++state.failing_streak;
-    if (state.failing_streak >= static_cast<uint64_t>(check_.retries)) state.health = Health::kUnhealthy;
+    if (state.failing_streak >= static_cast<uint64_t>(check_.retries))
+      state.health = Health::kUnhealthy;
   }
   schedule(!was_healthy_);
   return true;

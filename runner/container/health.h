@@ -9,9 +9,9 @@
 
 namespace container {
 
-/// Probes a running container by running a command in it, again and again, and draws the conclusion:
-/// starting, healthy, unhealthy. Never blocks longer than starting a program takes. Lives as long as
-/// one run of the container; one thread. [docker's HEALTHCHECK]
+/// Probes a running container by running a command in it, again and again, and draws the
+/// conclusion: starting, healthy, unhealthy. Never blocks longer than starting a program takes.
+/// Lives as long as one run of the container; one thread. [docker's HEALTHCHECK]
 class HealthChecks {
  public:
   explicit HealthChecks(const oci::Healthcheck& check);

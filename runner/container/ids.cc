@@ -54,8 +54,8 @@ Ids take_block(const Config& config, uint32_t size, bool with_network) {
   const auto start = static_cast<uint32_t>(std::hash<std::string>()(config.id) % kBlocks);
   for (uint32_t i = 0; i < kBlocks; ++i) {
     const uint32_t block = (start + i) % kBlocks;
-    auto lease = sys::FileLock::try_acquire(base::str(kLeases, "/", block),
-                                            sys::FileLock::Mode::kExclusive);
+    auto lease =
+        sys::FileLock::try_acquire(base::str(kLeases, "/", block), sys::FileLock::Mode::kExclusive);
     if (!lease) continue;
     const uint32_t first = kFirstId + block * kBlock;
     const std::vector<sys::IdRange> rows = {{0, first, size}};
@@ -101,8 +101,7 @@ Ids keep_ids(const Config& config, bool with_network) {
 Ids join_ids(pid_t other, bool with_network) {
   Ids ids;
   const std::string process = base::str("/proc/", other);
-  ids.space.user =
-      sys::UniqueFd(::open((process + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
+  ids.space.user = sys::UniqueFd(::open((process + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
   if (!ids.space.user) base::throw_errno("open user namespace of the other container");
   if (with_network) ids.space.network = sys::make_network_namespace_in(ids.space.user.get());
   ids.root_uid = outside_of_root(sys::read_id_map(process + "/uid_map"));

@@ -15,7 +15,8 @@ struct Ids {
   sys::UserNamespace space;
   /// What its root is where we are.
   uint32_t root_uid = 0, root_gid = 0;
-  /// Files are shown with its ids. Ordinary users cannot have that: for them files keep the ids they have.
+  /// Files are shown with its ids. Ordinary users cannot have that: for them files keep the ids
+  /// they have.
   bool maps_files = true;
   /// What our root is inside, who makes the container ready: 0 unless there is no such id.
   uint32_t inner_uid = 0, inner_gid = 0;
@@ -32,12 +33,12 @@ inline bool has_own_ids(const Config& config) {
   return !config.userns.empty() || !config.id_maps.uids.empty();
 }
 
-/// With "keep-id": who of the container is the one who starts it, "UID:GID"; else empty. We must be in
-/// torte's user namespace.
+/// With "keep-id": who of the container is the one who starts it, "UID:GID"; else empty. We must be
+/// in torte's user namespace.
 std::string kept_user(const Config& config);
 
-/// Rows of a map in which `kept` is our root and our further ids fill the rest in their order. `own` is our map: a
-/// row of the kernel's may not reach over two of its.
+/// Rows of a map in which `kept` is our root and our further ids fill the rest in their order.
+/// `own` is our map: a row of the kernel's may not reach over two of its.
 std::vector<sys::IdRange> kept_rows(const std::vector<sys::IdRange>& own, uint32_t kept);
 
 /// What our root is in the user namespace of a container with ids of its own; see Ids::inner_uid.

@@ -60,7 +60,8 @@ Journal::Journal(std::filesystem::path socket, std::string fields)
   const sys::UniqueFd trial(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const sockaddr_un address = address_of(path_);
   if (::connect(trial.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-    throw base::Error(base::Code::kUnsupported, base::str("no journal at ", path_.string(), ": ", strerror(errno)),
+    throw base::Error(base::Code::kUnsupported,
+                      base::str("no journal at ", path_.string(), ": ", strerror(errno)),
                       "no-journal")
         .add_help("--log-driver json-file needs no service");
 }

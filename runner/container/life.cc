@@ -26,12 +26,9 @@ constexpr uint64_t kMostReport = 1 << 20;
 
 /// An error on its way from the monitor to the command that started it.
 std::string error_json(const base::Error& e) {
-  const nlohmann::ordered_json out = {{"code", static_cast<int>(e.code())},
-                                      {"message", e.what()},
-                                      {"id", e.id()},
-                                      {"status", e.exit_status()},
-                                      {"facts", e.facts()},
-                                      {"helps", e.helps()}};
+  const nlohmann::ordered_json out = {
+      {"code", static_cast<int>(e.code())}, {"message", e.what()}, {"id", e.id()},
+      {"status", e.exit_status()},          {"facts", e.facts()},  {"helps", e.helps()}};
   return oci::dump_json(out);
 }
 
@@ -64,7 +61,8 @@ base::Error not_running(const std::string& id) {
 
 }  // namespace
 
-Started start_monitor(const std::vector<std::string>& command, Claim claim, const StartOptions& options) {
+Started start_monitor(const std::vector<std::string>& command, Claim claim,
+                      const StartOptions& options) {
   const bool attach = options.attach;
   sys::Pipe report = sys::make_pipe();
   int pair[2] = {-1, -1};
@@ -144,7 +142,8 @@ void stop(Containers& containers, const std::string& id, std::optional<int> sign
                                   : kStopTimeout);
   try {
     control->ask('s', std::to_string(signal.value_or(stop_signal_of(config))));
-    const auto patience_ms = std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
+    const auto patience_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
     if (control->wait_for_end(static_cast<int>(std::min<int64_t>(patience_ms, INT32_MAX)))) return;
     control->ask('k', std::to_string(SIGKILL));
     control->wait_for_end();

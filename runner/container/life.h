@@ -13,15 +13,15 @@ namespace container {
 
 /// A monitor process that was started, and what connects us to it.
 struct Started {
-  sys::Process monitor;           ///< release() it, or wait: it ends with the container
-  std::string warning;            ///< what was not possible, for the user; or empty
-  std::optional<Control> owner;   ///< attached from the first moment, where that was asked
+  sys::Process monitor;          ///< release() it, or wait: it ends with the container
+  std::string warning;           ///< what was not possible, for the user; or empty
+  std::optional<Control> owner;  ///< attached from the first moment, where that was asked
 };
 
 /// Starts the monitor of a container as a process of its own: `torte COMMAND.. ID LIFE REPORT OWNER
-/// USERNS FURTHER HELD`, being descriptors, the user namespace's mode, the number of descriptors from 3
-/// on that are the program's, and whether it waits, for run_monitor(). Returns when the container's program runs. Throws what
-/// kept it from that, as the monitor found it.
+/// USERNS FURTHER HELD`, being descriptors, the user namespace's mode, the number of descriptors
+/// from 3 on that are the program's, and whether it waits, for run_monitor(). Returns when the
+/// container's program runs. Throws what kept it from that, as the monitor found it.
 struct StartOptions {
   bool attach = false;
   bool own_streams = false;  ///< our streams are its program's (--log-driver passthrough)
@@ -34,9 +34,11 @@ inline StartOptions start_options(const Config& config) {
   options.own_streams = config.log.driver == "passthrough";
   return options;
 }
-Started start_monitor(const std::vector<std::string>& command, Claim claim, const StartOptions& options);
+Started start_monitor(const std::vector<std::string>& command, Claim claim,
+                      const StartOptions& options);
 
-/// The other side: what the hidden command does. `words` are ID and what follows. Returns the status.
+/// The other side: what the hidden command does. `words` are ID and what follows. Returns the
+/// status.
 int run_monitor(Containers& containers, const std::vector<std::string>& words);
 
 /// The signal that asks the container to end.
@@ -48,10 +50,12 @@ void stop(Containers& containers, const std::string& id, std::optional<int> sign
           std::optional<std::chrono::seconds> timeout);
 /// Sends a signal. Throws Unavailable when it does not run.
 void send_signal(Containers& containers, const std::string& id, int signal);
-/// One request to the monitor ('p', 'u', 'g', 'U', 'N', 'D'). Throws Unavailable when it does not run.
+/// One request to the monitor ('p', 'u', 'g', 'U', 'N', 'D'). Throws Unavailable when it does not
+/// run.
 void ask(Containers& containers, const std::string& id, char request, const std::string& text = {});
-/// Pauses a running container until the conversation that is returned ends, however that comes about;
-/// 'u' ends the pause at once. nullopt when it does not run. Throws Unsupported where the machine cannot.
+/// Pauses a running container until the conversation that is returned ends, however that comes
+/// about; 'u' ends the pause at once. nullopt when it does not run. Throws Unsupported where the
+/// machine cannot.
 std::optional<Control> hold(Containers& containers, const std::string& id);
 /// Waits until it does not run; its last status.
 int wait(Containers& containers, const std::string& id);

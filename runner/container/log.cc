@@ -14,9 +14,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "runner/container/state.h"
 #include "store/oci/json_fields.h"
 #include "store/oci/timestamp.h"
-#include "runner/container/state.h"
 
 namespace container {
 
@@ -56,7 +56,8 @@ void append_escaped(std::string& out, std::string_view text) {
 
 std::optional<LogLine> parse_k8s_line(std::string_view text) {
   const size_t stream = text.find(' '), flag = text.find(' ', stream + 1);
-  if (stream == std::string_view::npos || flag == std::string_view::npos || flag + 2 >= text.size()) return std::nullopt;
+  if (stream == std::string_view::npos || flag == std::string_view::npos || flag + 2 >= text.size())
+    return std::nullopt;
   const auto time = oci::parse_timestamp(text.substr(0, stream));
   if (!time || text[flag + 2] != ' ') return std::nullopt;
   LogLine line;
@@ -116,8 +117,7 @@ class Watch {
  public:
   explicit Watch(const std::filesystem::path& directory)
       : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-    if (fd_)
-      ::inotify_add_watch(fd_.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+    if (fd_) ::inotify_add_watch(fd_.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
   }
   void wait() {
     // Now and then even without a change: its writer may have died.
@@ -135,14 +135,16 @@ class Watch {
 
 }  // namespace
 
-LogWriter::LogWriter(std::filesystem::path path, const LogConfig& config, const std::string& journal)
+LogWriter::LogWriter(std::filesystem::path path, const LogConfig& config,
+                     const std::string& journal)
     : path_(std::move(path)), config_(config) {
   if (config_.driver == "none") return;
   if (config_.driver == "journald") {
     journal_.emplace(Journal::kSocket, journal);
     return;
   }
-  file_ = sys::UniqueFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+  file_ = sys::UniqueFd(
+      ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file_) base::throw_errno("open log " + path_.string());
   struct stat st = {};
   if (::fstat(file_.get(), &st) == 0) size_ = static_cast<uint64_t>(st.st_size);
@@ -196,7 +198,8 @@ void LogWriter::put_aside() {
   for (uint64_t n = config_.files - 1; n > 0; --n)
     ::rename(part(path_, n - 1).c_str(), part(path_, n).c_str());
   if (config_.files <= 1) ::unlink(path_.c_str());
-  sys::UniqueFd fresh(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+  sys::UniqueFd fresh(
+      ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fresh) return;
   file_ = std::move(fresh);
   size_ = 0;
@@ -235,8 +238,10 @@ void read_log(const std::filesystem::path& path, const LogOptions& options,
   auto show = [&](const std::string& text) {
     const std::optional<LogLine> parsed = parse_line(text);
     if (!parsed) return;
-    if (options.until != Time{} && parsed->time > options.until) ended = true;
-    else line(*parsed);
+    if (options.until != Time{} && parsed->time > options.until)
+      ended = true;
+    else
+      line(*parsed);
   };
   while (!ended) {
     const bool last_look = !alive();

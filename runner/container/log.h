@@ -22,15 +22,14 @@ struct LogLine {
 };
 
 /// Writes what a container says to ID/log, one JSON object a line as docker's json-file driver has
-/// it: {"log":"text\n","stream":"stdout","time":"..."}. Text that has no line break yet is kept until
-/// it has one, fills 16 KiB, or the container ends. Bytes that are not UTF-8 become U+FFFD. The driver
-/// k8s-file writes "TIME stdout F text" instead, P for a text without its line break, bytes as they
-/// are; journald sends lines to systemd's journal and writes no file.
+/// it: {"log":"text\n","stream":"stdout","time":"..."}. Text that has no line break yet is kept
+/// until it has one, fills 16 KiB, or the container ends. Bytes that are not UTF-8 become U+FFFD.
+/// The driver k8s-file writes "TIME stdout F text" instead, P for a text without its line break,
+/// bytes as they are; journald sends lines to systemd's journal and writes no file.
 class LogWriter {
  public:
-  /// Appends to `path`; put aside as path.1, path.2 ... when `config` says so. A driver "none" writes
-  /// nothing.
-  /// `journal`: see journal_fields().
+  /// Appends to `path`; put aside as path.1, path.2 ... when `config` says so. A driver "none"
+  /// writes nothing. `journal`: see journal_fields().
   LogWriter(std::filesystem::path path, const LogConfig& config, const std::string& journal = {});
   /// Never throws for a full disk: the container goes on, and the log lacks lines.
   void write(bool is_error, std::string_view bytes);
@@ -52,12 +51,12 @@ class LogWriter {
 struct LogOptions {
   std::optional<uint64_t> tail;  ///< only so many of the last lines
   Time since = {};
-  Time until = {};   ///< the beginning of time: no end
+  Time until = {};  ///< the beginning of time: no end
   bool follow = false;
 };
 
-/// Reads a log with the parts put aside, oldest first, and calls `line` for each. With `follow` waits
-/// for more until `alive` says no.
+/// Reads a log with the parts put aside, oldest first, and calls `line` for each. With `follow`
+/// waits for more until `alive` says no.
 void read_log(const std::filesystem::path& path, const LogOptions& options,
               const std::function<bool()>& alive, const std::function<void(const LogLine&)>& line);
 

@@ -109,7 +109,8 @@ class Monitor {
     }
     spec.held = options_.held;
     spec.own_cgroup = has_cgroup_ || config_.systemd;
-    for (int i = 0; i < options_.further_fds; ++i) spec.further_fds.push_back(STDERR_FILENO + 1 + i);
+    for (int i = 0; i < options_.further_fds; ++i)
+      spec.further_fds.push_back(STDERR_FILENO + 1 + i);
     if (config_.runtime.empty()) {
       container_.emplace(launch::launch(std::move(spec)));
     } else {
@@ -225,7 +226,18 @@ class Monitor {
 
   // --- one turn of the loop ---
 
-  enum Entry { kEnd, kSignals, kOut, kErr, kConsole, kInput, kHealth, kHealthOutput, kNotify, kFirstClient };
+  enum Entry {
+    kEnd,
+    kSignals,
+    kOut,
+    kErr,
+    kConsole,
+    kInput,
+    kHealth,
+    kHealthOutput,
+    kNotify,
+    kFirstClient
+  };
 
   void turn() {
     const bool take_output = !clients_.output_held_up();
@@ -438,7 +450,8 @@ class Monitor {
 
   void freeze(bool frozen) {
     if (!container_)
-      throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
+      throw base::Error(base::Code::kUnavailable, "the container is not running",
+                        "container-not-running");
     if (state_.status == Status::kInitialized)
       throw base::Error(base::Code::kInvalid, "the container's program is not started yet");
     if (frozen == (state_.status == Status::kPaused))
@@ -466,7 +479,8 @@ class Monitor {
 
   void change_networks(bool join, const std::string& name) {
     if (!container_)
-      throw base::Error(base::Code::kUnavailable, "the container is not running", "container-not-running");
+      throw base::Error(base::Code::kUnavailable, "the container is not running",
+                        "container-not-running");
     const std::string path = base::str("/proc/", container_->pid(), "/ns/net");
     const sys::UniqueFd space(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!space) base::throw_errno("open network namespace of the container");
@@ -489,7 +503,8 @@ class Monitor {
     if (!health_->work(*container_, config_, state_)) return;
     write_state(false);
     if (state_.health != before)
-      containers_.log_event(config_, "health_status", {{"healthStatus", std::string(name_of(state_.health))}});
+      containers_.log_event(config_, "health_status",
+                            {{"healthStatus", std::string(name_of(state_.health))}});
     if (state_.health != Health::kUnhealthy || before == Health::kUnhealthy) return;
     if (config_.health_on_failure == "kill" || config_.health_on_failure == "restart") {
       unhealthy_restart_ = config_.health_on_failure == "restart";

@@ -9,8 +9,8 @@ namespace container {
 
 /// How a monitor is connected to the world.
 struct MonitorOptions {
-  /// The program's streams are these, as they are: nothing is logged and nobody can attach. Else they
-  /// are the monitor's, which logs them and serves those who attach.
+  /// The program's streams are these, as they are: nothing is logged and nobody can attach. Else
+  /// they are the monitor's, which logs them and serves those who attach.
   bool pass_through = false;
   int stdin_fd = -1;  ///< with pass_through; -1 is /dev/null
   int stdout_fd = 1;
@@ -24,15 +24,17 @@ struct MonitorOptions {
   std::function<void(const std::string& warning)> started = [](const std::string&) {};
   /// The program waits until somebody asks for its start (control.h).
   bool held = false;
-  /// In the foreground signals are the program's; else TERM stops the container as `torte stop` does.
+  /// In the foreground signals are the program's; else TERM stops the container as `torte stop`
+  /// does.
   bool foreground = false;
   const launch::ForwardedSignals* signals = nullptr;
 };
 
-/// Starts a container and stays with it: serves its control socket, writes log and state, probes its
-/// health, starts it again where its policy says so, removes it at the end where that was asked. The
-/// calling thread must be the one that lives longest: the program dies with it. Returns the program's
-/// last status (the shell's number). Throws what kept it from starting; the record then says so too.
+/// Starts a container and stays with it: serves its control socket, writes log and state, probes
+/// its health, starts it again where its policy says so, removes it at the end where that was
+/// asked. The calling thread must be the one that lives longest: the program dies with it. Returns
+/// the program's last status (the shell's number). Throws what kept it from starting; the record
+/// then says so too.
 int monitor(Containers& containers, Claim claim, MonitorOptions options);
 
 }  // namespace container

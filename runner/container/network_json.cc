@@ -12,7 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kModes[] = {"none", "host", "private", "named", "join", "pasta", "slirp4netns"};
+constexpr const char* kModes[] = {"none", "host",  "private",    "named",
+                                  "join", "pasta", "slirp4netns"};
 
 /// In the form that network::parse_ports() reads.
 std::string port_text(const network::Port& port) {

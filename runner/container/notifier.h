@@ -20,7 +20,8 @@ class Notifier {
 
   /// Readable when the container said something; -1: it cannot.
   int fd() const { return socket_.get(); }
-  /// Adds the socket, if there is one, and $NOTIFY_SOCKET to a container: in /dev, where it leaves no trace in its root.
+  /// Adds the socket, if there is one, and $NOTIFY_SOCKET to a container: in /dev, where it leaves
+  /// no trace in its root.
   void show(launch::Spec& spec) const;
   /// Passes on what it said. To be told that it is ready, the manager also hears that we are who it
   /// is to watch: process numbers in a container mean nothing outside.

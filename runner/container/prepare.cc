@@ -33,7 +33,8 @@ sys::UniqueFd open_directory(const std::filesystem::path& path) {
 }
 
 sys::UniqueFd make_directory(const std::filesystem::path& path, const struct stat& like) {
-  if (::mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) base::throw_errno("create " + path.string());
+  if (::mkdir(path.c_str(), 0755) < 0 && errno != EEXIST)
+    base::throw_errno("create " + path.string());
   sys::UniqueFd fd = open_directory(path);
   // EINVAL: its owner has no id in our user namespace. Then it is ours.
   if ((::fchownat(fd.get(), "", like.st_uid, like.st_gid, AT_EMPTY_PATH) < 0 && errno != EINVAL) ||
@@ -53,7 +54,8 @@ void make_layers(const Home& home, const overlay::Stack& layers, int rootfs) {
   // The upper layer last: it says that both are there.
   const std::filesystem::path beside = home.path() / "upper.new";
   make_directory(beside, like);
-  if (::rename(beside.c_str(), home.upper().c_str()) < 0) base::throw_errno("create writable layer");
+  if (::rename(beside.c_str(), home.upper().c_str()) < 0)
+    base::throw_errno("create writable layer");
 }
 
 sys::UniqueFd new_work_directory(const Home& home) {
@@ -64,7 +66,8 @@ sys::UniqueFd new_work_directory(const Home& home) {
 
 void set_seccomp(const Config& config, launch::Spec& spec) {
   if (config.seccomp.empty()) return;
-  spec.seccomp = config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kProfile;
+  spec.seccomp =
+      config.seccomp == "unconfined" ? launch::Seccomp::kUnconfined : launch::Seccomp::kProfile;
   if (spec.seccomp == launch::Seccomp::kProfile) spec.seccomp_profile = config.seccomp;
 }
 
@@ -118,8 +121,8 @@ class Preparation {
                              : overlay::open_lowers(containers_.store(), config_.layers);
       root.lowers = overlay::lower_fds(out_.layers);
     } else {
-      rootfs = borrow(sys::UniqueFd(
-          ::open(config_.rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)));
+      rootfs =
+          borrow(sys::UniqueFd(::open(config_.rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)));
       if (rootfs < 0) base::throw_errno("open --rootfs " + base::printable(config_.rootfs));
       if (!config_.rootfs_overlay) {
         root.mount = sys::clone_mount(rootfs, "", true);
@@ -217,7 +220,8 @@ class Preparation {
     const std::string path = other.empty() ? mode.substr(kPath.size())
                                            : base::str("/proc/", process_of(other), "/ns/", kind);
     joined = borrow(sys::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
-    if (joined < 0) base::throw_errno(base::str("open ", kind, " namespace ", base::printable(path)));
+    if (joined < 0)
+      base::throw_errno(base::str("open ", kind, " namespace ", base::printable(path)));
   }
 
   /// On a network of containers the file changes when they come and go, so it is bound.
@@ -304,8 +308,8 @@ class Preparation {
 
   void add_source(const MountConfig& mount, launch::Mount& out) {
     const bool volume = mount.type == MountConfig::Type::kVolume;
-    const std::filesystem::path path =
-        volume ? volume_data(containers_.layout(), mount.source) : std::filesystem::path(mount.source);
+    const std::filesystem::path path = volume ? volume_data(containers_.layout(), mount.source)
+                                              : std::filesystem::path(mount.source);
     out.source = sys::UniqueFd(::open(path.c_str(), O_PATH | O_CLOEXEC));
     if (!out.source && errno == ENOENT)
       throw base::Error(base::Code::kNotFound,
@@ -324,8 +328,8 @@ class Preparation {
     if (out.propagation != sys::Propagation::kPrivate) check_propagation(out);
   }
 
-  /// A mount that shares with nobody cannot be the container's either; nor may one that has its own ids,
-  /// or whose torte is an ordinary user's, change what others see.
+  /// A mount that shares with nobody cannot be the container's either; nor may one that has its own
+  /// ids, or whose torte is an ordinary user's, change what others see.
   void check_propagation(const launch::Mount& mount) const {
     const bool shared = mount.propagation == sys::Propagation::kShared;
     const std::string what = base::str("the directory for ", base::printable(mount.target.str()));
@@ -338,7 +342,8 @@ class Preparation {
     const uint64_t id = sys::mount_id(open_mount_source(mount).get());
     for (const sys::MountInfo& known : sys::list_mounts()) {
       if (known.id != id || known.is_shared || (!shared && known.is_slave)) continue;
-      throw refuse(base::str(" is on the mount ", base::printable(known.point), ", which shares with nobody"))
+      throw refuse(base::str(" is on the mount ", base::printable(known.point),
+                             ", which shares with nobody"))
           .add_help("mount --make-shared " + base::printable(known.point));
     }
   }
@@ -365,9 +370,11 @@ class Preparation {
                                   " cannot be changed together with --userns"),
                         "chown-unsupported")
           .add_help("idmap instead of U shows the files with the container's ids");
-    base::with_context("give " + base::printable(mount.target.str()) + " to the container's user", [&] {
-      sys::give_tree(open_mount_source(mount).get(), out_.spec.identity.uid, out_.spec.identity.gid);
-    });
+    base::with_context("give " + base::printable(mount.target.str()) + " to the container's user",
+                       [&] {
+                         sys::give_tree(open_mount_source(mount).get(), out_.spec.identity.uid,
+                                        out_.spec.identity.gid);
+                       });
   }
 
   /// What a mount will show, its `source_path` resolved inside its source.
@@ -379,8 +386,7 @@ class Preparation {
 
   /// The source as the lower layer of an overlay whose changes are the container's own.
   void cover(launch::Mount& mount) {
-    const std::filesystem::path directory =
-        home_.path() / base::str("cover-", covers_++);
+    const std::filesystem::path directory = home_.path() / base::str("cover-", covers_++);
     sys::remove_tree(directory);
     sys::make_directories(directory / "upper", 0755);
     sys::make_directories(directory / "work");

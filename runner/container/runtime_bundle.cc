@@ -29,7 +29,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 [[noreturn]] void refuse(const std::string& what) {
-  throw base::Error(base::Code::kUnsupported, what + " cannot be said in a bundle", "not-in-bundle");
+  throw base::Error(base::Code::kUnsupported, what + " cannot be said in a bundle",
+                    "not-in-bundle");
 }
 
 constexpr const char* kFiles[] = {"hosts", "hostname", "resolv.conf"};
@@ -62,7 +63,8 @@ class Writer {
     if (has_own_ids(config)) refuse("--userns and id maps");
     if (config.systemd) refuse("what systemd needs (--systemd)");
     if (!config.init_path.empty()) refuse("--init=PATH");
-    if (!config.passwd_entry.empty() || !config.group_entry.empty()) refuse("--passwd-entry and --group-entry");
+    if (!config.passwd_entry.empty() || !config.group_entry.empty())
+      refuse("--passwd-entry and --group-entry");
   }
 
   std::string text() {
@@ -112,25 +114,32 @@ class Writer {
 
   static Json mount(const std::string& target, const char* type, const std::string& source,
                     std::vector<std::string> options) {
-    return {{"destination", target}, {"type", type}, {"source", source}, {"options", std::move(options)}};
+    return {{"destination", target},
+            {"type", type},
+            {"source", source},
+            {"options", std::move(options)}};
   }
 
   Json mounts() const {
-    std::vector<std::string> pts = {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"};
+    std::vector<std::string> pts = {"nosuid", "noexec", "newinstance", "ptmxmode=0666",
+                                    "mode=0620"};
     if (sys::userns_mode() != sys::UsernsMode::kSingle) pts.emplace_back("gid=5");
     const char* writable = config_.privileged ? "rw" : "ro";
-    Json out = {mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
-                mount("/dev", "tmpfs", "tmpfs", {"nosuid", "noexec", "strictatime", "mode=755", "size=65536k"}),
-                mount("/dev/pts", "devpts", "devpts", pts),
-                mount("/dev/shm", "tmpfs", "shm",
-                      {"nosuid", "noexec", "nodev", "mode=1777", base::str("size=", config_.shm_bytes)})};
+    Json out = {
+        mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
+        mount("/dev", "tmpfs", "tmpfs",
+              {"nosuid", "noexec", "strictatime", "mode=755", "size=65536k"}),
+        mount("/dev/pts", "devpts", "devpts", pts),
+        mount("/dev/shm", "tmpfs", "shm",
+              {"nosuid", "noexec", "nodev", "mode=1777", base::str("size=", config_.shm_bytes)})};
     if (config_.ipc_mode != "host")
       out.push_back(mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
     if (is_user_ && place_.network_host)
       out.push_back(mount("/sys", "bind", "/sys", {"rbind", "nosuid", "noexec", "nodev", "ro"}));
     else
       out.push_back(mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", writable}));
-    out.push_back(mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", writable}));
+    out.push_back(mount("/sys/fs/cgroup", "cgroup", "cgroup",
+                        {"nosuid", "noexec", "nodev", "relatime", writable}));
     for (const char* name : kFiles)
       if (!is_left_to_image(name))
         out.push_back(mount(std::string("/etc/") + name, "bind", file(name),
@@ -151,7 +160,8 @@ class Writer {
   Json user_mount(const MountConfig& asked) const {
     std::vector<std::string> options = {asked.read_only ? "ro" : "rw", "nodev"};
     if (!asked.executable) options.emplace_back("noexec");
-    if (asked.propagation != sys::Propagation::kPrivate) refuse("mounts that show elsewhere (" + asked.target + ")");
+    if (asked.propagation != sys::Propagation::kPrivate)
+      refuse("mounts that show elsewhere (" + asked.target + ")");
     if (asked.type == MountConfig::Type::kDevpts) refuse("terminals at " + asked.target);
     if (asked.type == MountConfig::Type::kTmpfs) {
       char mode[16];
@@ -161,7 +171,8 @@ class Writer {
       return mount(asked.target, "tmpfs", "tmpfs", options);
     }
     if (asked.type == MountConfig::Type::kImage) refuse("the mount of an image at " + asked.target);
-    if (asked.overlay) refuse("a directory whose changes stay in the container (" + asked.target + ")");
+    if (asked.overlay)
+      refuse("a directory whose changes stay in the container (" + asked.target + ")");
     const bool volume = asked.type == MountConfig::Type::kVolume;
     std::string source = volume ? volume_data(layout_, asked.source).string() : asked.source;
     if (!asked.subpath.empty()) refuse("a part of a directory (" + asked.target + ")");
@@ -196,11 +207,13 @@ class Writer {
   static Json id_mappings(const char* file) {
     Json out = Json::array();
     constexpr uint64_t kMost = 1 << 20;
-    for (const std::string& line : base::split(sys::find_user_file(file, kMost).value_or(""), '\n')) {
+    for (const std::string& line :
+         base::split(sys::find_user_file(file, kMost).value_or(""), '\n')) {
       std::vector<uint64_t> row;
       for (const std::string& word : base::split(line, ' '))
         if (!word.empty()) row.push_back(base::parse_decimal(word).value_or(0));
-      if (row.size() == 3) out.push_back({{"containerID", row[0]}, {"hostID", row[1]}, {"size", row[2]}});
+      if (row.size() == 3)
+        out.push_back({{"containerID", row[0]}, {"hostID", row[1]}, {"size", row[2]}});
     }
     return out;
   }
@@ -237,8 +250,11 @@ class Writer {
       out["devices"].push_back({{"allow", config_.privileged}, {"access", "rwm"}});
       for (const DeviceConfig& device : config_.devices) {
         const auto [type, status] = look_at(device);
-        out["devices"].push_back({{"allow", true}, {"type", type}, {"major", major(status.st_rdev)},
-                                  {"minor", minor(status.st_rdev)}, {"access", device.access}});
+        out["devices"].push_back({{"allow", true},
+                                  {"type", type},
+                                  {"major", major(status.st_rdev)},
+                                  {"minor", minor(status.st_rdev)},
+                                  {"access", device.access}});
       }
     }
     return out;
@@ -256,9 +272,13 @@ class Writer {
     Json out = Json::array();
     for (const DeviceConfig& device : config_.devices) {
       const auto [type, status] = look_at(device);
-      out.push_back({{"path", device.target}, {"type", type}, {"major", major(status.st_rdev)},
-                     {"minor", minor(status.st_rdev)}, {"fileMode", status.st_mode & 0777},
-                     {"uid", 0}, {"gid", 0}});
+      out.push_back({{"path", device.target},
+                     {"type", type},
+                     {"major", major(status.st_rdev)},
+                     {"minor", minor(status.st_rdev)},
+                     {"fileMode", status.st_mode & 0777},
+                     {"uid", 0},
+                     {"gid", 0}});
     }
     return out;
   }
@@ -284,7 +304,8 @@ class Writer {
       if (!shown(path)) out["readonlyPaths"].push_back(path);
     if (config_.seccomp != "unconfined")
       out["seccomp"] = Json::parse(launch::runtime_seccomp(
-          config_.seccomp.empty() ? launch::default_seccomp_profile(spec_.capabilities) : config_.seccomp,
+          config_.seccomp.empty() ? launch::default_seccomp_profile(spec_.capabilities)
+                                  : config_.seccomp,
           spec_.capabilities));
     return out;
   }
@@ -318,7 +339,8 @@ void write_bundle(const Containers& containers, const Config& config, const sys:
   place.directory = directory;
   place.network_host = config.network_mode == "host";
   const std::string text = runtime_config(containers.layout(), config, root, place);
-  if (::mkdir(directory.c_str(), 0700) < 0) base::throw_errno("create " + base::printable(directory.string()));
+  if (::mkdir(directory.c_str(), 0700) < 0)
+    base::throw_errno("create " + base::printable(directory.string()));
   sys::make_directories(directory / "rootfs", 0755);
   sys::make_directories(directory / "files", 0755);
   const sys::Root rootfs = sys::Root::open(directory / "rootfs");

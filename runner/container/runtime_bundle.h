@@ -14,8 +14,9 @@ namespace container {
 ///     DIRECTORY/rootfs/       a copy of all its files
 ///     DIRECTORY/files/        hosts, hostname, resolv.conf, bound into it
 ///
-/// `directory` is made and must not exist. `root` is the container's root. What only torte can do (published ports, networks, restart policies, health probes, logs) is not in
-/// a bundle; a namespace joined by name and mounts of images are errors. Throws Unsupported (id
+/// `directory` is made and must not exist. `root` is the container's root. What only torte can do
+/// (published ports, networks, restart policies, health probes, logs) is not in a bundle; a
+/// namespace joined by name and mounts of images are errors. Throws Unsupported (id
 /// "not-in-bundle"), Invalid. [OCI runtime-spec, config.md, bundle.md]
 void write_bundle(const Containers& containers, const Config& config, const sys::Root& root,
                   const std::filesystem::path& directory);

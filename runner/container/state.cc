@@ -15,7 +15,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 using oci::Fields;
 
-constexpr const char* kStatuses[] = {"created", "initialized", "running", "paused", "restarting", "exited"};
+constexpr const char* kStatuses[] = {"created", "initialized", "running",
+                                     "paused",  "restarting",  "exited"};
 constexpr const char* kHealths[] = {"none", "starting", "healthy", "unhealthy"};
 constexpr int64_t kAny = INT64_MAX;
 

@@ -36,10 +36,10 @@ struct Probe {
 /// by whoever holds the container's life lock: its monitor while it runs. A value.
 struct State {
   Status status = Status::kCreated;
-  pid_t pid = 0;              ///< process 1, numbered by the monitor's pid namespace; 0: none
-  uint64_t pid_start = 0;     ///< with `boot` and the number: which process that is
+  pid_t pid = 0;           ///< process 1, numbered by the monitor's pid namespace; 0: none
+  uint64_t pid_start = 0;  ///< with `boot` and the number: which process that is
   pid_t monitor = 0;
-  std::string boot;           ///< boot id of the machine
+  std::string boot;  ///< boot id of the machine
   int exit_code = 0;
   bool memory_killed = false;  ///< the kernel killed one of its processes for want of memory
   std::string error;           ///< why it could not be started, or ended without its own doing
@@ -53,10 +53,11 @@ struct State {
   std::vector<std::string> cgroups;
   std::string interface, address, gateway, mac;  ///< of its network; empty without one
   std::vector<network::Membership> networks;     ///< the bridge networks it is on
-  std::vector<std::string> ports;                ///< "0.0.0.0:8080->80/tcp": those that are published
+  std::vector<std::string> ports;  ///< "0.0.0.0:8080->80/tcp": those that are published
 
   bool is_live() const {
-    return status == Status::kInitialized || status == Status::kRunning || status == Status::kPaused || status == Status::kRestarting;
+    return status == Status::kInitialized || status == Status::kRunning ||
+           status == Status::kPaused || status == Status::kRestarting;
   }
   /// What was true of its process and network is not any more.
   void forget_process();

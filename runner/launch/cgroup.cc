@@ -194,7 +194,8 @@ sys::UniqueFd lock_group(const std::string& directory) {
 void kill_listed(const std::string& directory) {
   // New ones may be born while we read; the pid namespace's end has usually left none at all.
   for (int tries = 0; tries < 100; ++tries) {
-    std::istringstream list(sys::find_user_file(directory + "/cgroup.procs", kMaxFile).value_or(""));
+    std::istringstream list(
+        sys::find_user_file(directory + "/cgroup.procs", kMaxFile).value_or(""));
     pid_t pid = 0;
     bool any = false;
     while (list >> pid) any = ::kill(pid, SIGKILL) == 0 || any;
@@ -222,8 +223,8 @@ void sweep(const std::string& parent, std::string_view prefix) {
     if (number.empty() || number.find_first_not_of("0123456789-") != std::string::npos ||
         number.find('-') == std::string::npos)
       continue;
-    // Usually enough, and it disturbs nobody. Numbers of another pid namespace mean nothing here, so
-    // the lock has the last word.
+    // Usually enough, and it disturbs nobody. Numbers of another pid namespace mean nothing here,
+    // so the lock has the last word.
     if (::access(("/proc/" + number.substr(0, number.find('-'))).c_str(), F_OK) == 0) continue;
     sys::UniqueFd lock = lock_group(entry.path());
     if (!lock) continue;
@@ -278,8 +279,8 @@ Cgroup::Cgroup(const Limits& limits, bool with_freezer, bool for_program) {
         // The others only count, for stats; a machine may lack some.
         controllers.push_back("freezer");
         for (const char* counting : {"memory", "cpuacct", "pids"})
-          if (available(counting) && std::find(controllers.begin(), controllers.end(), counting) ==
-                                         controllers.end())
+          if (available(counting) &&
+              std::find(controllers.begin(), controllers.end(), counting) == controllers.end())
             controllers.push_back(counting);
       }
       make_separate(controllers);
@@ -301,15 +302,16 @@ void Cgroup::apply(const Limits& limits) {
     if (file.empty()) return true;  // v2 says it with another setting
     return !directory.empty() && write_file(directory + "/" + file, value);
   };
-  // Two may bound each other (v1: memory, and memory with swap): then the one that failed first can be
-  // written after the other.
+  // Two may bound each other (v1: memory, and memory with swap): then the one that failed first can
+  // be written after the other.
   std::vector<Setting> again;
   std::vector<Setting> settings = settings_of(limits);
   for (Setting& setting : settings)
     if (!write(setting)) again.push_back(std::move(setting));
   for (const Setting& setting : again)
     if (!write(setting))
-      fail(setting.controller, "writing " + (unified_ ? setting.v2_file : setting.v1_file) + " failed");
+      fail(setting.controller,
+           "writing " + (unified_ ? setting.v2_file : setting.v1_file) + " failed");
 }
 
 void Cgroup::make_unified(const std::vector<std::string>& controllers) {
@@ -335,9 +337,11 @@ void Cgroup::make_separate(const std::vector<std::string>& controllers) {
 
 void Cgroup::make_inner() {
   if (!unified_)
-    throw base::Error(base::Code::kUnsupported, "groups of the program's own need cgroup v2", "systemd-unsupported");
+    throw base::Error(base::Code::kUnsupported, "groups of the program's own need cgroup v2",
+                      "systemd-unsupported");
   const std::string inner = directories_[0] + "/program";
-  for (const char* controller : {"memory", "cpu", "pids", "io", "cpuset"}) enable(directories_[0], controller);
+  for (const char* controller : {"memory", "cpu", "pids", "io", "cpuset"})
+    enable(directories_[0], controller);
   if (::mkdir(inner.c_str(), 0755) < 0) base::throw_errno("create " + inner);
   inner_ = sys::UniqueFd(::open(inner.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!inner_) base::throw_errno("open " + inner);
@@ -384,7 +388,8 @@ std::unique_ptr<Cgroup> Cgroup::of_container(int pidfd) {
     return cgroup;
   }
   for (const auto& [controller, group] : its)
-    if (controller.find('=') == std::string::npos && !controller.empty() && group != own[controller])
+    if (controller.find('=') == std::string::npos && !controller.empty() &&
+        group != own[controller])
       cgroup->directories_.push_back(base::str(kMountPoint, '/', controller, group));
   return cgroup;
 }
@@ -469,8 +474,7 @@ void sweep_cgroups() {
     return;
   }
   for (const auto& [controller, group] : own_groups())
-    if (!controller.empty())
-      sweep(base::str(kMountPoint, '/', controller, group), kSeparatePrefix);
+    if (!controller.empty()) sweep(base::str(kMountPoint, '/', controller, group), kSeparatePrefix);
 }
 
 }  // namespace launch

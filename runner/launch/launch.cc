@@ -108,7 +108,8 @@ struct Report {
 /// One message; false at the end of the stream.
 bool receive(int socket, Report& report) {
   sys::UniqueFd fd;
-  const auto size = sys::receive_message(socket, std::as_writable_bytes(std::span(&report.status, 1)), fd);
+  const auto size =
+      sys::receive_message(socket, std::as_writable_bytes(std::span(&report.status, 1)), fd);
   if (!size && errno != ECONNRESET) base::throw_errno("read from launcher");
   if (size.value_or(0) == 0) return false;
   if (fd) report.console = std::move(fd);
@@ -118,7 +119,8 @@ bool receive(int socket, Report& report) {
   return true;
 }
 
-[[noreturn]] void throw_failure(const Plan& plan, const wire::Status& status, const std::string& program) {
+[[noreturn]] void throw_failure(const Plan& plan, const wire::Status& status,
+                                const std::string& program) {
   const std::string& what = plan.what(status.operation);
   if (plan.kind(status.operation) != wire::Kind::kExecute)
     throw base::SystemError(what, status.error);
@@ -177,7 +179,8 @@ std::optional<Started> try_start(const Spec& spec, int root_fd, Enforcement& how
     if (plan.kind(report.status.operation) == wire::Kind::kExpectOther) return std::nullopt;
     throw_failure(plan, report.status, spec.argv[0]);
   }
-  Started started{std::move(spawned.process), std::move(report.console), std::move(leftovers), {}, {}};
+  Started started{
+      std::move(spawned.process), std::move(report.console), std::move(leftovers), {}, {}};
   if (waits) {
     started.status = std::move(spawned.status);
     started.plan = std::move(plan);
@@ -244,7 +247,8 @@ void Container::leave() && {
 bool can_have_cgroup() { return Cgroup::available("freezer"); }
 
 void Container::pause() {
-  if (!cgroup_) throw base::Error(base::Code::kUnsupported, "pausing needs a cgroup", "pause-unsupported");
+  if (!cgroup_)
+    throw base::Error(base::Code::kUnsupported, "pausing needs a cgroup", "pause-unsupported");
   cgroup_->freeze(true);
 }
 
@@ -255,7 +259,8 @@ void Container::resume() {
 void Container::update(const Limits& limits) {
   if (!limits.any()) return;
   if (!cgroup_)
-    throw base::Error(base::Code::kUnsupported, "the container has no cgroup to limit it with", "no-cgroup");
+    throw base::Error(base::Code::kUnsupported, "the container has no cgroup to limit it with",
+                      "no-cgroup");
   cgroup_->apply(limits);
 }
 

@@ -75,10 +75,11 @@ void fill_stub_layer(int directory_fd);
 /// root; missing ones are created (see RootFs).
 struct Mount {
   enum class Kind {
-    kBind,   ///< `source`, or what is at `source_path` below it
-    kTmpfs,  ///< an empty tmpfs of `mode` and `size_bytes`
-    kDevpts,  ///< terminals of its own, of `mode`, `uid` and `gid`; at /dev/pts in the stead of the usual ones
-    kFile,   ///< a file with `content` on a private tmpfs, always read-only: secrets, /etc/hosts
+    kBind,    ///< `source`, or what is at `source_path` below it
+    kTmpfs,   ///< an empty tmpfs of `mode` and `size_bytes`
+    kDevpts,  ///< terminals of its own, of `mode`, `uid` and `gid`; at /dev/pts in the stead of the
+              ///< usual ones
+    kFile,    ///< a file with `content` on a private tmpfs, always read-only: secrets, /etc/hosts
   };
   Kind kind = Kind::kBind;
   sys::RootedPath target;
@@ -90,10 +91,10 @@ struct Mount {
   /// kBind: resolved inside `source`, links included.
   sys::RootedPath source_path;
   bool source_is_detached = false;
-  bool recursive = false;  ///< kBind: with the mounts below it
+  bool recursive = false;                                     ///< kBind: with the mounts below it
   sys::Propagation propagation = sys::Propagation::kPrivate;  ///< kBind, not detached
-  bool devices = false;    ///< kBind: device nodes work (--device)
-  bool map_ids = false;    ///< kBind: shown with the ids of RootFs::id_map, where there is one
+  bool devices = false;  ///< kBind: device nodes work (--device)
+  bool map_ids = false;  ///< kBind: shown with the ids of RootFs::id_map, where there is one
 
   std::string content;      ///< kFile
   mode_t mode = 0755;       ///< kTmpfs, kFile, kDevpts
@@ -125,9 +126,10 @@ struct Limits {
   std::optional<double> cpus;
   std::optional<uint64_t> cpu_period_microseconds;  ///< in which `cpus` holds; unset: 100000
   std::optional<uint64_t> cpu_shares;
-  std::optional<uint64_t> memory_reservation_bytes;  ///< soft: what it is pushed back to when memory is short
-  std::string cpuset_cpus;      ///< "0-2,7": processors it may use; empty: all
-  std::string cpuset_memories;  ///< the same for memory nodes
+  std::optional<uint64_t>
+      memory_reservation_bytes;       ///< soft: what it is pushed back to when memory is short
+  std::string cpuset_cpus;            ///< "0-2,7": processors it may use; empty: all
+  std::string cpuset_memories;        ///< the same for memory nodes
   std::optional<uint64_t> io_weight;  ///< 10 to 1000, its part of a busy disk; 100 is the usual one
   std::vector<Throttle> throttles;
   /// Processes and threads; 0: no limit. Unset: 2048, enforced the cheapest way there is.
@@ -135,8 +137,8 @@ struct Limits {
 
   bool any() const {
     return memory_bytes || memory_swap_bytes || cpus || cpu_shares || pids ||
-           memory_reservation_bytes || !cpuset_cpus.empty() || !cpuset_memories.empty() || io_weight ||
-           !throttles.empty();
+           memory_reservation_bytes || !cpuset_cpus.empty() || !cpuset_memories.empty() ||
+           io_weight || !throttles.empty();
   }
 };
 
@@ -200,8 +202,8 @@ struct Spec {
   Limits limits;
   /// A cgroup even without limits, for pause().
   bool own_cgroup = false;
-  /// Its own groups can be made by the program, below its own group: for systemd. Its limits stay out
-  /// of its reach. Needs cgroup v2 and `own_cgroup`.
+  /// Its own groups can be made by the program, below its own group: for systemd. Its limits stay
+  /// out of its reach. Needs cgroup v2 and `own_cgroup`.
   bool writable_cgroup = false;
 
   /// The program gets a terminal of its own; Container::console() is its other side.
@@ -245,7 +247,8 @@ class Container {
   /// Where its control groups are in the file system of the host; empty without `own_cgroup` and
   /// limits.
   std::vector<std::string> cgroups() const;
-  /// How often the kernel killed one of its processes for want of memory; 0 when it cannot be known.
+  /// How often the kernel killed one of its processes for want of memory; 0 when it cannot be
+  /// known.
   uint64_t memory_kills() const;
   /// Starts the program of a Spec that said `held`; once. Throws as launch() does.
   void go();
@@ -272,7 +275,8 @@ class Container {
   sys::Process process_;
 };
 
-/// Whether Spec::own_cgroup can be had here: always for root, for others where a group was delegated.
+/// Whether Spec::own_cgroup can be had here: always for root, for others where a group was
+/// delegated.
 bool can_have_cgroup();
 /// Whether Spec::writable_cgroup can.
 bool can_have_writable_cgroup();

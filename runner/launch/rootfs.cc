@@ -168,9 +168,10 @@ bool mount_is_directory(const Mount& mount) {
   if (mount.source_path.is_root()) return S_ISDIR(own.st_mode);
   auto status = sys::Root(mount.source.duplicate()).stat(mount.source_path);
   if (!status)
-    throw base::Error(base::Code::kNotFound, "mount " + mount.target.str() + ": no " +
-                                                 mount.source_path.str() + " in its source",
-                      "mount-source-missing");
+    throw base::Error(
+        base::Code::kNotFound,
+        "mount " + mount.target.str() + ": no " + mount.source_path.str() + " in its source",
+        "mount-source-missing");
   return S_ISDIR(status->st_mode);
 }
 

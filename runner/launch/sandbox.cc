@@ -49,8 +49,8 @@ class Composer {
     add(Kind::kResetSignals, "reset signals");
     if (cgroup_.wait_for_parent) add(Kind::kWaitForParent, "wait for the cgroup");
     add(Kind::kHideFromOthers, "hide from the container");
-    uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
-                          CLONE_NEWCGROUP;
+    uint64_t namespaces =
+        CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
     if (spec_.joins_user_namespace) namespaces |= CLONE_NEWUSER;
     add(Kind::kSetNamespace, "join the container's namespaces", {.a = slot, .x = namespaces});
     add(Kind::kClose, "close", {.a = slot});
@@ -154,8 +154,8 @@ class Composer {
       sys::Root source(mount.source.duplicate());
       sys::UniqueFd found;
       if (!mount.source_path.is_root()) found = source.open_at(mount.source_path, O_PATH);
-      sys::UniqueFd clone =
-          sys::clone_mount(found ? found.get() : source.fd(), "", mount.recursive, mount.propagation);
+      sys::UniqueFd clone = sys::clone_mount(found ? found.get() : source.fd(), "", mount.recursive,
+                                             mount.propagation);
       if (mount.map_ids && spec_.root.id_map >= 0)
         sys::map_mount_ids(clone.get(), spec_.root.id_map, mount.target.str());
       return held_.hold(std::move(clone));
@@ -193,7 +193,9 @@ class Composer {
   void become_root() {
     if (sys::userns_mode() != sys::UsernsMode::kSingle) add(Kind::kGroups, "set groups");
     add(Kind::kIdentity, "become root of the user namespace",
-        {.c = static_cast<int>(spec_.inner_uid), .d = static_cast<int>(spec_.inner_gid), .x = ~uint64_t{0}});
+        {.c = static_cast<int>(spec_.inner_uid),
+         .d = static_cast<int>(spec_.inner_gid),
+         .x = ~uint64_t{0}});
   }
 
   /// Parts of a mount can only be cloned once it is attached somewhere. A directory of the old root
@@ -328,12 +330,14 @@ class Composer {
     if (!is_user_target("/dev/shm"))
       mount_on("/dev/shm", "tmpfs", kNoSuidExecDev,
                strings({"mode", "1777", "size", std::to_string(spec_.shm_bytes)}));
-    if (!spec_.host_ipc && spec_.ipc_namespace < 0) mount_on("/dev/mqueue", "mqueue", kNoSuidExecDev, "");
+    if (!spec_.host_ipc && spec_.ipc_namespace < 0)
+      mount_on("/dev/mqueue", "mqueue", kNoSuidExecDev, "");
   }
 
   std::string terminal_options() const {
     for (const Mount& mount : spec_.mounts)
-      if (mount.kind == Mount::Kind::kDevpts && mount.target.str() == kPts) return options_of(mount);
+      if (mount.kind == Mount::Kind::kDevpts && mount.target.str() == kPts)
+        return options_of(mount);
     std::string options = strings({"ptmxmode", "0666", "mode", "0620"});
     // The number of group tty, if there is such an id here.
     if (sys::userns_mode() != sys::UsernsMode::kSingle) options += strings({"gid", "5"});

@@ -16,10 +16,10 @@ struct Held {
 
 /// What the cgroup part of a launch asks of the launcher.
 struct CgroupDemands {
-  bool wait_for_parent = false;    ///< torte attaches the process itself, then sends a byte
+  bool wait_for_parent = false;  ///< torte attaches the process itself, then sends a byte
   uint64_t unshared = 0;   ///< CLONE_NEW*: namespaces that the launcher makes itself, after that
   bool split_off = false;  ///< it must become a process of the pid namespace it made or joined
-  uint64_t pid_max = 0;            ///< limit of the pid namespace's numbers; 0: leave it
+  uint64_t pid_max = 0;    ///< limit of the pid namespace's numbers; 0: leave it
   /// Check first that the limit is the namespace's own (an O_PATH descriptor of the host's
   /// pid_max); -1: known already.
   int pid_max_file = -1;

@@ -32,7 +32,9 @@ class ProcessPart {
     int cwd = plan_.new_slot();
     const std::string path = sys::RootedPath(spec_.cwd).str();
     add(Kind::kOpen, "open " + path,
-        {.a = cwd, .b = root_, .x = O_PATH | O_DIRECTORY,
+        {.a = cwd,
+         .b = root_,
+         .x = O_PATH | O_DIRECTORY,
          .y = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS},
         strings({path}));
     add(Kind::kChangeDirectory, "change to working directory " + base::printable(spec_.cwd),
@@ -45,8 +47,8 @@ class ProcessPart {
     add(Kind::kBoundingSet, "drop capabilities", {.x = spec_.capabilities});
     // Without no_new_privs only the privileged may load a filter, so it comes before they are given
     // up; everything after it is allowed by every policy.
-    const bool filter =
-        !spec_.privileged ? spec_.seccomp != Seccomp::kUnconfined : spec_.seccomp == Seccomp::kProfile;
+    const bool filter = !spec_.privileged ? spec_.seccomp != Seccomp::kUnconfined
+                                          : spec_.seccomp == Seccomp::kProfile;
     if (filter && !spec_.no_new_privileges) load_filter();
     identity();
     if (spec_.no_new_privileges) add(Kind::kNoNewPrivileges, "set no_new_privs");
@@ -79,9 +81,10 @@ class ProcessPart {
   }
 
   void load_filter() {
-    const std::string program = spec_.seccomp == Seccomp::kProfile
-                                    ? compile_seccomp_profile(spec_.seccomp_profile, spec_.capabilities)
-                                    : seccomp_program(spec_.capabilities);
+    const std::string program =
+        spec_.seccomp == Seccomp::kProfile
+            ? compile_seccomp_profile(spec_.seccomp_profile, spec_.capabilities)
+            : seccomp_program(spec_.capabilities);
     add(Kind::kSeccomp, "load seccomp filter", {}, program);
   }
 
@@ -111,7 +114,8 @@ class ProcessPart {
   }
 
   void execute() {
-    if (spec_.argv.empty()) throw base::Error(base::Code::kInvalid, "no command to run", "no-command");
+    if (spec_.argv.empty())
+      throw base::Error(base::Code::kInvalid, "no command to run", "no-command");
     std::string text;
     for (const auto* list : {&spec_.argv, &spec_.env}) {
       for (const std::string& entry : *list) {

@@ -1,5 +1,5 @@
-// The default policy in the JSON form of container engines, for runtimes that are not ours. Both are
-// written from the same table of rules (seccomp_generator.cc).
+// The default policy in the JSON form of container engines, for runtimes that are not ours. Both
+// are written from the same table of rules (seccomp_generator.cc).
 
 #include <linux/capability.h>
 #include <seccomp.h>
@@ -39,7 +39,8 @@ Json rule(const std::vector<std::string>& names, const std::vector<Comparison>& 
   if (comparisons.empty()) return out;
   out["args"] = Json::array();
   for (const Comparison& c : comparisons)
-    out["args"].push_back({{"index", c.index}, {"value", c.value}, {"valueTwo", c.value_two}, {"op", c.op}});
+    out["args"].push_back(
+        {{"index", c.index}, {"value", c.value}, {"valueTwo", c.value_two}, {"op", c.op}});
   return out;
 }
 
@@ -56,18 +57,22 @@ void add_node_rules(Json& rules, const std::string& name, unsigned mode) {
   for (const uint64_t device : {0, 0x103, 0x105, 0x107, 0x108, 0x109, 0x500, 0x502})
     rules.push_back(rule({name}, {character, {mode + 1, "SCMP_CMP_EQ", device}}));
   constexpr uint64_t kTerminals = 136 << 8;
-  rules.push_back(rule({name}, {character, {mode + 1, "SCMP_CMP_MASKED_EQ", 0xffffff00, kTerminals}}));
+  rules.push_back(
+      rule({name}, {character, {mode + 1, "SCMP_CMP_MASKED_EQ", 0xffffff00, kTerminals}}));
 }
 
 void add_conditional(Json& rules, Rule kind, const std::string& name, Capabilities capabilities) {
   constexpr uint64_t kNewNamespaces = 0x7e020000;
   switch (kind) {
     case Rule::kClone:
-      if ((capabilities >> CAP_SYS_ADMIN & 1) != 0) rules.push_back(rule({name}));
-      else any_of(rules, name, {{0, "SCMP_CMP_MASKED_EQ", kNewNamespaces, 0}});
+      if ((capabilities >> CAP_SYS_ADMIN & 1) != 0)
+        rules.push_back(rule({name}));
+      else
+        any_of(rules, name, {{0, "SCMP_CMP_MASKED_EQ", kNewNamespaces, 0}});
       return;
     case Rule::kSocket:
-      return any_of(rules, name, {{0, "SCMP_CMP_LT", 38}, {0, "SCMP_CMP_EQ", 39}, {0, "SCMP_CMP_GT", 40}});
+      return any_of(rules, name,
+                    {{0, "SCMP_CMP_LT", 38}, {0, "SCMP_CMP_EQ", 39}, {0, "SCMP_CMP_GT", 40}});
     case Rule::kSocketCall:
       return any_of(rules, name, {{0, "SCMP_CMP_NE", 1}});
     case Rule::kPersonality:
@@ -105,7 +110,8 @@ bool needs_met(Rule kind, Capabilities capabilities) {
 }
 
 /// What the table says of each call it names.
-void collect(uint32_t architecture, std::span<const RuleRange> table, std::map<std::string, Rule>& rules) {
+void collect(uint32_t architecture, std::span<const RuleRange> table,
+             std::map<std::string, Rule>& rules) {
   for (size_t i = 0; i + 1 < table.size(); ++i)
     for (uint32_t number = table[i].first; number < table[i + 1].first; ++number) {
       char* name = seccomp_syscall_resolve_num_arch(architecture, static_cast<int>(number));
@@ -130,7 +136,8 @@ std::string default_seccomp_profile(Capabilities capabilities) {
   std::vector<std::string> allowed, refused;
   Json rules = Json::array();
   for (const auto& [name, kind] : by_name) {
-    if (kind == Rule::kAllow || needs_met(kind, capabilities)) allowed.push_back(name);
+    if (kind == Rule::kAllow || needs_met(kind, capabilities))
+      allowed.push_back(name);
     else if (kind != Rule::kUnknownToUs) {
       const size_t before = rules.size();
       add_conditional(rules, kind, name, capabilities);

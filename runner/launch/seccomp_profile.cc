@@ -47,16 +47,21 @@ uint32_t read_action(const std::string& name, const Fields& fields, const char* 
   if (name == "SCMP_ACT_LOG") return SCMP_ACT_LOG;
   if (name == "SCMP_ACT_TRACE") return SCMP_ACT_TRACE(number);
   if (name == "SCMP_ACT_NOTIFY")
-    throw base::Error(base::Code::kUnsupported,
-                      "seccomp profile: SCMP_ACT_NOTIFY needs a supervisor, which torte has none of",
-                      "bad-seccomp-profile");
+    throw base::Error(
+        base::Code::kUnsupported,
+        "seccomp profile: SCMP_ACT_NOTIFY needs a supervisor, which torte has none of",
+        "bad-seccomp-profile");
   fail("unknown action " + base::printable(name));
 }
 
 scmp_compare read_operator(const std::string& name) {
   static const std::map<std::string, scmp_compare> kNames = {
-      {"SCMP_CMP_NE", SCMP_CMP_NE}, {"SCMP_CMP_LT", SCMP_CMP_LT}, {"SCMP_CMP_LE", SCMP_CMP_LE},
-      {"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT},
+      {"SCMP_CMP_NE", SCMP_CMP_NE},
+      {"SCMP_CMP_LT", SCMP_CMP_LT},
+      {"SCMP_CMP_LE", SCMP_CMP_LE},
+      {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+      {"SCMP_CMP_GE", SCMP_CMP_GE},
+      {"SCMP_CMP_GT", SCMP_CMP_GT},
       {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}};
   const auto found = kNames.find(name);
   if (found == kNames.end()) fail("unknown comparison " + base::printable(name));
@@ -120,7 +125,8 @@ bool holds(const std::string& capability, Capabilities capabilities) {
 }
 
 bool applies(const Fields& rule, Capabilities capabilities) {
-  const Conditions wanted = read_conditions(rule, "includes"), not_with = read_conditions(rule, "excludes");
+  const Conditions wanted = read_conditions(rule, "includes"),
+                   not_with = read_conditions(rule, "excludes");
   auto is_here = [](const std::vector<std::string>& names) {
     for (const std::string& name : names)
       if (name == kArchitecture) return true;
@@ -179,11 +185,12 @@ class Filter {
  private:
   void add_rule(uint32_t action, int number, const std::string& name,
                 const std::vector<scmp_arg_cmp>& arguments) {
-    const int error = seccomp_rule_add_array(context_.get(), action, number,
-                                             static_cast<unsigned>(arguments.size()), arguments.data());
+    const int error = seccomp_rule_add_array(
+        context_.get(), action, number, static_cast<unsigned>(arguments.size()), arguments.data());
     // EEXIST: said before. EDOM, EFAULT: no such call on one of the architectures.
     if (error < 0 && error != -EEXIST && error != -EDOM && error != -EFAULT)
-      fail(base::str("rule for ", base::printable(name), ": ", base::SystemError("", -error).what()));
+      fail(base::str("rule for ", base::printable(name), ": ",
+                     base::SystemError("", -error).what()));
   }
 
   uint32_t default_;
@@ -252,7 +259,8 @@ std::string runtime_seccomp(std::string_view text, Capabilities capabilities) {
     std::vector<std::string> names = rule.texts("names");
     if (const std::string one = rule.text("name"); !one.empty()) names.push_back(one);
     nlohmann::ordered_json entry = {{"names", names}, {"action", rule.text("action")}};
-    if (item.contains("errnoRet") && !item["errnoRet"].is_null()) entry["errnoRet"] = item["errnoRet"];
+    if (item.contains("errnoRet") && !item["errnoRet"].is_null())
+      entry["errnoRet"] = item["errnoRet"];
     if (const json* arguments = rule.array("args"); arguments != nullptr && !arguments->empty())
       entry["args"] = *arguments;
     out["syscalls"].push_back(std::move(entry));

@@ -15,8 +15,8 @@ namespace launch {
 /// actions that need a supervisor (SCMP_ACT_NOTIFY).
 std::string compile_seccomp_profile(std::string_view json, Capabilities capabilities);
 
-/// The default policy (seccomp.h) as such a profile, for a container that may hold `capabilities`. It
-/// says the same but for conditional calls that are refused: those end with ENOSYS.
+/// The default policy (seccomp.h) as such a profile, for a container that may hold `capabilities`.
+/// It says the same but for conditional calls that are refused: those end with ENOSYS.
 std::string default_seccomp_profile(Capabilities capabilities);
 
 /// A profile as "linux.seccomp" of an OCI runtime's configuration: its conditions are resolved for

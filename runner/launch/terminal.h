@@ -64,8 +64,8 @@ class DetachKeys {
 };
 
 struct Attendance {
-  int input = 0;   ///< copied to the container's terminal; -1 for none
-  int output = 1;  ///< what the container's terminal shows goes here
+  int input = 0;                 ///< copied to the container's terminal; -1 for none
+  int output = 1;                ///< what the container's terminal shows goes here
   std::string detach_keys = {};  ///< as DetachKeys has them; empty: none
 };
 

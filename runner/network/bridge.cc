@@ -24,8 +24,8 @@ const char* const kDefaultNetwork = "bridge";
 
 namespace {
 
-// Ranges of the default network, one /22 each: a bridge takes 1024 ports, a /24 would be full at 253
-// containers. A user-defined network is a /24.
+// Ranges of the default network, one /22 each: a bridge takes 1024 ports, a /24 would be full at
+// 253 containers. A user-defined network is a /24.
 constexpr int kDefaultPrefix = 22;
 constexpr int kNamedPrefix = 24;
 constexpr const char* kMachineState = "/run/torte/net";
@@ -34,8 +34,8 @@ constexpr const char* kPools[] = {"10.89.0.0/16", "172.30.0.0/16"};
 
 bool write_setting(const std::string& path, std::string_view value) {
   sys::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return file && ::write(file.get(), value.data(), value.size()) ==
-                     static_cast<ssize_t>(value.size());
+  return file &&
+         ::write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
 bool is_set_to(const std::string& path, std::string_view value) {
@@ -50,8 +50,8 @@ void enable_forwarding() {
       .add_help("sysctl -w net.ipv4.ip_forward=1");
 }
 
-/// A host that forwards does not listen to routers any more, unless an interface says "even so": those
-/// that have routes from them keep theirs. No others: containers could play the router.
+/// A host that forwards does not listen to routers any more, unless an interface says "even so":
+/// those that have routes from them keep theirs. No others: containers could play the router.
 void enable_forwarding6(Netlink& route) {
   const std::filesystem::path settings = "/proc/sys/net/ipv6/conf";
   const std::string forwarding = settings / "all/forwarding";
@@ -62,7 +62,8 @@ void enable_forwarding6(Netlink& route) {
       base::throw_errno("write " + announcements);
   }
   if (write_setting(forwarding, "1")) return;
-  throw base::Error(base::Code::kUnsupported, "the machine does not forward IPv6 packets", "no-ipv6")
+  throw base::Error(base::Code::kUnsupported, "the machine does not forward IPv6 packets",
+                    "no-ipv6")
       .add_help("sysctl -w net.ipv6.conf.all.forwarding=1");
 }
 
@@ -82,8 +83,12 @@ Mac mac_of(const std::string& seed) {
 
 Mac mac_of(Ip4 address) {
   uint32_t value = address.value;
-  return {0x02, 0x74, static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16),
-          static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+  return {0x02,
+          0x74,
+          static_cast<uint8_t>(value >> 24),
+          static_cast<uint8_t>(value >> 16),
+          static_cast<uint8_t>(value >> 8),
+          static_cast<uint8_t>(value)};
 }
 
 Subnet free_subnet(const std::vector<Subnet>& taken, int prefix) {
@@ -91,9 +96,8 @@ Subnet free_subnet(const std::vector<Subnet>& taken, int prefix) {
     Subnet pool = Subnet::parse(pool_text);
     Subnet candidate{pool.base, prefix};
     for (; pool.contains(candidate.base); candidate.base.value += candidate.size()) {
-      bool is_free = std::none_of(taken.begin(), taken.end(), [&](const Subnet& other) {
-        return candidate.overlaps(other);
-      });
+      bool is_free = std::none_of(taken.begin(), taken.end(),
+                                  [&](const Subnet& other) { return candidate.overlaps(other); });
       if (is_free) return candidate;
     }
   }
@@ -111,9 +115,10 @@ void define_ip6(const StateDirectory& state, Network& network, Netlink& route) {
     if (other.ipv6) taken.push_back(Subnet6::parse(other.subnet6));
   for (const Subnet6& other : taken)
     if (subnet.overlaps(other))
-      throw base::Error(base::Code::kUnavailable,
-                        "subnet " + network.subnet6 + " overlaps " + other.str() + ", which is in use",
-                        "subnet-in-use");
+      throw base::Error(
+          base::Code::kUnavailable,
+          "subnet " + network.subnet6 + " overlaps " + other.str() + ", which is in use",
+          "subnet-in-use");
   const Ip6 gateway = network.gateway6.empty() ? subnet.base + 1 : Ip6::parse(network.gateway6);
   network.gateway6 = gateway.str();
   if (!subnet.contains(gateway) || gateway == subnet.base)
@@ -134,10 +139,10 @@ Network define(const StateDirectory& state, Network network, Netlink& route) {
     Subnet wanted = Subnet::parse(network.subnet);
     for (const Subnet& other : taken)
       if (wanted.overlaps(other))
-        throw base::Error(base::Code::kUnavailable,
-                          "subnet " + network.subnet + " overlaps " + other.str() +
-                              ", which is in use",
-                          "subnet-in-use");
+        throw base::Error(
+            base::Code::kUnavailable,
+            "subnet " + network.subnet + " overlaps " + other.str() + ", which is in use",
+            "subnet-in-use");
   }
   Subnet subnet = Subnet::parse(network.subnet);
   if (network.gateway.empty()) network.gateway = Ip4{subnet.base.value + 1}.str();
@@ -232,7 +237,8 @@ Network default_network(const StateDirectory& state, Netlink& route) {
 [[noreturn]] void throw_missing(const std::string& name) {
   throw base::Error(base::Code::kNotFound, "there is no network " + base::printable(name),
                     "network-missing")
-      .add_help("torte network create " + base::printable(name) + " makes it, torte network ls lists them");
+      .add_help("torte network create " + base::printable(name) +
+                " makes it, torte network ls lists them");
 }
 
 /// Takes back what dead owners left. The lock is held.
@@ -265,12 +271,12 @@ void check_ports_free(const StateDirectory& state, const std::vector<Port>& want
       for (const Port& held : lease.text.ports)
         for (const Port& port : wanted)
           if (overlap(held, port))
-            throw base::Error(base::Code::kUnavailable,
-                              base::str("port ", port.host, "/", name_of(port.protocol),
-                                        " of the host is published by container ",
-                                        lease.text.hostname.empty() ? lease.text.id
-                                                                    : lease.text.hostname),
-                              "port-in-use");
+            throw base::Error(
+                base::Code::kUnavailable,
+                base::str("port ", port.host, "/", name_of(port.protocol),
+                          " of the host is published by container ",
+                          lease.text.hostname.empty() ? lease.text.id : lease.text.hostname),
+                "port-in-use");
 }
 
 }  // namespace
@@ -289,8 +295,7 @@ Attachment::Attachment(Attachment&& other) noexcept
 Attachment::~Attachment() {
   if (!owns_) return;
   try {
-    if (is_published_)
-      at_bridges(state_, [&] { unpublish(text_.ports, !text_.address6.empty()); });
+    if (is_published_) at_bridges(state_, [&] { unpublish(text_.ports, !text_.address6.empty()); });
     if (network_.implicit) return;
     const StateDirectory state(state_);
     const sys::FileLock lock = state.lock();
@@ -324,34 +329,38 @@ std::string choose_ip6(const StateDirectory& state, const Network& network, cons
   if (request.address6) {
     const Ip6 wanted = Ip6::parse(*request.address6);
     if (!subnet.contains(wanted) || wanted == subnet.base || wanted == gateway)
-      throw base::Error(base::Code::kInvalid,
-                        base::str("address ", wanted.str(), " is not one for containers of network ",
-                                  network.name, " (", network.subnet6, ")"),
-                        "bad-address");
+      throw base::Error(
+          base::Code::kInvalid,
+          base::str("address ", wanted.str(), " is not one for containers of network ",
+                    network.name, " (", network.subnet6, ")"),
+          "bad-address");
     if (std::find(taken.begin(), taken.end(), wanted) != taken.end())
-      throw base::Error(base::Code::kUnavailable, "address " + wanted.str() + " is in use by another container",
+      throw base::Error(base::Code::kUnavailable,
+                        "address " + wanted.str() + " is in use by another container",
                         "address-in-use");
     return wanted.str();
   }
   const uint64_t offset = address.value - Subnet::parse(network.subnet).base.value;
   const std::optional<Ip6> chosen = free_address(subnet, gateway, taken, offset);
   if (chosen) return chosen->str();
-  throw base::Error(base::Code::kUnavailable,
-                    base::str("network ", network.name, " (", network.subnet6, ") has no free address left"),
-                    "no-free-address");
+  throw base::Error(
+      base::Code::kUnavailable,
+      base::str("network ", network.name, " (", network.subnet6, ") has no free address left"),
+      "no-free-address");
 }
 
 void refuse_ip6(const Network& network, const Request& request) {
-  const bool is_asked = request.address6 || std::any_of(request.ports.begin(), request.ports.end(),
-                                                        [](const Port& port) { return port.is_ip6(); });
+  const bool is_asked =
+      request.address6 || std::any_of(request.ports.begin(), request.ports.end(),
+                                      [](const Port& port) { return port.is_ip6(); });
   if (!is_asked) return;
   throw base::Error(base::Code::kInvalid, "network " + network.name + " has no IPv6", "no-ipv6")
       .add_help("torte network create --ipv6 NAME makes one that has");
 }
 
 /// What the lease of a container says. The lock is held.
-LeaseText describe_lease(const StateDirectory& state, const Network& network, const Request& request,
-                         const Wiring& wiring, Ip4 address) {
+LeaseText describe_lease(const StateDirectory& state, const Network& network,
+                         const Request& request, const Wiring& wiring, Ip4 address) {
   LeaseText text;
   text.id = request.id;
   text.hostname = request.hostname;
@@ -368,8 +377,8 @@ LeaseText describe_lease(const StateDirectory& state, const Network& network, co
 }
 
 /// The veth pair and what the container needs on its end.
-void wire(const Attachment& attachment, const Wiring& wiring, const Link& bridge, const LeaseText& text,
-          Netlink& route, NewNamespace& inside) {
+void wire(const Attachment& attachment, const Wiring& wiring, const Link& bridge,
+          const LeaseText& text, Netlink& route, NewNamespace& inside) {
   Veth veth;
   veth.host_name = text.link;
   veth.name = wiring.interface();
@@ -399,8 +408,7 @@ void wire(const Attachment& attachment, const Wiring& wiring, const Link& bridge
 
 Attachment Attachment::make(const std::filesystem::path& given, const Request& request,
                             const Wiring& wiring, NewNamespace& inside) {
-  std::filesystem::path path =
-      request.mode == Mode::kNamed ? given : default_directory(given);
+  std::filesystem::path path = request.mode == Mode::kNamed ? given : default_directory(given);
   StateDirectory state(path);
   Netlink route(NETLINK_ROUTE);
   enable_forwarding();
@@ -413,8 +421,10 @@ Attachment Attachment::make(const std::filesystem::path& given, const Request& r
   } else {
     network = default_network(state, route);
   }
-  if (network.ipv6) enable_forwarding6(route);
-  else refuse_ip6(network, request);
+  if (network.ipv6)
+    enable_forwarding6(route);
+  else
+    refuse_ip6(network, request);
   Link bridge = ensure_bridge(state, network, route);
   sweep_network(state, network, route);
   const std::vector<Port> ports = choose_host_ports(request.ports, network.ipv6);
@@ -489,7 +499,8 @@ Network create_network(const std::filesystem::path& path, const Network& wanted)
 std::vector<Network> list_networks(const std::filesystem::path& path) {
   std::vector<Network> networks;
   for (const auto& directory : directories(path))
-    for (Network& network : StateDirectory(directory).list()) networks.push_back(std::move(network));
+    for (Network& network : StateDirectory(directory).list())
+      networks.push_back(std::move(network));
   return networks;
 }
 
@@ -519,7 +530,8 @@ void remove_network(const std::filesystem::path& path, const std::string& name) 
   });
   std::string users;
   for (const auto& lease : state.leases(*network))
-    if (lease.is_live) users += " " + (lease.text.hostname.empty() ? lease.text.id : lease.text.hostname);
+    if (lease.is_live)
+      users += " " + (lease.text.hostname.empty() ? lease.text.id : lease.text.hostname);
   if (!users.empty())
     throw base::Error(base::Code::kUnavailable, "network " + name + " is used by" + users,
                       "network-in-use");

@@ -13,7 +13,7 @@ namespace network {
 
 /// Which of a container's networks is being wired.
 struct Wiring {
-  int number = 0;  ///< of its interface, eth0 and so on
+  int number = 0;           ///< of its interface, eth0 and so on
   bool is_further = false;  ///< not the one it was started on
   bool default_route = true;
   bool default_route6 = true;

@@ -77,7 +77,8 @@ class Nftables {
   bool run(const std::string& commands, std::string& message) {
     std::lock_guard lock(mutex_);
     void* context = new_(0);
-    if (context == nullptr) throw base::Error(base::Code::kSystem, "start libnftables: out of memory");
+    if (context == nullptr)
+      throw base::Error(base::Code::kSystem, "start libnftables: out of memory");
     buffer_output_(context);
     buffer_error_(context);
     int result = run_(context, commands.c_str());
@@ -89,7 +90,8 @@ class Nftables {
  private:
   Nftables() : library_(::dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL)) {
     if (library_ == nullptr)
-      throw base::Error(base::Code::kUnsupported, "libnftables.so.1 is not installed", "no-nftables")
+      throw base::Error(base::Code::kUnsupported, "libnftables.so.1 is not installed",
+                        "no-nftables")
           .add_help("install it (Debian package libnftables1)");
     find("nft_ctx_new", new_);
     find("nft_ctx_free", free_);
@@ -140,8 +142,8 @@ std::string bridge_elements(const Guarded& network, const char* verb) {
 
 /// Which of a container's two addresses a line of commands is about.
 struct Family {
-  const char* map;  ///< of ports on every address of the host; with an "a" behind it: on one
-  const char* any;  ///< how a port says "every address" of this kind alone
+  const char* map;     ///< of ports on every address of the host; with an "a" behind it: on one
+  const char* any;     ///< how a port says "every address" of this kind alone
   std::string target;  ///< empty: none is needed
 };
 
@@ -154,8 +156,8 @@ std::string port_element(const char* verb, const Port& port, const Family& famil
   if (!everywhere) key = port.host_address + " . " + key;
   std::string value =
       family.target.empty() ? "" : base::str(" : ", family.target, " . ", port.container);
-  return base::str(verb, " element inet torte ", family.map, everywhere ? "" : "a", " { ", key, value,
-                   " }\n");
+  return base::str(verb, " element inet torte ", family.map, everywhere ? "" : "a", " { ", key,
+                   value, " }\n");
 }
 
 /// One command for each element.
@@ -173,7 +175,8 @@ bool has_element(const char* set, std::span<const char> key) {
   Netlink netfilter(NETLINK_NETFILTER);
   nfgenmsg family = {};
   family.nfgen_family = NFPROTO_INET;
-  Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETSETELEM, 0, "ask for the firewall table");
+  Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETSETELEM, 0,
+                  "ask for the firewall table");
   message.header(family)
       .text(NFTA_SET_ELEM_LIST_TABLE, "torte")
       .text(NFTA_SET_ELEM_LIST_SET, set)
@@ -210,8 +213,8 @@ void guard(const std::vector<Guarded>& networks) {
   std::string elements, message;
   for (const Guarded& network : networks) elements += bridge_elements(network, "add");
   if (Nftables::get().run(kTable + elements, message)) return;
-  // A range of a network that is long gone may overlap ours. Whoever else has networks in here misses
-  // them at its next launch and adds them again.
+  // A range of a network that is long gone may overlap ours. Whoever else has networks in here
+  // misses them at its next launch and adds them again.
   constexpr const char* kForget =
       "flush set inet torte nets4\nflush set inet torte nets6\nflush set inet torte samebridge\n"
       "flush set inet torte bridges6\nflush set inet torte internal\n";

@@ -123,15 +123,16 @@ class NamedNamespace {
 Forwarder Forwarder::start_pasta(const Request& request, NewNamespace& inside,
                                  const std::filesystem::path& scratch) {
   need("pasta", "passt");
-  std::vector<std::string> argv = {"pasta", "-f", "--config-net", "-q", "-4", "-T", "none", "-U",
-                                   "none", "--no-map-gw", "--dns-forward", kPastaDns};
+  std::vector<std::string> argv = {"pasta", "-f",          "--config-net",  "-q",
+                                   "-4",    "-T",          "none",          "-U",
+                                   "none",  "--no-map-gw", "--dns-forward", kPastaDns};
   bool tcp = false, udp = false;
   for (const Port& port : request.ports) {
     bool is_tcp = port.protocol == Protocol::kTcp;
     (is_tcp ? tcp : udp) = true;
     argv.push_back(is_tcp ? "-t" : "-u");
-    argv.push_back(base::str(port.host_address.empty() ? "" : port.host_address + "/", port.host, ":",
-                             port.container));
+    argv.push_back(base::str(port.host_address.empty() ? "" : port.host_address + "/", port.host,
+                             ":", port.container));
   }
   if (!tcp) argv.insert(argv.end(), {"-t", "none"});
   if (!udp) argv.insert(argv.end(), {"-u", "none"});
@@ -176,8 +177,7 @@ nlohmann::json order(const std::string& socket_path, const nlohmann::json& reque
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   strncpy(address.sun_path, socket_path.c_str(), sizeof address.sun_path - 1);
-  if (!socket ||
-      ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
+  if (!socket || ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
     base::throw_errno("connect to slirp4netns");
   sys::write_all(socket.get(), base::as_bytes(request.dump()), "slirp4netns");
   ::shutdown(socket.get(), SHUT_WR);
@@ -185,8 +185,8 @@ nlohmann::json order(const std::string& socket_path, const nlohmann::json& reque
   const std::string answer = base::read_all(source, 1 << 16);
   nlohmann::json document = nlohmann::json::parse(answer, nullptr, false);
   if (!document.is_object() || document.contains("error"))
-    throw base::Error(base::Code::kUnavailable, "slirp4netns: " + base::printable(base::trim(answer)),
-                      "port-in-use");
+    throw base::Error(base::Code::kUnavailable,
+                      "slirp4netns: " + base::printable(base::trim(answer)), "port-in-use");
   return document;
 }
 
@@ -226,9 +226,13 @@ Forwarder Forwarder::start_slirp(const Request& request, NewNamespace& inside, b
   sys::Pipe ready = sys::make_pipe();
   sys::UniqueFd output = output_file("slirp4netns");
   Forwarder forwarder;
-  std::vector<std::string> argv = {"slirp4netns", "--configure", "--mtu=65520",
-                                   "--disable-host-loopback", "--enable-seccomp",
-                                   "-r", std::to_string(ready.write_end.get())};
+  std::vector<std::string> argv = {"slirp4netns",
+                                   "--configure",
+                                   "--mtu=65520",
+                                   "--disable-host-loopback",
+                                   "--enable-seccomp",
+                                   "-r",
+                                   std::to_string(ready.write_end.get())};
   if (takes_ports) {
     forwarder.control_ = std::make_unique<ControlDirectory>();
     argv.insert(argv.end(), {"-a", forwarder.control_->socket()});

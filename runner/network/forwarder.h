@@ -17,8 +17,8 @@ namespace network {
 /// [spec/network.md 4]
 class Forwarder {
  public:
-  /// Starts the one that `request` names, or the first that works, and waits until the namespace has
-  /// an address. Throws Unsupported (id "no-private-network") with what each of them said.
+  /// Starts the one that `request` names, or the first that works, and waits until the namespace
+  /// has an address. Throws Unsupported (id "no-private-network") with what each of them said.
   /// `scratch` is a directory of ours.
   static Forwarder start(const Request& request, NewNamespace& inside,
                          const std::filesystem::path& scratch);

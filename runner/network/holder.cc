@@ -38,7 +38,8 @@ std::optional<Connected> try_connect(const std::filesystem::path& state) {
   if (!hello) return std::nullopt;  // on its way out
   const std::vector<std::string> lines = base::split(*hello, '\n');
   if (lines.size() < 2 || !made.network_namespace)
-    throw base::Error(base::Code::kCorrupt, "the holder of the networks does not speak as it should");
+    throw base::Error(base::Code::kCorrupt,
+                      "the holder of the networks does not speak as it should");
   made.names = {lines[0], lines[1]};
   return made;
 }
@@ -89,7 +90,8 @@ pid_t peer_of(int socket) {
 }  // namespace
 
 void throw_no_holder() {
-  throw base::Error(base::Code::kUnavailable, "nobody holds this user's networks any more", "no-holder")
+  throw base::Error(base::Code::kUnavailable, "nobody holds this user's networks any more",
+                    "no-holder")
       .add_help("torte stop and torte start begin anew");
 }
 
@@ -104,19 +106,19 @@ bool join_holder(const std::filesystem::path& state, const std::vector<std::stri
     start_holder(state, command);
     connected = try_connect(state);
     if (!connected)
-      throw base::Error(base::Code::kUnavailable, "the holder of the networks ended at once", "no-holder");
+      throw base::Error(base::Code::kUnavailable, "the holder of the networks ended at once",
+                        "no-holder");
   }
   const auto process = sys::open_process(peer_of(connected->socket.get()));
   if (!process)
-    throw base::Error(base::Code::kUnavailable, "the holder of the networks ended at once", "no-holder");
+    throw base::Error(base::Code::kUnavailable, "the holder of the networks ended at once",
+                      "no-holder");
   sys::join_user_namespace(process->get());
   kept() = std::move(connected);
   return true;
 }
 
-bool bridges_are_here() {
-  return ::geteuid() == 0 && sys::userns_mode() == sys::UsernsMode::kNone;
-}
+bool bridges_are_here() { return ::geteuid() == 0 && sys::userns_mode() == sys::UsernsMode::kNone; }
 
 bool at_bridges(const std::filesystem::path& state, const std::function<void()>& work) {
   if (bridges_are_here()) {
@@ -136,9 +138,10 @@ HeldPorts::HeldPorts(const std::filesystem::path& state, const std::vector<Port>
   if (!own) throw_no_holder();
   socket_ = std::move(own->socket);
   for (const Port& port : ports) {
-    holder_socket::send(socket_.get(),
-                        base::str(name_of(port.protocol), " ",
-                                  port.host_address.empty() ? "0.0.0.0" : port.host_address, " ", port.host));
+    holder_socket::send(
+        socket_.get(),
+        base::str(name_of(port.protocol), " ",
+                  port.host_address.empty() ? "0.0.0.0" : port.host_address, " ", port.host));
     const auto answer = holder_socket::receive(socket_.get());
     if (!answer) throw_no_holder();
     if (*answer != kReady)

@@ -112,7 +112,8 @@ class HolderProcess {
   std::optional<sys::FileLock> try_leave() {
     auto lock = sys::FileLock::try_acquire(state_ / "holder.lock", sys::FileLock::Mode::kExclusive);
     pollfd pending = {listener_.get(), POLLIN, 0};
-    // Somebody is about to connect, or did so without the lock, which only those do who are connected.
+    // Somebody is about to connect, or did so without the lock, which only those do who are
+    // connected.
     if (!lock || ::poll(&pending, 1, 0) != 0) return std::nullopt;
     ::unlink((state_ / "holder.sock").c_str());
     return lock;

@@ -65,16 +65,20 @@ int try_everywhere(const Port& port, bool with_ip6) {
 }
 
 [[noreturn]] void throw_unusable(const Port& port, int error) {
-  const std::string what = base::str("port ", port.host, "/", name_of(port.protocol), " of the host");
+  const std::string what =
+      base::str("port ", port.host, "/", name_of(port.protocol), " of the host");
   if (error == EADDRINUSE)
-    throw base::Error(base::Code::kUnavailable, what + " is in use by another program", "port-in-use");
+    throw base::Error(base::Code::kUnavailable, what + " is in use by another program",
+                      "port-in-use");
   if (error == EACCES)
     throw base::Error(base::Code::kDenied, what + " may only be opened by root", "port-denied")
         .add_help("sysctl -w net.ipv4.ip_unprivileged_port_start=" + std::to_string(port.host))
-        .add_help(base::str("or publish another one: -p ", 8000 + port.host % 1000, ":", port.container));
+        .add_help(
+            base::str("or publish another one: -p ", 8000 + port.host % 1000, ":", port.container));
   if (error == EADDRNOTAVAIL)
     throw base::Error(base::Code::kInvalid,
-                      base::str("publish ", str(port), ": the host has no such address"), "bad-address");
+                      base::str("publish ", str(port), ": the host has no such address"),
+                      "bad-address");
   throw base::SystemError("open " + what, error);
 }
 

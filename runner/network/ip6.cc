@@ -57,14 +57,16 @@ Subnet6 Subnet6::parse(const std::string& text) {
   const size_t slash = text.find('/');
   const auto prefix = base::parse_decimal(slash == std::string::npos ? "" : text.substr(slash + 1));
   if (!prefix || *prefix < 16 || *prefix > 124)
-    throw base::Error(base::Code::kInvalid,
-                      "subnet " + base::printable(text) + ": expected ADDRESS/PREFIX, prefix 16 to 124",
-                      "bad-subnet");
+    throw base::Error(
+        base::Code::kInvalid,
+        "subnet " + base::printable(text) + ": expected ADDRESS/PREFIX, prefix 16 to 124",
+        "bad-subnet");
   const Subnet6 subnet{Ip6::parse(text.substr(0, slash)), static_cast<int>(*prefix)};
   if (!subnet.contains(subnet.base))
     throw base::Error(base::Code::kInvalid, "subnet " + text + " has bits behind its prefix",
                       "bad-subnet")
-        .add_help("did you mean " + Subnet6{masked(subnet.base, subnet.prefix), subnet.prefix}.str() + "?");
+        .add_help("did you mean " +
+                  Subnet6{masked(subnet.base, subnet.prefix), subnet.prefix}.str() + "?");
   return subnet;
 }
 
@@ -79,8 +81,8 @@ std::string Subnet6::str() const { return base::str(base.str(), "/", prefix); }
 
 bool Subnet6::contains(const Ip6& address) const { return masked(address, prefix) == base; }
 
-std::optional<Ip6> free_address(const Subnet6& subnet, const Ip6& gateway, std::span<const Ip6> taken,
-                                uint64_t hint) {
+std::optional<Ip6> free_address(const Subnet6& subnet, const Ip6& gateway,
+                                std::span<const Ip6> taken, uint64_t hint) {
   constexpr int kMostTries = 65536;
   for (int i = 0; i < kMostTries; ++i) {
     const Ip6 address = subnet.base + (hint + static_cast<uint64_t>(i));

@@ -38,7 +38,7 @@ struct Subnet6 {
 
 /// An address for a container: the one `hint` behind the base where it is free, else the next free
 /// one; nullopt when a search of 65,536 finds none. Neither the base nor the gateway is one.
-std::optional<Ip6> free_address(const Subnet6& subnet, const Ip6& gateway, std::span<const Ip6> taken,
-                                uint64_t hint);
+std::optional<Ip6> free_address(const Subnet6& subnet, const Ip6& gateway,
+                                std::span<const Ip6> taken, uint64_t hint);
 
 }  // namespace network

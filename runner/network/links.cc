@@ -77,16 +77,18 @@ Ip4 Ip4::parse(const std::string& text) {
 }
 
 std::string Ip4::str() const {
-  return base::str(value >> 24, ".", (value >> 16) & 255, ".", (value >> 8) & 255, ".", value & 255);
+  return base::str(value >> 24, ".", (value >> 16) & 255, ".", (value >> 8) & 255, ".",
+                   value & 255);
 }
 
 Subnet Subnet::parse(const std::string& text) {
   size_t slash = text.find('/');
   auto prefix = base::parse_decimal(slash == std::string::npos ? "" : text.substr(slash + 1));
   if (!prefix || *prefix < 8 || *prefix > 30)
-    throw base::Error(base::Code::kInvalid,
-                      "subnet " + base::printable(text) + ": expected ADDRESS/PREFIX, prefix 8 to 30",
-                      "bad-subnet");
+    throw base::Error(
+        base::Code::kInvalid,
+        "subnet " + base::printable(text) + ": expected ADDRESS/PREFIX, prefix 8 to 30",
+        "bad-subnet");
   Subnet subnet{Ip4::parse(text.substr(0, slash)), static_cast<int>(*prefix)};
   if (!subnet.contains(subnet.base)) {
     Subnet whole{{subnet.base.value & subnet.mask()}, subnet.prefix};
@@ -110,7 +112,8 @@ Mac parse_mac(const std::string& text) {
   }
   if (!good || (mac[0] & 1) != 0)
     throw base::Error(base::Code::kInvalid,
-                      base::printable(text) + " is not the MAC address of one interface", "bad-mac");
+                      base::printable(text) + " is not the MAC address of one interface",
+                      "bad-mac");
   return mac;
 }
 
@@ -192,7 +195,8 @@ std::vector<std::string> interfaces_with_announced_routes(Netlink& route) {
   for (const Answer& answer : route.ask(std::move(routes)).value_or(std::vector<Answer>())) {
     if (answer.header<rtmsg>().rtm_protocol != RTPROT_RA) continue;
     char name[IF_NAMESIZE];
-    if (const auto index = answer.find_number(sizeof(rtmsg), RTA_OIF); index && ::if_indextoname(*index, name))
+    if (const auto index = answer.find_number(sizeof(rtmsg), RTA_OIF);
+        index && ::if_indextoname(*index, name))
       found.emplace_back(name);
   }
   return found;
@@ -410,7 +414,8 @@ void prepare_ip6(int namespace_fd, const std::string& name) {
     const sys::UniqueFd file(::open((directory + setting).c_str(), O_WRONLY | O_CLOEXEC));
     if (!file && errno == ENOENT)
       throw base::Error(base::Code::kUnsupported, "this kernel has no IPv6", "no-ipv6");
-    if (!file || ::write(file.get(), &value, 1) != 1) base::throw_errno("set " + directory + setting);
+    if (!file || ::write(file.get(), &value, 1) != 1)
+      base::throw_errno("set " + directory + setting);
   };
   on_own_thread([&] {
     if (namespace_fd >= 0 && ::setns(namespace_fd, CLONE_NEWNET) < 0)

@@ -33,9 +33,7 @@ struct Subnet {
   std::string str() const;
   uint32_t mask() const { return prefix == 0 ? 0 : ~uint32_t{0} << (32 - prefix); }
   bool contains(Ip4 address) const { return (address.value & mask()) == base.value; }
-  bool overlaps(const Subnet& other) const {
-    return contains(other.base) || other.contains(base);
-  }
+  bool overlaps(const Subnet& other) const { return contains(other.base) || other.contains(base); }
   uint32_t size() const { return ~mask() + 1; }
 };
 
@@ -78,8 +76,8 @@ struct Veth {
 void create_veth(Netlink& route, const Veth& veth);
 
 void bring_up_loopback(Netlink& inside);
-/// Brings up loopback and an interface of a container, and gives it its address and, unless it is 0,
-/// the default route. One send: each request may wait for the kernel's one lock of all networks.
+/// Brings up loopback and an interface of a container, and gives it its address and, unless it is
+/// 0, the default route. One send: each request may wait for the kernel's one lock of all networks.
 void configure(Netlink& inside, const std::string& name, Ip4 address, const Subnet& subnet,
                Ip4 gateway);
 /// The default route by an interface that is up. One that is there already stays.
@@ -87,8 +85,8 @@ void set_default_route(Netlink& inside, const std::string& name, Ip4 gateway);
 /// Makes IPv6 of an interface ours to give, before it has an address: it is switched on, and what
 /// neighbours announce is not believed. -1: in our own namespace.
 void prepare_ip6(int namespace_fd, const std::string& name);
-/// An IPv6 address that nobody is asked about first (no duplicate address detection: we gave it out),
-/// so that it can be used at once.
+/// An IPv6 address that nobody is asked about first (no duplicate address detection: we gave it
+/// out), so that it can be used at once.
 void add_ip6(Netlink& route, const std::string& name, const Ip6& address, const Subnet6& subnet);
 /// As set_default_route.
 void set_default_route6(Netlink& inside, const std::string& name, const Ip6& gateway);

@@ -18,6 +18,7 @@ void rewrite_own_text(const std::filesystem::path& path, const std::string& text
 void remove_section(const std::filesystem::path& path, const std::string& network);
 /// Tells all members of a user-defined network about each other; the one with the id `except` is on
 /// its way out. The lock is held.
-void refresh_members(const StateDirectory& state, const Network& network, const std::string& except = {});
+void refresh_members(const StateDirectory& state, const Network& network,
+                     const std::string& except = {});
 
 }  // namespace network

@@ -66,10 +66,10 @@ std::string resolve_extra(const std::pair<std::string, std::string>& host,
     return host.second;
   }
   if (around.host_address.empty())
-    throw base::Error(base::Code::kUnsupported,
-                      "--add-host " + host.first +
-                          ":host-gateway: this network does not reach the host",
-                      "no-host-gateway");
+    throw base::Error(
+        base::Code::kUnsupported,
+        "--add-host " + host.first + ":host-gateway: this network does not reach the host",
+        "no-host-gateway");
   return around.host_address;
 }
 
@@ -80,8 +80,9 @@ void check_host_name(const std::string& name) {
   for (char c : name)
     if (c <= ' ' || c == '#' || c == '\x7f') good = false;
   if (!good)
-    throw base::Error(base::Code::kInvalid, "host name \"" + base::printable(name) +
-                                                "\" cannot stand in /etc/hosts", "bad-host-name");
+    throw base::Error(base::Code::kInvalid,
+                      "host name \"" + base::printable(name) + "\" cannot stand in /etc/hosts",
+                      "bad-host-name");
 }
 
 std::string hosts_text(const Request& request, const Surroundings& around) {
@@ -114,8 +115,10 @@ std::string resolv_text(const Request& request, const Surroundings& around) {
   if (servers.empty()) {
     bool out_of_reach = false;
     for (const std::string& server : host.servers) {
-      if (around.own_namespace && is_loopback(server)) out_of_reach = true;
-      else servers.push_back(server);
+      if (around.own_namespace && is_loopback(server))
+        out_of_reach = true;
+      else
+        servers.push_back(server);
     }
     if (out_of_reach && !around.forwarded_dns.empty()) {
       servers.insert(servers.begin(), around.forwarded_dns);

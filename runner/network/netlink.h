@@ -16,24 +16,22 @@ namespace network {
 
 /// One netlink request while it is written: header, the family's own header, attributes.
 ///
-/// Why not libnl: this is on the path of every launch, where several requests go out in one send and
-/// nothing may be loaded or parsed at start; what is needed of it are these two small classes.
+/// Why not libnl: this is on the path of every launch, where several requests go out in one send
+/// and nothing may be loaded or parsed at start; what is needed of it are these two small classes.
 class Message {
  public:
   /// `what` names the operation in errors. NLM_F_REQUEST and NLM_F_ACK are added by Netlink.
   Message(uint16_t type, uint16_t flags, std::string what);
 
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  Message& header(const T& value) {
+  requires std::is_trivially_copyable_v<T> Message& header(const T& value) {
     append(&value, sizeof value);
     return *this;
   }
   Message& attribute(uint16_t type, const void* data, size_t size);
   Message& text(uint16_t type, std::string_view value);  ///< with its NUL
   template <typename T>
-    requires std::is_integral_v<T>
-  Message& number(uint16_t type, T value) {
+  requires std::is_integral_v<T> Message& number(uint16_t type, T value) {
     return attribute(type, &value, sizeof value);
   }
   /// Attributes up to the matching close() are inside this one.

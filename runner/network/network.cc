@@ -33,8 +33,8 @@ struct Connection::State {
   // What is taken back at the end.
   std::list<Attachment> attachments;
   std::optional<Forwarder> forwarder;
-  std::optional<HeldPorts> held;       ///< an ordinary user's, on a network with a name
-  std::vector<Port> held_ports;        ///< those, as asked
+  std::optional<HeldPorts> held;  ///< an ordinary user's, on a network with a name
+  std::vector<Port> held_ports;   ///< those, as asked
 
   State() = default;
   State(const State&) = delete;
@@ -59,7 +59,9 @@ void write_plain_names(State& state, const Request& request, bool own_namespace)
   state.resolv_conf = resolv_text(request, around);
 }
 
-std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
+std::string without_prefix(const std::string& address) {
+  return address.substr(0, address.find('/'));
+}
 
 /// The host as a container on a bridge meets it.
 HolderNames surroundings_of(const std::filesystem::path& directory, const Network& network) {
@@ -117,7 +119,8 @@ std::vector<Port> choose_forwarded(const std::vector<Port>& ports) {
   for (const Port& port : ports)
     if (port.is_ip6())
       throw base::Error(base::Code::kUnsupported,
-                        "publish " + str(port) + ": IPv6 needs a network of root's that has it", "no-ipv6");
+                        "publish " + str(port) + ": IPv6 needs a network of root's that has it",
+                        "no-ipv6");
   return choose_host_ports(ports, false);
 }
 
@@ -134,8 +137,7 @@ void connect_held(State& state, const std::filesystem::path& directory, const Re
   state.note_first();
 }
 
-void connect_forwarder(State& state, const std::filesystem::path& directory,
-                       const Request& given) {
+void connect_forwarder(State& state, const std::filesystem::path& directory, const Request& given) {
   Request request = given;
   request.ports = choose_forwarded(given.ports);
   NewNamespace inside = new_namespace(request);
@@ -158,7 +160,7 @@ void connect_forwarder(State& state, const std::filesystem::path& directory,
 void join(State& state, const Request& request) {
   state.namespace_fd = sys::UniqueFd(::open(request.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!state.namespace_fd) base::throw_errno("open network namespace " + request.path.string());
-  constexpr unsigned long kGetType = 0xb703;  // NS_GET_NSTYPE of linux/nsfs.h
+  constexpr unsigned long kGetType = 0xb703;                      // NS_GET_NSTYPE of linux/nsfs.h
   if (::ioctl(state.namespace_fd.get(), kGetType) != 0x40000000)  // CLONE_NEWNET
     throw base::Error(base::Code::kInvalid,
                       base::printable(request.path.string()) + " is not a network namespace",
@@ -180,12 +182,13 @@ void refuse_unsuitable(const Request& request) {
     throw base::Error(base::Code::kInvalid,
                       "ports can only be published on a network of the container's own",
                       "ports-without-network");
-  bool bridged = request.mode == Mode::kNamed ||
-                 (request.mode == Mode::kPrivate && bridges_are_here());
+  bool bridged =
+      request.mode == Mode::kNamed || (request.mode == Mode::kPrivate && bridges_are_here());
   if ((request.address || request.address6 || request.mac) && !bridged)
-    throw base::Error(base::Code::kUnsupported,
-                      "--ip, --ip6 and --mac-address need a network with a name, or root's default one",
-                      "no-fixed-address");
+    throw base::Error(
+        base::Code::kUnsupported,
+        "--ip, --ip6 and --mac-address need a network with a name, or root's default one",
+        "no-fixed-address");
   if (!request.aliases.empty() && request.mode != Mode::kNamed)
     throw base::Error(base::Code::kInvalid, "--network-alias needs a user-defined network",
                       "alias-without-network");
@@ -194,7 +197,8 @@ void refuse_unsuitable(const Request& request) {
     if (!name->empty()) check_host_name(*name);
 }
 
-void connect_as_asked(State& state, const std::filesystem::path& directory, const Request& request) {
+void connect_as_asked(State& state, const std::filesystem::path& directory,
+                      const Request& request) {
   const bool is_root = bridges_are_here();
   switch (request.mode) {
     case Mode::kNone:
@@ -204,7 +208,8 @@ void connect_as_asked(State& state, const std::filesystem::path& directory, cons
     case Mode::kJoin:
       return join(state, request);
     case Mode::kPrivate:
-      return is_root ? connect_bridge(state, directory, request) : connect_forwarder(state, directory, request);
+      return is_root ? connect_bridge(state, directory, request)
+                     : connect_forwarder(state, directory, request);
     case Mode::kNamed:
       return is_root ? connect_bridge(state, directory, request)
                      : connect_held(state, directory, request);
@@ -232,8 +237,10 @@ void Connection::State::note_first() {
   mac = first == nullptr ? "" : str(first->mac());
   const bool publishes = first != nullptr && !first->ports().empty();
   if (!publishes) held.reset();
-  if (!publishes) ports.clear();
-  else ports = held ? held_ports : first->ports();
+  if (!publishes)
+    ports.clear();
+  else
+    ports = held ? held_ports : first->ports();
 }
 
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -272,15 +279,14 @@ void Connection::join(const std::filesystem::path& directory, const Request& giv
         "the container was not started on a bridge, so it can join none while it runs", "no-bridge")
         .add_help("stop it first: it is on the network at its next start");
   if (given.mode == Mode::kPrivate && !bridges_are_here())
-    throw base::Error(base::Code::kUnsupported, "the default network of an ordinary user is no bridge",
-                      "no-bridge");
+    throw base::Error(base::Code::kUnsupported,
+                      "the default network of an ordinary user is no bridge", "no-bridge");
   Request request = given;
   request.namespace_fd = namespace_fd;
-  Wiring wiring{
-      .is_further = true,
-      .default_route = state.gateway.empty(),
-      .default_route6 = state.gateway6.empty(),
-      .hosts_file = state.hosts_file};
+  Wiring wiring{.is_further = true,
+                .default_route = state.gateway.empty(),
+                .default_route6 = state.gateway6.empty(),
+                .hosts_file = state.hosts_file};
   auto is_taken = [&] {
     return std::any_of(
         state.attachments.begin(), state.attachments.end(),
@@ -373,14 +379,16 @@ Request parse_mode(const std::string& text) {
   std::string rest = colon == std::string::npos ? "" : text.substr(colon + 1);
   auto plain = [&](Mode mode) {
     if (colon != std::string::npos)
-      throw base::Error(base::Code::kInvalid, "network " + base::printable(text) + ": " + word +
-                                                  " takes no options", "bad-network");
+      throw base::Error(base::Code::kInvalid,
+                        "network " + base::printable(text) + ": " + word + " takes no options",
+                        "bad-network");
     request.mode = mode;
     return request;
   };
   if (word == "none") return plain(Mode::kNone);
   if (word == "host") return plain(Mode::kHost);
-  if (word == "private" || word == "default" || word == kDefaultNetwork) return plain(Mode::kPrivate);
+  if (word == "private" || word == "default" || word == kDefaultNetwork)
+    return plain(Mode::kPrivate);
   if (word == "pasta" || word == "slirp4netns") {
     request.mode = word == "pasta" ? Mode::kPasta : Mode::kSlirp;
     for (const std::string& argument : base::split(rest, ','))

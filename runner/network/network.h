@@ -21,18 +21,20 @@
 ///   spec.network_namespace = net.namespace_fd();   // launch::Network::kJoin
 ///   spec.hosts = net.hosts();
 ///   launch::Container container = launch::launch(std::move(spec));
-///   net.release_namespace();                       // from now on only the container keeps it alive
-///   ...                                            // the Connection lives as long as the container
+///   net.release_namespace();                       // from now on only the container keeps it
+///   alive
+///   ...                                            // the Connection lives as long as the
+///   container
 ///
-/// Root gets a bridge, a veth pair and address translation in nftables; an ordinary user's namespace
-/// is served by pasta or slirp4netns. What a killed owner leaves is found by the next command: each
-/// lease is a locked file, and a lock that nobody holds belongs to nobody. Deleting the namespace
-/// deletes the veth pair; nobody waits for that. [spec/network.md]
+/// Root gets a bridge, a veth pair and address translation in nftables; an ordinary user's
+/// namespace is served by pasta or slirp4netns. What a killed owner leaves is found by the next
+/// command: each lease is a locked file, and a lock that nobody holds belongs to nobody. Deleting
+/// the namespace deletes the veth pair; nobody waits for that. [spec/network.md]
 namespace network {
 
 enum class Mode {
-  kNone,     ///< a namespace with loopback alone, which launch makes itself (launch::Network::kNone)
-  kHost,     ///< the machine's own (launch::Network::kHost)
+  kNone,  ///< a namespace with loopback alone, which launch makes itself (launch::Network::kNone)
+  kHost,  ///< the machine's own (launch::Network::kHost)
   kPrivate,  ///< root: the default bridge; ordinary user: pasta, else slirp4netns
   kNamed,    ///< the user-defined network `Request::name`
   kJoin,     ///< the namespace at `Request::path` (a process's /proc/PID/ns/net, a bind mount)
@@ -46,20 +48,21 @@ struct Request {
   std::string name;                    ///< kNamed
   std::filesystem::path path;          ///< kJoin
   std::vector<std::string> arguments;  ///< kPasta, kSlirp: added to ours
-  /// With kPrivate: where no private network can be made, a namespace with loopback alone instead of
-  /// an error; Connection::warning() says so. Never with `ports`.
+  /// With kPrivate: where no private network can be made, a namespace with loopback alone instead
+  /// of an error; Connection::warning() says so. Never with `ports`.
   bool may_fall_back = false;
 
   std::string id;  ///< of the container, at least 12 hex digits, unique
   std::string hostname;
-  std::string domainname;              ///< what the host name is in, for its own /etc/hosts
-  std::vector<std::string> aliases;    ///< more names on a user-defined network
-  std::optional<std::string> address;  ///< --ip: this IPv4 address of the network
-  std::optional<std::string> address6; ///< --ip6: this IPv6 address of the network
-  std::optional<std::string> mac;      ///< --mac-address: "02:00:0a:59:00:02"
+  std::string domainname;               ///< what the host name is in, for its own /etc/hosts
+  std::vector<std::string> aliases;     ///< more names on a user-defined network
+  std::optional<std::string> address;   ///< --ip: this IPv4 address of the network
+  std::optional<std::string> address6;  ///< --ip6: this IPv6 address of the network
+  std::optional<std::string> mac;       ///< --mac-address: "02:00:0a:59:00:02"
   std::vector<Port> ports;
 
-  /// /etc/hosts is a file that changes with the networks the container joins, also on the default one.
+  /// /etc/hosts is a file that changes with the networks the container joins, also on the default
+  /// one.
   bool keeps_hosts_file = false;
 
   /// A new network namespace to be wired, borrowed; -1: one is made. For containers with a user
@@ -72,13 +75,13 @@ struct Request {
   std::vector<std::string> dns_options;
 };
 
-/// The network that a request names: kDefaultNetwork, or the user-defined one's name; empty for modes that are
-/// no bridge.
+/// The network that a request names: kDefaultNetwork, or the user-defined one's name; empty for
+/// modes that are no bridge.
 std::string network_name(const Request& request);
 
-/// Reads `--network` of run: "none", "host", "private", "bridge", "default", "container:PATH" is the
-/// caller's, "ns:PATH", "pasta[:ARG,..]", "slirp4netns[:ARG,..]", else the name of a network. Only
-/// mode, name, path and arguments are set. Throws Invalid.
+/// Reads `--network` of run: "none", "host", "private", "bridge", "default", "container:PATH" is
+/// the caller's, "ns:PATH", "pasta[:ARG,..]", "slirp4netns[:ARG,..]", else the name of a network.
+/// Only mode, name, path and arguments are set. Throws Invalid.
 Request parse_mode(const std::string& text);
 
 /// One bridge network that a container is on.
@@ -120,14 +123,16 @@ class Connection {
   /// Texts of /etc/hosts and /etc/resolv.conf.
   const std::string& hosts() const;
   const std::string& resolv_conf() const;
-  /// On a user-defined network, or where the request says so: the file to bind at /etc/hosts instead of
-  /// hosts(), rewritten when members come and go; empty otherwise. It lives as long as this Connection.
+  /// On a user-defined network, or where the request says so: the file to bind at /etc/hosts
+  /// instead of hosts(), rewritten when members come and go; empty otherwise. It lives as long as
+  /// this Connection.
   const std::filesystem::path& hosts_file() const;
 
   /// The bridge networks it is on, the first one first.
   std::vector<Membership> memberships() const;
-  /// Wires the namespace to one more bridge network; mode, name, aliases, addresses and mac of `request`
-  /// count. Throws Unsupported (id "no-bridge") when it was not on a bridge from the start.
+  /// Wires the namespace to one more bridge network; mode, name, aliases, addresses and mac of
+  /// `request` count. Throws Unsupported (id "no-bridge") when it was not on a bridge from the
+  /// start.
   void join(const std::filesystem::path& state, const Request& request, int namespace_fd);
   /// Takes it off a network; ports that were published there are not any more. Throws NotFound.
   void leave(const std::string& network, int namespace_fd);
@@ -143,7 +148,8 @@ class Connection {
 };
 
 /// Makes and wires the namespace. `state` is a directory of ours below the run root, created when
-/// missing; the default network of root is remembered in /run/torte/net, whatever the run root. Throws Unsupported (id "no-private-network") with advice where the machine cannot do it,
+/// missing; the default network of root is remembered in /run/torte/net, whatever the run root.
+/// Throws Unsupported (id "no-private-network") with advice where the machine cannot do it,
 /// Unavailable (id "port-in-use", "no-free-address", "address-in-use"), NotFound (id
 /// "network-missing"), SystemError. May be called by several threads and processes at once.
 Connection connect(const std::filesystem::path& state, const Request& request);
@@ -155,12 +161,12 @@ struct Network {
   std::string subnet;   ///< "10.89.4.0/24"
   std::string gateway;  ///< the bridge's address
   bool ipv6 = false;
-  std::string subnet6;   ///< "fd12:3456:789a:1::/64", with ipv6
+  std::string subnet6;  ///< "fd12:3456:789a:1::/64", with ipv6
   std::string gateway6;
   bool internal = false;  ///< no way out
-  uint32_t mtu = 0;     ///< 0: the default route's
+  uint32_t mtu = 0;       ///< 0: the default route's
   bool implicit = false;  ///< the default network, made when first needed
-  int64_t created = 0;  ///< seconds since the epoch
+  int64_t created = 0;    ///< seconds since the epoch
   std::vector<std::pair<std::string, std::string>> labels;
 };
 
@@ -168,7 +174,7 @@ struct Network {
 struct Member {
   std::string id;
   std::string hostname;
-  std::string address;  ///< without prefix length
+  std::string address;   ///< without prefix length
   std::string address6;  ///< likewise; empty: none
   std::vector<std::string> aliases;
   std::vector<Port> ports;

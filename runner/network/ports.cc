@@ -22,8 +22,9 @@ struct Range {
 [[noreturn]] void fail(std::string_view text, const std::string& why) {
   throw base::Error(base::Code::kInvalid, base::str("port ", base::printable(text), ": ", why),
                     "bad-port")
-      .add_help("[ADDRESS:][HOST:]CONTAINER[/tcp|/udp], ports may be ranges: 8080:80, "
-                "127.0.0.1:8000-8003:80-83/udp");
+      .add_help(
+          "[ADDRESS:][HOST:]CONTAINER[/tcp|/udp], ports may be ranges: 8080:80, "
+          "127.0.0.1:8000-8003:80-83/udp");
 }
 
 uint16_t parse_port(std::string_view text, std::string_view whole) {
@@ -37,7 +38,8 @@ Range parse_range(std::string_view text, std::string_view whole) {
   size_t dash = text.find('-');
   Range range;
   range.first = parse_port(text.substr(0, dash), whole);
-  range.last = dash == std::string_view::npos ? range.first : parse_port(text.substr(dash + 1), whole);
+  range.last =
+      dash == std::string_view::npos ? range.first : parse_port(text.substr(dash + 1), whole);
   if (range.last < range.first) fail(whole, "the range runs backwards");
   return range;
 }
@@ -73,7 +75,8 @@ std::vector<Port> parse_ports(std::string_view whole) {
   std::string_view text = whole;
   Protocol protocol = take_protocol(text, whole);
   size_t last = text.rfind(':');
-  Range container = parse_range(last == std::string_view::npos ? text : text.substr(last + 1), whole);
+  Range container =
+      parse_range(last == std::string_view::npos ? text : text.substr(last + 1), whole);
   std::string address;
   std::optional<Range> host;
   if (last != std::string_view::npos) {
@@ -81,8 +84,10 @@ std::vector<Port> parse_ports(std::string_view whole) {
     size_t split = front.rfind(':');
     std::string_view ports = split == std::string_view::npos ? front : front.substr(split + 1);
     if (split != std::string_view::npos) address = check_address(front.substr(0, split), whole);
-    if (!ports.empty()) host = parse_range(ports, whole);
-    else if (split == std::string_view::npos) fail(whole, "the host's port is missing");
+    if (!ports.empty())
+      host = parse_range(ports, whole);
+    else if (split == std::string_view::npos)
+      fail(whole, "the host's port is missing");
   }
   if (host && host->size() != container.size())
     fail(whole, "both ranges must have the same length");
@@ -99,7 +104,8 @@ std::vector<Port> parse_ports(std::string_view whole) {
 }
 
 std::vector<Port> parse_exposed(std::string_view whole) {
-  if (whole.find(':') != std::string_view::npos) fail(whole, "only the container's port is given here");
+  if (whole.find(':') != std::string_view::npos)
+    fail(whole, "only the container's port is given here");
   return parse_ports(whole);
 }
 
@@ -108,8 +114,7 @@ std::string_view name_of(Protocol protocol) { return protocol == Protocol::kTcp 
 std::string str(const Port& port) {
   std::string address = port.host_address.empty() ? "0.0.0.0" : port.host_address;
   if (port.is_ip6()) address = base::str("[", address, "]");
-  return base::str(address, ":", port.host, "->",
-                   port.container, "/", name_of(port.protocol));
+  return base::str(address, ":", port.host, "->", port.container, "/", name_of(port.protocol));
 }
 
 }  // namespace network

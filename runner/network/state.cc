@@ -31,13 +31,11 @@ std::string read_whole(int fd) {
 json to_json(const Network& network) {
   json labels = json::object();
   for (const auto& [name, value] : network.labels) labels[name] = value;
-  return {{"name", network.name},         {"bridge", network.bridge},
-          {"subnet", network.subnet},     {"gateway", network.gateway},
-          {"ipv6", network.ipv6},         {"subnet6", network.subnet6},
-          {"gateway6", network.gateway6},
-          {"internal", network.internal}, {"mtu", network.mtu},
-          {"implicit", network.implicit}, {"created", network.created},
-          {"labels", labels}};
+  return {
+      {"name", network.name},         {"bridge", network.bridge},     {"subnet", network.subnet},
+      {"gateway", network.gateway},   {"ipv6", network.ipv6},         {"subnet6", network.subnet6},
+      {"gateway6", network.gateway6}, {"internal", network.internal}, {"mtu", network.mtu},
+      {"implicit", network.implicit}, {"created", network.created},   {"labels", labels}};
 }
 
 Network from_json(const json& document) {
@@ -194,16 +192,18 @@ Lease StateDirectory::allocate(const Network& network, std::optional<Ip4> wanted
   };
   if (wanted) {
     if (!is_usable(wanted->value))
-      throw base::Error(base::Code::kInvalid, base::str("address ", wanted->str(), " is not one for ",
-                        "containers of network ", network.name, " (", network.subnet, ")"),
-                        "bad-address");
+      throw base::Error(
+          base::Code::kInvalid,
+          base::str("address ", wanted->str(), " is not one for ", "containers of network ",
+                    network.name, " (", network.subnet, ")"),
+          "bad-address");
     auto [path, file] = try_take(*wanted);
     if (!file)
-      throw base::Error(base::Code::kUnavailable,
-                        base::str("address ", wanted->str(), " is in use by container ",
-                                  LeaseText::decode(sys::find_user_file(path, kMostBytes)
-                                                        .value_or("")).id),
-                        "address-in-use");
+      throw base::Error(
+          base::Code::kUnavailable,
+          base::str("address ", wanted->str(), " is in use by container ",
+                    LeaseText::decode(sys::find_user_file(path, kMostBytes).value_or("")).id),
+          "address-in-use");
     return Lease(std::move(path), *wanted, std::move(file));
   }
   std::filesystem::path last_file = path_ / (network.name + ".last");
@@ -222,10 +222,10 @@ Lease StateDirectory::allocate(const Network& network, std::optional<Ip4> wanted
     if (note) sys::write_all(note.get(), base::as_bytes(text), last_file.string());
     return Lease(std::move(path), {value}, std::move(file));
   }
-  throw base::Error(base::Code::kUnavailable,
-                    base::str("network ", network.name, " (", network.subnet,
-                              ") has no free address left"),
-                    "no-free-address");
+  throw base::Error(
+      base::Code::kUnavailable,
+      base::str("network ", network.name, " (", network.subnet, ") has no free address left"),
+      "no-free-address");
 }
 
 std::vector<StateDirectory::Found> StateDirectory::leases(const Network& network) const {
@@ -248,8 +248,9 @@ std::vector<StateDirectory::Found> StateDirectory::leases(const Network& network
 void check_network_name(const std::string& name) {
   constexpr const char* kAllowed =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-  bool good = !name.empty() && name.size() <= 63 && name.find_first_not_of(kAllowed) == std::string::npos &&
-              name[0] != '.' && name[0] != '-' && name[0] != '_';
+  bool good = !name.empty() && name.size() <= 63 &&
+              name.find_first_not_of(kAllowed) == std::string::npos && name[0] != '.' &&
+              name[0] != '-' && name[0] != '_';
   if (!good)
     throw base::Error(base::Code::kInvalid,
                       "network name " + base::printable(name) +

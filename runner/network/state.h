@@ -15,7 +15,8 @@
 ///   STATE/NAME.json          one network
 ///   STATE/NAME.last          the address given out last: an address rests as long as it can before
 ///                            it is given again, because a namespace takes a while to go
-///   STATE/leases/NAME/IP     one container's address; who owns it holds the file locked (flock), so
+///   STATE/leases/NAME/IP     one container's address; who owns it holds the file locked (flock),
+///   so
 ///                            that the lease of a killed owner is known by its free lock
 ///   STATE/hosts/ID           /etc/hosts of a container whose first network is here
 namespace network {

@@ -117,7 +117,8 @@ class DockerArchive : public ImageLayout {
       else
         throw base::Error(base::Code::kUnsupported,
                           base::str("layer ", base::printable(path, 120), " is packed with ",
-                                    layer::compression_name(packed)), "bad-layout");
+                                    layer::compression_name(packed)),
+                          "bad-layout");
       oci::Digester hash;
       auto source = file.open();
       base::copy(*source, hash);
@@ -133,9 +134,9 @@ class DockerArchive : public ImageLayout {
     oci::Descriptor entry = oci::Descriptor::of(oci::media_type::kManifest, text);
     entry.platform = platform;
     sys::UniqueFd fd = sys::sealed_memfd("manifest", base::as_bytes(text));
-    blobs_.insert_or_assign(entry.digest,
-                            FileSlice(std::make_shared<sys::UniqueFd>(std::move(fd)), 0,
-                                      text.size(), "manifest made from manifest.json"));
+    blobs_.insert_or_assign(
+        entry.digest, FileSlice(std::make_shared<sys::UniqueFd>(std::move(fd)), 0, text.size(),
+                                "manifest made from manifest.json"));
     if (names.empty()) index_.manifests.push_back(entry);
     for (const std::string& name : names) {
       entry.annotations = {{std::string(oci::annotation::kRefName), name}};

@@ -27,7 +27,8 @@ class SliceSource : public base::Source {
       n = ::pread(fd_->get(), buffer.data(), want, static_cast<off_t>(offset_));
     } while (n < 0 && errno == EINTR);
     if (n < 0) base::throw_errno("read " + name_);
-    if (n == 0) throw base::Error(base::Code::kCorrupt, name_ + ": ends before its size", "size-mismatch");
+    if (n == 0)
+      throw base::Error(base::Code::kCorrupt, name_ + ": ends before its size", "size-mismatch");
     offset_ += static_cast<uint64_t>(n);
     rest_ -= static_cast<uint64_t>(n);
     return static_cast<size_t>(n);
@@ -83,7 +84,8 @@ std::string FileSlice::head(size_t n) const {
 std::string FileSlice::read_text(uint64_t limit) const {
   if (size_bytes_ > limit)
     throw base::Error(base::Code::kInvalid,
-                      base::str(name_, ": ", size_bytes_, " bytes; the limit is ", limit), "too-large");
+                      base::str(name_, ": ", size_bytes_, " bytes; the limit is ", limit),
+                      "too-large");
   auto source = open();
   return base::read_all(*source, limit);
 }

@@ -69,10 +69,13 @@ std::unique_ptr<ImageLayout> detect(std::unique_ptr<FileSet> files, Format forma
   if (has_index || has_marker) return std::make_unique<OciLayout>(std::move(files), format);
   if (files->find(sys::RootedPath("/repositories")))
     throw base::Error(base::Code::kUnsupported,
-                      files->name() + ": docker archives without manifest.json (before docker 1.10) "
-                                      "are not supported", "image-too-old");
-  invalid(files->name() + ": neither an OCI image layout nor a docker archive: it has no index.json "
-                          "and no manifest.json");
+                      files->name() +
+                          ": docker archives without manifest.json (before docker 1.10) "
+                          "are not supported",
+                      "image-too-old");
+  invalid(files->name() +
+          ": neither an OCI image layout nor a docker archive: it has no index.json "
+          "and no manifest.json");
 }
 
 std::unique_ptr<ImageLayout> open_file(sys::UniqueFd fd, const std::string& name,
@@ -176,8 +179,8 @@ FoundImage ImageLayout::resolve(oci::Descriptor entry, const oci::Platform& plat
     oci::Index inner = oci::Index::parse(text, entry.media_type);
     const oci::Descriptor* found = inner.find(platform);
     if (found == nullptr)
-      throw base::Error(base::Code::kNotFound, base::str("index ", entry.digest.str(),
-                                                         ": no image for ", platform.str()),
+      throw base::Error(base::Code::kNotFound,
+                        base::str("index ", entry.digest.str(), ": no image for ", platform.str()),
                         "platform-missing");
     oci::Descriptor next = *found;
     entry = std::move(next);
@@ -198,12 +201,14 @@ FoundImage ImageLayout::resolve(oci::Descriptor entry, const oci::Platform& plat
 std::vector<oci::Descriptor> ImageLayout::entries_named(std::string_view ref_name) const {
   std::vector<oci::Descriptor> entries;
   for (const oci::Descriptor& entry : index().manifests)
-    if (ref_name.empty() ? !is_artifact(entry) : is_named(entry, ref_name)) entries.push_back(entry);
+    if (ref_name.empty() ? !is_artifact(entry) : is_named(entry, ref_name))
+      entries.push_back(entry);
   if (entries.empty()) {
     base::Error error(base::Code::kNotFound,
                       ref_name.empty() ? "the layout holds no images"
                                        : base::str("the layout holds no image named \"",
-                                                   base::printable(ref_name, 200), "\""), "image-missing");
+                                                   base::printable(ref_name, 200), "\""),
+                      "image-missing");
     std::string known;
     for (const Group& group : group_by_digest(index().manifests))
       for (const std::string& name : group.names) known += " " + base::printable(name, 100);
@@ -249,7 +254,8 @@ std::vector<FoundImage> ImageLayout::get_images(const oci::Platform& platform) c
   std::vector<oci::Descriptor> entries = index().manifests;
   std::erase_if(entries, is_artifact);
   std::vector<Group> groups = group_by_digest(entries);
-  bool named = std::any_of(groups.begin(), groups.end(), [](const Group& g) { return !g.names.empty(); });
+  bool named =
+      std::any_of(groups.begin(), groups.end(), [](const Group& g) { return !g.names.empty(); });
   if (!named && !groups.empty()) {
     images.push_back(get_image("", platform));
     return images;

@@ -34,10 +34,10 @@ struct FoundImage {
   std::vector<std::string> names;
 };
 
-/// Reads a bundle of images: an OCI layout (directory or tar) or a docker archive, the tars plain or
-/// packed with gzip, zstd, xz or bzip2. Everything in it is taken for hostile: no name of it becomes
-/// a path outside, nothing is unpacked, documents are bounded and strictly parsed, and every byte
-/// handed out is checked against its descriptor.
+/// Reads a bundle of images: an OCI layout (directory or tar) or a docker archive, the tars plain
+/// or packed with gzip, zstd, xz or bzip2. Everything in it is taken for hostile: no name of it
+/// becomes a path outside, nothing is unpacked, documents are bounded and strictly parsed, and
+/// every byte handed out is checked against its descriptor.
 ///
 ///   auto layout = archive::ImageLayout::open("image.tar");
 ///   auto image = layout->get_image("latest", oci::Platform::host());
@@ -60,17 +60,17 @@ class ImageLayout {
   /// The entries, top level only. Those of one image with several names share a digest.
   virtual const oci::Index& index() const = 0;
 
-  /// The image for `platform` among the entries named `ref_name` (empty: among all but artifacts, such as
-  /// attestations). A name is the
-  /// annotation org.opencontainers.image.ref.name or io.containerd.image.name or a RepoTag, compared
-  /// as written and, if both read as references, in normal form. Throws NotFound; Invalid when
-  /// several different images remain, or indexes nest deeper than oci::kMaxIndexDepth.
+  /// The image for `platform` among the entries named `ref_name` (empty: among all but artifacts,
+  /// such as attestations). A name is the annotation org.opencontainers.image.ref.name or
+  /// io.containerd.image.name or a RepoTag, compared as written and, if both read as references, in
+  /// normal form. Throws NotFound; Invalid when several different images remain, or indexes nest
+  /// deeper than oci::kMaxIndexDepth.
   FoundImage get_image(std::string_view ref_name, const oci::Platform& platform) const;
   /// The entry of that name itself, which may be an index. Throws NotFound; Invalid when several
   /// different ones remain.
   oci::Descriptor get_entry(std::string_view ref_name) const;
-  /// Every different image of the top level that `platform` can use, with all its names; no artifacts. Throws
-  /// NotFound when there is none.
+  /// Every different image of the top level that `platform` can use, with all its names; no
+  /// artifacts. Throws NotFound when there is none.
   std::vector<FoundImage> get_images(const oci::Platform& platform) const;
 
   /// Names of an entry, best first.

@@ -69,7 +69,8 @@ class DirectoryWriter : public ImageWriter {
  private:
   /// Read, and not only looked at: what a machine that went down left of a file may have its size.
   bool is_there(const oci::Descriptor& blob) const {
-    auto file = directory_files(sys::Root::open(directory_), directory_.string())->find(sys::RootedPath("/" + blob_path(blob.digest)));
+    auto file = directory_files(sys::Root::open(directory_), directory_.string())
+                    ->find(sys::RootedPath("/" + blob_path(blob.digest)));
     if (!file || file->size_bytes() != blob.size_bytes) return false;
     oci::Digester content;
     base::copy(*file->open(), content);
@@ -85,8 +86,10 @@ class DockerImages {
   DockerImages() = default;
   /// Goes on with one that is there. Throws Invalid.
   explicit DockerImages(const std::string& text)
-      : images_(nlohmann::ordered_json::parse(oci::parse_strict_json(text, "manifest.json").dump())) {
-    if (!images_.is_array()) throw base::Error(base::Code::kInvalid, "manifest.json: not an array", "bad-layout");
+      : images_(
+            nlohmann::ordered_json::parse(oci::parse_strict_json(text, "manifest.json").dump())) {
+    if (!images_.is_array())
+      throw base::Error(base::Code::kInvalid, "manifest.json: not an array", "bad-layout");
   }
 
   void add(const oci::Manifest& manifest, const std::vector<oci::Reference>& names) {
@@ -97,10 +100,12 @@ class DockerImages {
       // In full: podman would take a short name for one of localhost.
       if (!name.tag().empty()) image["RepoTags"].push_back(name.name() + ":" + name.tag());
     image["Layers"] = nlohmann::ordered_json::array();
-    for (const oci::Descriptor& layer : manifest.layers) image["Layers"].push_back(blob_path(layer.digest));
+    for (const oci::Descriptor& layer : manifest.layers)
+      image["Layers"].push_back(blob_path(layer.digest));
     for (const auto& name : image["RepoTags"]) take_away(name);
     std::erase_if(images_.get_ref<nlohmann::ordered_json::array_t&>(), [&](const auto& old) {
-      return old.value("Config", "") == image["Config"] && (!old.contains("RepoTags") || old["RepoTags"].empty());
+      return old.value("Config", "") == image["Config"] &&
+             (!old.contains("RepoTags") || old["RepoTags"].empty());
     });
     images_.push_back(std::move(image));
   }
@@ -119,8 +124,10 @@ class DockerImages {
 
 class DockerDirectoryWriter : public DirectoryWriter {
  public:
-  explicit DockerDirectoryWriter(const std::filesystem::path& directory) : DirectoryWriter(directory) {
-    if (auto old = sys::find_user_file(directory / "manifest.json", oci::kMaxManifestBytes)) images_ = DockerImages(*old);
+  explicit DockerDirectoryWriter(const std::filesystem::path& directory)
+      : DirectoryWriter(directory) {
+    if (auto old = sys::find_user_file(directory / "manifest.json", oci::kMaxManifestBytes))
+      images_ = DockerImages(*old);
   }
   void finish() override {
     sys::write_file_durably(directory() / "manifest.json", images_.text(), 0644);
@@ -229,11 +236,13 @@ void ImageWriter::add_index(const oci::Index& index, const std::vector<oci::Refe
 void ImageWriter::add_entry(oci::Descriptor entry, const std::string& ref_name) {
   CHECK(has_blob(entry.digest));
   std::erase_if(index_.manifests, [&](const oci::Descriptor& old) {
-    return old.annotation(oci::annotation::kRefName) == ref_name && (!ref_name.empty() || old.digest == entry.digest);
+    return old.annotation(oci::annotation::kRefName) == ref_name &&
+           (!ref_name.empty() || old.digest == entry.digest);
   });
   if (!ref_name.empty()) entry.annotations[std::string(oci::annotation::kRefName)] = ref_name;
   if (auto reference = oci::Reference::try_parse(ref_name))
-    entry.annotations[std::string(oci::annotation::kContainerdName)] = reference->with_default_tag().str();
+    entry.annotations[std::string(oci::annotation::kContainerdName)] =
+        reference->with_default_tag().str();
   index_.manifests.push_back(std::move(entry));
 }
 
@@ -245,7 +254,8 @@ void ImageWriter::add_artifact(const oci::Manifest& manifest) {
   add_blob(entry, text);
   entry.artifact_type = manifest.artifact_type;
   entry.annotations = manifest.annotations;
-  std::erase_if(index_.manifests, [&](const oci::Descriptor& old) { return old.digest == entry.digest; });
+  std::erase_if(index_.manifests,
+                [&](const oci::Descriptor& old) { return old.digest == entry.digest; });
   index_.manifests.push_back(std::move(entry));
 }
 
@@ -256,8 +266,8 @@ void ImageWriter::add_entries(oci::Descriptor entry, const std::vector<oci::Refe
   if (names.empty()) entries.push_back(entry);
   for (const oci::Reference& name : names) {
     // As containerd and BuildKit write it: the tag alone as ref.name, so that `umoci --image x:tag`
-    // and `skopeo oci:x:tag` find it; the whole name beside it. Where another image has the tag, the
-    // whole name stands in both places.
+    // and `skopeo oci:x:tag` find it; the whole name beside it. Where another image has the tag,
+    // the whole name stands in both places.
     std::string full = name.str();
     std::string tag = name.tag().empty() ? full : name.tag();
     std::erase_if(entries, [&](const oci::Descriptor& old) {

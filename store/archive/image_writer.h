@@ -35,7 +35,8 @@ class ImageWriter {
   /// Adds the manifest itself and an entry for each name. Configuration and layers must be there.
   /// `config` gives the platform; the entries carry `annotations` beside the name.
   void add_image(const oci::Manifest& manifest, const oci::ImageConfig& config,
-                 const std::vector<oci::Reference>& names, const oci::Annotations& annotations = {});
+                 const std::vector<oci::Reference>& names,
+                 const oci::Annotations& annotations = {});
 
   /// The parts of an image for several platforms: adds a manifest that only an index names, and
   /// describes it with its platform.
@@ -47,8 +48,8 @@ class ImageWriter {
   /// another one. What the document lists need not be there.
   void add_entry(oci::Descriptor entry, const std::string& ref_name);
 
-  /// Adds a manifest that says something of another one, its subject: an entry without a name. Its blobs
-  /// must be there.
+  /// Adds a manifest that says something of another one, its subject: an entry without a name. Its
+  /// blobs must be there.
   void add_artifact(const oci::Manifest& manifest);
 
   /// Writes index.json and its like.
@@ -69,15 +70,15 @@ class ImageWriter {
   oci::Index index_{.media_type = "application/vnd.oci.image.index.v1+json"};
 };
 
-/// An OCI layout in a directory, made if needed. Blobs that are there, and right, stay; images there before are
-/// kept, except that a name given again moves. [OCI image-spec, image-layout.md]
+/// An OCI layout in a directory, made if needed. Blobs that are there, and right, stay; images
+/// there before are kept, except that a name given again moves. [OCI image-spec, image-layout.md]
 std::unique_ptr<ImageWriter> write_oci_directory(const std::filesystem::path& directory);
 
 /// An OCI layout as a tar stream. `out` is borrowed.
 std::unique_ptr<ImageWriter> write_oci_archive(base::Sink& out);
 
-/// What unpacking a docker archive gives, made if needed; images there before are kept as above. Layers
-/// must be uncompressed.
+/// What unpacking a docker archive gives, made if needed; images there before are kept as above.
+/// Layers must be uncompressed.
 std::unique_ptr<ImageWriter> write_docker_directory(const std::filesystem::path& directory);
 
 /// A tar that `docker load` and `podman load` read: manifest.json with an OCI layout around it.

@@ -71,7 +71,8 @@ class Scanner {
 
  private:
   [[noreturn]] void fail(base::Code code, const std::string& what) const {
-    throw base::Error(code, base::str(name_, ": the block at byte ", header_, " ", what), "bad-tar");
+    throw base::Error(code, base::str(name_, ": the block at byte ", header_, " ", what),
+                      "bad-tar");
   }
 
   bool read_block(std::string& block) {
@@ -155,8 +156,8 @@ class Scanner {
     if (type == '0' || type == '\0' || type == '7')
       members_[at.str()] = {content, size, ""};
     else if (is_link)
-      members_[at.str()] = {
-          0, 0, (type == '1' ? sys::RootedPath(link) : at.parent().join(link)).str()};
+      members_[at.str()] = {0, 0,
+                            (type == '1' ? sys::RootedPath(link) : at.parent().join(link)).str()};
     // Directories and anything else hold no documents and no blobs.
   }
 
@@ -187,7 +188,8 @@ class TarFiles : public FileSet {
       key = member.link;
     }
     throw base::Error(base::Code::kInvalid,
-                      base::str(name_, base::printable(path.str()), ": a loop of links"), "too-many-links");
+                      base::str(name_, base::printable(path.str()), ": a loop of links"),
+                      "too-many-links");
   }
   const std::string& name() const override { return name_; }
 

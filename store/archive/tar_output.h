@@ -8,8 +8,8 @@
 
 namespace archive {
 
-/// Writes the plain tar that carries a layout: regular files and directories with short names, owned
-/// by root, of time 0, so that equal content gives equal bytes. `out` is borrowed.
+/// Writes the plain tar that carries a layout: regular files and directories with short names,
+/// owned by root, of time 0, so that equal content gives equal bytes. `out` is borrowed.
 class TarOutput {
  public:
   explicit TarOutput(base::Sink& out) : out_(out) {}

@@ -20,8 +20,8 @@ struct Change {
 std::vector<Change> list_changes(const sys::Root& tree, const sys::Root* lower);
 
 /// What has to change in one merged view to get another, sorted by path. Files are the same when
-/// their metadata and bytes are; times count for files, not for directories, which change theirs with
-/// every name in them. Of a deleted directory only itself is listed, of a new one everything.
+/// their metadata and bytes are; times count for files, not for directories, which change theirs
+/// with every name in them. Of a deleted directory only itself is listed, of a new one everything.
 std::vector<Change> compare_trees(const sys::Root& from, const sys::Root& to);
 
 }  // namespace layer

@@ -64,7 +64,8 @@ class Comparison {
 
  private:
   void look(const TreeWalk::Item& item) {
-    if (!new_directory_.empty() && item.path.starts_with(new_directory_)) return add('A', item.path);
+    if (!new_directory_.empty() && item.path.starts_with(new_directory_))
+      return add('A', item.path);
     const std::optional<struct stat> before = from_.lstat(sys::RootedPath(item.path));
     if (item.is_directory() && (!before || !S_ISDIR(before->st_mode)))
       new_directory_ = item.path + "/";

@@ -38,11 +38,11 @@ class CompressSink : public base::Sink {
 };
 
 /// gzip with fixed settings: one member of pieces of 1 MiB, each compressed on its own (primed with
-/// the 32 KiB before it), on `threads` threads (0: as many as there are processors, at most 8). ISA-L
-/// at its level 2 is fast; a `level` of 0 to 9 is zlib's. The bytes depend only on the input and the
-/// level, never on `threads` or on how the input was cut into write() calls. `out` is borrowed and
-/// used only from the caller's thread. Different processors may still give different bytes: identity
-/// is the diff id.
+/// the 32 KiB before it), on `threads` threads (0: as many as there are processors, at most 8).
+/// ISA-L at its level 2 is fast; a `level` of 0 to 9 is zlib's. The bytes depend only on the input
+/// and the level, never on `threads` or on how the input was cut into write() calls. `out` is
+/// borrowed and used only from the caller's thread. Different processors may still give different
+/// bytes: identity is the diff id.
 std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads = 0,
                                         std::optional<int> level = {});
 

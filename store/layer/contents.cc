@@ -37,7 +37,8 @@ class Hidden {
   void add_root(const sys::Root& tree) {
     sys::UniqueFd root = tree.open_at(sys::RootedPath("/"), O_RDONLY | O_DIRECTORY);
     struct stat st;
-    if (::fstat(root.get(), &st) == 0 && stored_form(st, sys::list_xattrs(root.get())).opaque) opaque_.insert("");
+    if (::fstat(root.get(), &st) == 0 && stored_form(st, sys::list_xattrs(root.get())).opaque)
+      opaque_.insert("");
   }
 
  private:
@@ -56,7 +57,8 @@ LayerContents measure(const sys::Root& tree, Hidden& hidden, size_t largest) {
     if (!S_ISREG(item->st.st_mode)) continue;
     const bool is_hidden = hidden.has(item->path);
     auto [file, is_new] = files.try_emplace(
-        item->st.st_ino, SizedFile{"/" + item->path, static_cast<uint64_t>(item->st.st_size), is_hidden});
+        item->st.st_ino,
+        SizedFile{"/" + item->path, static_cast<uint64_t>(item->st.st_size), is_hidden});
     if (!is_new && !is_hidden) file->second.hidden = false;
   }
   hidden = std::move(with_this);
@@ -66,9 +68,10 @@ LayerContents measure(const sys::Root& tree, Hidden& hidden, size_t largest) {
     if (file.hidden) contents.hidden_bytes += file.size_bytes;
     contents.largest.push_back(std::move(file));
   }
-  std::sort(contents.largest.begin(), contents.largest.end(), [](const SizedFile& a, const SizedFile& b) {
-    return a.size_bytes != b.size_bytes ? a.size_bytes > b.size_bytes : a.path < b.path;
-  });
+  std::sort(contents.largest.begin(), contents.largest.end(),
+            [](const SizedFile& a, const SizedFile& b) {
+              return a.size_bytes != b.size_bytes ? a.size_bytes > b.size_bytes : a.path < b.path;
+            });
   contents.largest.resize(std::min(contents.largest.size(), largest));
   return contents;
 }
@@ -91,7 +94,10 @@ std::optional<PathState> state_of(const sys::Root& root, const std::string& text
   // Owners and devices that an ordinary user cannot give stand in attributes.
   const Entry entry = stored_form(*st, sys::list_xattrs_at(parent.get(), name.c_str())).entry;
   PathState state;
-  state.type = S_ISREG(st->st_mode) ? 'f' : S_ISDIR(st->st_mode) ? 'd' : S_ISLNK(st->st_mode) ? 'l' : '-';
+  state.type = S_ISREG(st->st_mode)   ? 'f'
+               : S_ISDIR(st->st_mode) ? 'd'
+               : S_ISLNK(st->st_mode) ? 'l'
+                                      : '-';
   state.mode = entry.mode & 07777;
   state.uid = static_cast<uint32_t>(entry.uid);
   state.gid = static_cast<uint32_t>(entry.gid);
@@ -104,13 +110,14 @@ std::optional<PathState> state_of(const sys::Root& root, const std::string& text
 std::vector<LayerContents> measure_layers(const std::vector<sys::Root>& trees, size_t largest) {
   std::vector<LayerContents> contents;
   Hidden hidden;
-  for (auto tree = trees.rbegin(); tree != trees.rend(); ++tree) contents.push_back(measure(*tree, hidden, largest));
+  for (auto tree = trees.rbegin(); tree != trees.rend(); ++tree)
+    contents.push_back(measure(*tree, hidden, largest));
   std::reverse(contents.begin(), contents.end());
   return contents;
 }
 
-std::vector<DescribedChange> describe_changes(const std::vector<Change>& changes, const sys::Root* before,
-                                              const sys::Root& after) {
+std::vector<DescribedChange> describe_changes(const std::vector<Change>& changes,
+                                              const sys::Root* before, const sys::Root& after) {
   std::vector<DescribedChange> described;
   for (const Change& change : changes) {
     DescribedChange each{change};

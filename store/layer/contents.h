@@ -20,7 +20,7 @@ struct SizedFile {
 /// What the files of one layer take.
 struct LayerContents {
   uint64_t file_bytes = 0;
-  uint64_t hidden_bytes = 0;  ///< of them, in files that are hidden: carried along for nobody
+  uint64_t hidden_bytes = 0;       ///< of them, in files that are hidden: carried along for nobody
   std::vector<SizedFile> largest;  ///< the largest first
 };
 
@@ -29,7 +29,7 @@ std::vector<LayerContents> measure_layers(const std::vector<sys::Root>& trees, s
 
 /// What a path is in one view.
 struct PathState {
-  char type = 'f';  ///< 'f' file, 'd' directory, 'l' link, '-' anything else
+  char type = 'f';    ///< 'f' file, 'd' directory, 'l' link, '-' anything else
   uint32_t mode = 0;  ///< permission bits
   uint32_t uid = 0;
   uint32_t gid = 0;
@@ -42,9 +42,10 @@ struct DescribedChange {
   std::optional<PathState> after = {};
 };
 
-/// The paths of list_changes() or compare_trees() as they were and as they are. `before`: the view they
-/// were compared with, nullptr for none. `after`: the other view, or the tree that changes things.
-std::vector<DescribedChange> describe_changes(const std::vector<Change>& changes, const sys::Root* before,
-                                              const sys::Root& after);
+/// The paths of list_changes() or compare_trees() as they were and as they are. `before`: the view
+/// they were compared with, nullptr for none. `after`: the other view, or the tree that changes
+/// things.
+std::vector<DescribedChange> describe_changes(const std::vector<Change>& changes,
+                                              const sys::Root* before, const sys::Root& after);
 
 }  // namespace layer

@@ -83,7 +83,8 @@ void deflate_by_zlib(Piece& piece, int level) {
   CHECK(deflateInit2(&memory, level, Z_DEFLATED, kRawWindow, kMemory, Z_DEFAULT_STRATEGY) == Z_OK);
   std::unique_ptr<z_stream, decltype(end)> stream(&memory, end);
   if (piece.history > 0)
-    CHECK(deflateSetDictionary(stream.get(), piece.input.data(), static_cast<uInt>(piece.history)) == Z_OK);
+    CHECK(deflateSetDictionary(stream.get(), piece.input.data(),
+                               static_cast<uInt>(piece.history)) == Z_OK);
   size_t size = piece.input.size() - piece.history;
   piece.output.reserve(deflateBound(stream.get(), size) + kFlush);
   const std::span<uint8_t> room = piece.output.room();
@@ -92,12 +93,13 @@ void deflate_by_zlib(Piece& piece, int level) {
   stream->next_out = room.data();
   stream->avail_out = static_cast<uInt>(room.size());
   int status = deflate(stream.get(), piece.last ? Z_FINISH : Z_SYNC_FLUSH);
-  CHECK(status == (piece.last ? Z_STREAM_END : Z_OK) && stream->avail_in == 0 && stream->avail_out > 0);
+  CHECK(status == (piece.last ? Z_STREAM_END : Z_OK) && stream->avail_in == 0 &&
+        stream->avail_out > 0);
   piece.output.grow(room.size() - stream->avail_out);
 }
 
-// What was compressed or encrypted before looks like chance, and no effort makes it smaller: a sample
-// of every 16 KiB tells. Text beside it packs better, too, with codes of its own.
+// What was compressed or encrypted before looks like chance, and no effort makes it smaller: a
+// sample of every 16 KiB tells. Text beside it packs better, too, with codes of its own.
 constexpr size_t kCell = 16 << 10;
 
 // Whether all bytes are about equally frequent: then the sum of the squares is near its least.
@@ -106,7 +108,8 @@ bool looks_random(std::span<const uint8_t> cell) {
   if (cell.size() < kCell) return false;
   uint32_t counts[256] = {};
   auto squares = [&] {
-    return std::accumulate(std::begin(counts), std::end(counts), 0u, [](uint32_t sum, uint32_t count) { return sum + count * count; });
+    return std::accumulate(std::begin(counts), std::end(counts), 0u,
+                           [](uint32_t sum, uint32_t count) { return sum + count * count; });
   };
   for (size_t at = 0; at < kCell; at += kStride) {
     for (uint8_t byte : cell.subspan(at, kSpan)) ++counts[byte];
@@ -128,9 +131,9 @@ class RunDeflater {
     while (from < to) {
       const size_t size = std::min(to - from, kMost);
       const auto length = static_cast<uint16_t>(size), check = static_cast<uint16_t>(~length);
-      const uint8_t header[] = {static_cast<uint8_t>(last && from + size == to), static_cast<uint8_t>(length),
-                                static_cast<uint8_t>(length >> 8), static_cast<uint8_t>(check),
-                                static_cast<uint8_t>(check >> 8)};
+      const uint8_t header[] = {static_cast<uint8_t>(last && from + size == to),
+                                static_cast<uint8_t>(length), static_cast<uint8_t>(length >> 8),
+                                static_cast<uint8_t>(check), static_cast<uint8_t>(check >> 8)};
       piece_.output.append(header);
       piece_.output.append(std::span(piece_.input).subspan(from, size));
       from += size;
@@ -171,7 +174,9 @@ void deflate_by_isal(Piece& piece) {
   const std::span<const uint8_t> input = piece.input;
   piece.output.reserve(worst_case(input.size() - piece.history));
   const auto deflater = std::make_unique<RunDeflater>(piece);
-  auto is_random = [&](size_t at) { return looks_random(input.subspan(at, std::min(kCell, input.size() - at))); };
+  auto is_random = [&](size_t at) {
+    return looks_random(input.subspan(at, std::min(kCell, input.size() - at)));
+  };
   size_t history = piece.history;
   size_t from = piece.history;
   do {
@@ -190,9 +195,12 @@ void deflate_by_isal(Piece& piece) {
 }
 
 void deflate_piece(Piece& piece, std::optional<int> level) {
-  if (level) deflate_by_zlib(piece, *level);
-  else deflate_by_isal(piece);
-  piece.crc = crc32_gzip_refl(0, piece.input.data() + piece.history, piece.input.size() - piece.history);
+  if (level)
+    deflate_by_zlib(piece, *level);
+  else
+    deflate_by_isal(piece);
+  piece.crc =
+      crc32_gzip_refl(0, piece.input.data() + piece.history, piece.input.size() - piece.history);
 }
 
 class GzipSink : public CompressSink {
@@ -308,7 +316,8 @@ class GzipSink : public CompressSink {
 
 }  // namespace
 
-std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads, std::optional<int> level) {
+std::unique_ptr<CompressSink> gzip_sink(base::Sink& out, unsigned threads,
+                                        std::optional<int> level) {
   return std::make_unique<GzipSink>(out, threads, level);
 }
 

@@ -32,7 +32,8 @@ void ItemWriter::root(const sys::Root& tree, const timespec* mtime) {
 bool ItemWriter::item(const TreeWalk::Item& item) {
   if (item.is_whiteout()) {
     if (options_.plain)
-      throw base::Error(base::Code::kUnsupported, "a character device 0:0 in a plain tree", "layer-entry");
+      throw base::Error(base::Code::kUnsupported, "a character device 0:0 in a plain tree",
+                        "layer-entry");
     size_t parent = item.path.size() - item.name.size();
     marker(base::str(item.path.substr(0, parent), kWhiteout, item.name));
     return true;
@@ -90,7 +91,8 @@ void ItemWriter::file(const std::string& path, StoredForm form,
     done += piece.size();
   }
   if (done != form.entry.size)
-    throw base::Error(base::Code::kUnavailable, base::printable(path) + " changed while it was read");
+    throw base::Error(base::Code::kUnavailable,
+                      base::printable(path) + " changed while it was read");
   result_.content_bytes += done;
 }
 

@@ -15,7 +15,7 @@ struct Limits {
   uint64_t unpacked_bytes = UINT64_MAX;   ///< output of decompression, and content of all members
   uint64_t depth =
       4096;  ///< directories below one another; a path given to the kernel has half as many
-  uint64_t sparse_regions = 1 << 16;      ///< data regions of one GNU sparse file
+  uint64_t sparse_regions = 1 << 16;         ///< data regions of one GNU sparse file
   uint64_t directories_in_memory = 1 << 16;  ///< above, what is remembered is written out early
   uint64_t zstd_window_bytes = 128 << 20;
   uint64_t xz_memory_bytes = 192 << 20;

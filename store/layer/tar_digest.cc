@@ -5,7 +5,8 @@
 namespace layer {
 
 void Checksum::write(base::Bytes bytes) {
-  crc32_ = crc32_gzip_refl(crc32_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  crc32_ =
+      crc32_gzip_refl(crc32_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   count_ += bytes.size();
 }
 
@@ -15,7 +16,8 @@ void TarHasher::write(base::Bytes bytes) {
 }
 
 TarDigest TarHasher::finish() {
-  return {oci::DiffId(oci::Digest::from_sha256(sha256_.finish())), checksum_.count(), checksum_.crc32()};
+  return {oci::DiffId(oci::Digest::from_sha256(sha256_.finish())), checksum_.count(),
+          checksum_.crc32()};
 }
 
 TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options) {
@@ -24,7 +26,8 @@ TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options) {
   TarDigest digest = hasher.finish();
   // Sockets are left out too, and nobody misses them.
   for (std::string& path : written.skipped)
-    if (path.substr(path.rfind('/') + 1).starts_with(".wh.")) digest.left_out.push_back(std::move(path));
+    if (path.substr(path.rfind('/') + 1).starts_with(".wh."))
+      digest.left_out.push_back(std::move(path));
   return digest;
 }
 

@@ -262,7 +262,7 @@ class TreeFollower::Work {
   const WriteOptions options_;
   TarHasher hash_;
   ItemWriter writer_;
-  std::string last_;  // announced
+  std::string last_;                   // announced
   std::function<void()> end_content_;  // of the last file, while it comes
   base::Synchronized<Queue> queue_;
   std::jthread thread_;

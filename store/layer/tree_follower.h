@@ -26,8 +26,8 @@ class GrowingFile {
 class StreamedFile {
  public:
   virtual ~StreamedFile() = default;
-  /// The next bytes, which `keep` owns. They must not change until the next call returns, or the file
-  /// is done with; waits until the bytes before them were hashed.
+  /// The next bytes, which `keep` owns. They must not change until the next call returns, or the
+  /// file is done with; waits until the bytes before them were hashed.
   virtual void add(base::Bytes bytes, std::shared_ptr<const void> keep) = 0;
 };
 

@@ -52,7 +52,8 @@ void TreeWalk::pop() {
   level.fd = sys::open_nofollow_at(child.get(), "..", O_RDONLY | O_DIRECTORY);
   struct stat st;
   if (::fstat(level.fd.get(), &st) < 0 || st.st_dev != level.device || st.st_ino != level.inode)
-    throw base::Error(base::Code::kUnavailable, "a tree changed while it was read", "files-changed");
+    throw base::Error(base::Code::kUnavailable, "a tree changed while it was read",
+                      "files-changed");
 }
 
 const TreeWalk::Item* TreeWalk::next() {

@@ -36,7 +36,8 @@ class ZstdDecoder : public base::Source {
     while (out.pos == 0 && out.size > 0) {
       base::Bytes packed = input_.peek();
       if (packed.empty() && !in_frame_) {
-        if (!started_) throw base::Error(base::Code::kCorrupt, "zstd: the stream is empty", "zstd-corrupt");
+        if (!started_)
+          throw base::Error(base::Code::kCorrupt, "zstd: the stream is empty", "zstd-corrupt");
         break;
       }
       if (!in_frame_) {
@@ -69,7 +70,8 @@ class ZstdDecoder : public base::Source {
   void check_frame_size() const {
     const unsigned long long said = ZSTD_getFrameContentSize(header_.data(), header_.size());
     if (said != ZSTD_CONTENTSIZE_UNKNOWN && said != frame_bytes_)
-      throw base::Error(base::Code::kCorrupt, "zstd: the frame is not as long as it says", "zstd-corrupt");
+      throw base::Error(base::Code::kCorrupt, "zstd: the frame is not as long as it says",
+                        "zstd-corrupt");
   }
 
   [[noreturn]] void fail(size_t status) const {

@@ -43,9 +43,9 @@ ContainerConfig read_container_config(const Fields& fields) {
   out.shell = fields.texts("Shell");
   out.on_build = fields.texts("OnBuild");
   out.args_escaped = fields.flag("ArgsEscaped");
-  out.other_fields = fields.without({"User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes",
-                                     "WorkingDir", "Labels", "StopSignal", "Healthcheck", "Shell",
-                                     "OnBuild", "ArgsEscaped"});
+  out.other_fields =
+      fields.without({"User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir",
+                      "Labels", "StopSignal", "Healthcheck", "Shell", "OnBuild", "ArgsEscaped"});
   return out;
 }
 
@@ -159,9 +159,8 @@ ImageConfig ImageConfig::parse(std::string_view json) {
   if (rootfs == nullptr) fields.fail("rootfs", "missing");
   out.diff_ids = read_diff_ids(Fields(*rootfs, fields.where("rootfs")));
   out.history = read_history(fields);
-  out.other_fields =
-      fields.without({"created", "author", "architecture", "os", "os.version", "os.features",
-                      "variant", "config", "rootfs", "history"});
+  out.other_fields = fields.without({"created", "author", "architecture", "os", "os.version",
+                                     "os.features", "variant", "config", "rootfs", "history"});
   out.raw = json;
   return out;
 }

@@ -112,8 +112,7 @@ std::optional<Descriptor> Fields::descriptor(std::string_view key) const {
 std::vector<Descriptor> Fields::descriptors(std::string_view key, size_t most) const {
   const nlohmann::json* list = array(key);
   if (list == nullptr) fail(key, "missing");
-  if (list->size() > most)
-    fail(key, base::str(list->size(), " entries; the limit is ", most));
+  if (list->size() > most) fail(key, base::str(list->size(), " entries; the limit is ", most));
   std::vector<Descriptor> out;
   for (size_t i = 0; i < list->size(); ++i)
     out.push_back(read_descriptor((*list)[i], where(base::str(key, "[", i, "]"))));

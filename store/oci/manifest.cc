@@ -42,8 +42,7 @@ std::string agreed_type(const Fields& fields, std::string_view described_as,
                         std::string_view fallback) {
   std::string own = fields.text("mediaType");
   if (!own.empty() && !described_as.empty() && own != described_as)
-    fields.fail("mediaType", base::str("says ", base::printable(own, 100),
-                                       ", the descriptor says ",
+    fields.fail("mediaType", base::str("says ", base::printable(own, 100), ", the descriptor says ",
                                        base::printable(described_as, 100)));
   if (!own.empty()) return own;
   return std::string(described_as.empty() ? fallback : described_as);

@@ -61,9 +61,12 @@ bool is_config_type(std::string_view name) {
 
 std::string_view layer_media_type(LayerEncoding encoding, bool docker) {
   switch (encoding) {
-    case kGzip: return docker ? media_type::kDockerLayerGzip : media_type::kLayerGzip;
-    case kZstd: return docker ? media_type::kDockerLayerZstd : media_type::kLayerZstd;
-    case kNone: break;
+    case kGzip:
+      return docker ? media_type::kDockerLayerGzip : media_type::kLayerGzip;
+    case kZstd:
+      return docker ? media_type::kDockerLayerZstd : media_type::kLayerZstd;
+    case kNone:
+      break;
   }
   return docker ? media_type::kDockerLayer : media_type::kLayer;
 }

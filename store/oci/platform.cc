@@ -32,7 +32,7 @@ constexpr std::string_view kHostArchitecture = "s390x";
 constexpr std::array<std::string_view, 8> kSystems = {"linux",   "windows", "darwin", "freebsd",
                                                       "openbsd", "netbsd",  "wasip1", "solaris"};
 constexpr std::array<std::string_view, 16> kArchitectures = {
-    "amd64",   "arm64",  "arm",    "386",   "ppc64le",  "ppc64", "s390x", "riscv64",
+    "amd64",    "arm64",  "arm",    "386",  "ppc64le", "ppc64", "s390x", "riscv64",
     "mips64le", "mips64", "mipsle", "mips", "loong64", "wasm",  "armbe", "arm64be"};
 
 template <size_t N>

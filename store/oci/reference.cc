@@ -95,9 +95,8 @@ bool names_registry(std::string_view first) {
 
 bool is_valid_tag(std::string_view tag) {
   if (tag.empty() || tag.size() > 128 || tag[0] == '.' || tag[0] == '-') return false;
-  return std::all_of(tag.begin(), tag.end(), [](char c) {
-    return is_alnum(c) || c == '_' || c == '.' || c == '-';
-  });
+  return std::all_of(tag.begin(), tag.end(),
+                     [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 Reference Reference::parse(std::string_view text) {
@@ -120,8 +119,9 @@ Reference Reference::parse(std::string_view text) {
   if (size_t colon = rest.find(':'); colon != std::string_view::npos) {
     ref.tag_ = rest.substr(colon + 1);
     if (!is_valid_tag(ref.tag_))
-      refuse(text, "a tag has up to 128 letters, digits, '_', '.' and '-', and begins with none of "
-                   "the last two");
+      refuse(text,
+             "a tag has up to 128 letters, digits, '_', '.' and '-', and begins with none of "
+             "the last two");
     rest = rest.substr(0, colon);
   }
   ref.path_ = rest;
@@ -132,8 +132,9 @@ Reference Reference::parse(std::string_view text) {
   // a path.
   if (!is_domain(ref.domain_) && !is_path(ref.domain_)) refuse(text, "the registry is malformed");
   if (!is_path(ref.path_))
-    refuse(text, "a repository has lower-case letters and digits, joined by '.', '_', '__' or '-', "
-                 "in parts divided by '/'");
+    refuse(text,
+           "a repository has lower-case letters and digits, joined by '.', '_', '__' or '-', "
+           "in parts divided by '/'");
   if (ref.path_.size() > kMaxPathBytes) refuse(text, "a repository has at most 255 characters");
   return ref;
 }

@@ -67,8 +67,8 @@ void optional_map(const Json& object, const std::string& where, const char* key,
   require_object(*value, where + "." + key);
   for (const auto& [name, item] : value->items())
     if (values == Values::kText ? !item.is_string() : !item.is_object())
-      fail(where + "." + key, values == Values::kText ? "a value is not a string"
-                                                      : "a value is not an object");
+      fail(where + "." + key,
+           values == Values::kText ? "a value is not a string" : "a value is not an object");
 }
 
 void optional_flag(const Json& object, const std::string& where, const char* key) {
@@ -135,9 +135,9 @@ void check_descriptor(const Json& value, const std::string& where) {
   require_object(value, where);
   require_media_type(required(value, where, "mediaType"), where + ".mediaType");
   const Json& size = required(value, where, "size");
-  bool counts = size.is_number_integer() &&
-                (size.is_number_unsigned() ? size.get<uint64_t>() <= INT64_MAX
-                                           : size.get<int64_t>() >= 0);
+  bool counts =
+      size.is_number_integer() &&
+      (size.is_number_unsigned() ? size.get<uint64_t>() <= INT64_MAX : size.get<int64_t>() >= 0);
   if (!counts) fail(where + ".size", "not an integer from 0 to 2^63-1");
   const Json& digest = required(value, where, "digest");
   require_text(digest, where + ".digest");
@@ -168,8 +168,7 @@ void check_header(const Json& document, const std::string& where) {
 
 void check_descriptors(const Json& list, const std::string& where) {
   if (!list.is_array()) fail(where, "not an array");
-  for (size_t i = 0; i < list.size(); ++i)
-    check_descriptor(list[i], base::str(where, "[", i, "]"));
+  for (size_t i = 0; i < list.size(); ++i) check_descriptor(list[i], base::str(where, "[", i, "]"));
 }
 
 void check_manifest(const Json& document) {
@@ -272,11 +271,16 @@ void check_layout(const Json& document) {
 void validate_document(DocumentType type, std::string_view json) {
   Json document = parse_strict_json(json, "document");
   switch (type) {
-    case DocumentType::kManifest: return check_manifest(document);
-    case DocumentType::kIndex: return check_index(document);
-    case DocumentType::kConfig: return check_config(document);
-    case DocumentType::kLayout: return check_layout(document);
-    case DocumentType::kDescriptor: return check_descriptor(document, "descriptor");
+    case DocumentType::kManifest:
+      return check_manifest(document);
+    case DocumentType::kIndex:
+      return check_index(document);
+    case DocumentType::kConfig:
+      return check_config(document);
+    case DocumentType::kLayout:
+      return check_layout(document);
+    case DocumentType::kDescriptor:
+      return check_descriptor(document, "descriptor");
   }
 }
 

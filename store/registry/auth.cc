@@ -36,7 +36,8 @@ std::vector<std::string> scopes_of(const Challenge& challenge, const std::string
       size_t colon = std::min(word.rfind(':'), word.size());
       std::string resource = word.substr(0, colon);
       if (!actions.contains(resource)) resources.push_back(resource);
-      for (const std::string& action : base::split(word.substr(std::min(colon + 1, word.size())), ','))
+      for (const std::string& action :
+           base::split(word.substr(std::min(colon + 1, word.size())), ','))
         actions[resource].insert(action);
     }
   std::vector<std::string> scopes;
@@ -67,7 +68,8 @@ std::optional<TokenAnswer> parse_token_answer(std::string_view json) {
   auto expires = document.find("expires_in");
   // Servers that say nothing mean a minute; others say less than it takes to use the token.
   if (expires != document.end() && expires->is_number_integer())
-    answer.lifetime = std::chrono::seconds(std::clamp<int64_t>(expires->get<int64_t>(), 30, 86'400));
+    answer.lifetime =
+        std::chrono::seconds(std::clamp<int64_t>(expires->get<int64_t>(), 30, 86'400));
   return answer;
 }
 
@@ -117,7 +119,8 @@ std::string Authenticator::answer(const Exchange& refused, const std::string& sc
                                   const std::string& used) {
   std::vector<Challenge> challenges;
   for (const std::string& header : refused.headers().all("www-authenticate"))
-    for (Challenge& challenge : parse_challenges(header)) challenges.push_back(std::move(challenge));
+    for (Challenge& challenge : parse_challenges(header))
+      challenges.push_back(std::move(challenge));
   std::lock_guard lock(mutex_);
   for (const Challenge& challenge : challenges)
     if (challenge.scheme == "bearer") {
@@ -172,7 +175,8 @@ std::unique_ptr<Exchange> Authenticator::ask_by_post(const Url& realm, const std
   std::string form = "client_id=torte&access_type=offline&service=" + percent_encode(service) +
                      "&scope=" + percent_encode(base::join(scopes, " "));
   if (!credential_->identity_token.empty())
-    form += "&grant_type=refresh_token&refresh_token=" + percent_encode(credential_->identity_token);
+    form +=
+        "&grant_type=refresh_token&refresh_token=" + percent_encode(credential_->identity_token);
   else
     form += "&grant_type=password&username=" + percent_encode(credential_->user) +
             "&password=" + percent_encode(credential_->password);
@@ -186,8 +190,7 @@ std::unique_ptr<Exchange> Authenticator::ask_by_post(const Url& realm, const std
 
 Authenticator::Token Authenticator::fetch(const Challenge& challenge, const std::string& scope) {
   auto realm = Url::try_parse(challenge.get("realm"));
-  if (!realm)
-    deny(origin_.authority() + " names no address that gives tokens");
+  if (!realm) deny(origin_.authority() + " names no address that gives tokens");
   if (!may_ask_realm(origin_, *realm, credential_.has_value()))
     throw base::Error(base::Code::kDenied,
                       base::str(origin_.authority(), " sends us for a token to ",
@@ -197,23 +200,24 @@ Authenticator::Token Authenticator::fetch(const Challenge& challenge, const std:
   std::string service = challenge.get("service");
   std::vector<std::string> scopes = scopes_of(challenge, scope);
   bool by_post = credential_ && !credential_->identity_token.empty();
-  auto exchange = by_post ? ask_by_post(*realm, service, scopes) : ask_by_get(*realm, service, scopes);
+  auto exchange =
+      by_post ? ask_by_post(*realm, service, scopes) : ask_by_get(*realm, service, scopes);
   if (!by_post && credential_ && (exchange->status() == 404 || exchange->status() == 405))
     exchange = ask_by_post(*realm, service, scopes);
   if (exchange->status() == 401 || exchange->status() == 403)
     deny(base::str(realm->origin().authority(), " refuses a token (", exchange->status(), ")"));
   if (exchange->status() != 200)
-    throw base::Error(base::Code::kUnavailable,
-                      base::str("asking ", realm->origin().str(), " for a token: status ",
-                                exchange->status()),
-                      "registry-token");
+    throw base::Error(
+        base::Code::kUnavailable,
+        base::str("asking ", realm->origin().str(), " for a token: status ", exchange->status()),
+        "registry-token");
   auto answer = parse_token_answer(exchange->read_text(kMostTokenBytes));
   if (!answer)
     throw base::Error(base::Code::kInvalid,
                       realm->origin().str() + " answers without a usable token", "registry-token");
   if (!answer->refresh_token.empty()) identity_token_ = answer->refresh_token;
-  return {"Bearer " + answer->token,
-          std::chrono::steady_clock::now() + answer->lifetime - std::min(kMargin, answer->lifetime / 4)};
+  return {"Bearer " + answer->token, std::chrono::steady_clock::now() + answer->lifetime -
+                                         std::min(kMargin, answer->lifetime / 4)};
 }
 
 std::string Authenticator::identity_token() {

@@ -24,8 +24,8 @@ struct TokenAnswer {
 std::optional<TokenAnswer> parse_token_answer(std::string_view json);
 
 /// May `realm` hand out tokens for the registry at `origin`? Only over https, or at the very same
-/// origin. With credentials also only on the registry's own domain: a registry that names a stranger
-/// is fishing for passwords. [CVE-2020-15157]
+/// origin. With credentials also only on the registry's own domain: a registry that names a
+/// stranger is fishing for passwords. [CVE-2020-15157]
 bool may_ask_realm(const Origin& origin, const Url& realm, bool with_credentials);
 
 /// Proves to one registry who we are: Basic, or tokens by scope, fetched when a 401 asks for them,
@@ -41,8 +41,8 @@ class Authenticator {
   /// After a 401: the header for the second try. `used` is the one that was refused ("": none).
   /// Throws Denied when there is nothing (more) to offer.
   std::string answer(const Exchange& refused, const std::string& scope, const std::string& used);
-  /// True when other requests have had this header too, or another one now: that it was refused may be
-  /// their doing, where a token serves a few times only.
+  /// True when other requests have had this header too, or another one now: that it was refused may
+  /// be their doing, where a token serves a few times only.
   bool is_shared(const std::string& scope, const std::string& used);
 
   const std::optional<Credential>& credential() const { return credential_; }

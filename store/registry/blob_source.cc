@@ -33,11 +33,16 @@ constexpr double kFastBytesPerSecond = 64 << 20;
 /// Part of a blob as a stream: opens the connection when first read, and again where one broke off.
 class PartSource : public base::Source {
  public:
-  /// Bytes `offset` up to `end`. `strict`: a registry that ignores ranges ends it (ignores_ranges());
-  /// otherwise such a registry's answer is read up to the end of the blob.
-  PartSource(Client& client, Client::Ask ask, const oci::Descriptor& blob, uint64_t offset, uint64_t end,
-             bool strict)
-      : client_(client), ask_(std::move(ask)), blob_(blob), position_(offset), end_(end), strict_(strict),
+  /// Bytes `offset` up to `end`. `strict`: a registry that ignores ranges ends it
+  /// (ignores_ranges()); otherwise such a registry's answer is read up to the end of the blob.
+  PartSource(Client& client, Client::Ask ask, const oci::Descriptor& blob, uint64_t offset,
+             uint64_t end, bool strict)
+      : client_(client),
+        ask_(std::move(ask)),
+        blob_(blob),
+        position_(offset),
+        end_(end),
+        strict_(strict),
         patience_(client.patience()) {}
 
   size_t read(std::span<std::byte> buffer) override {
@@ -99,8 +104,9 @@ class PartSource : public base::Source {
     Client::Ask ask = ask_;
     bool ranged = (position_ > 0 || end_ < blob_.size_bytes) && !ignores_ranges_;
     if (ranged)
-      ask.headers.push_back(base::str("Range: bytes=", position_, "-",
-                                      end_ < blob_.size_bytes ? base::str(end_ - 1) : std::string()));
+      ask.headers.push_back(
+          base::str("Range: bytes=", position_, "-",
+                    end_ < blob_.size_bytes ? base::str(end_ - 1) : std::string()));
     auto exchange = client_.ask(ask, patience_);
     require_plain(*exchange);
     int status = exchange->status();
@@ -166,12 +172,14 @@ class PartSource : public base::Source {
   bool finished_ = false;
 };
 
-/// A range on its way into memory, over a connection and on a thread of its own. Dropped, it waits for
-/// what its thread is reading right now.
+/// A range on its way into memory, over a connection and on a thread of its own. Dropped, it waits
+/// for what its thread is reading right now.
 class Piece {
  public:
   Piece(std::unique_ptr<PartSource> source, uint64_t size_bytes, RangeTickets::Ticket ticket)
-      : source_(std::move(source)), ticket_(std::move(ticket)), bytes_(size_bytes),
+      : source_(std::move(source)),
+        ticket_(std::move(ticket)),
+        bytes_(size_bytes),
         thread_([this](const std::stop_token& stop) { fetch(stop); }) {}
 
   /// Waits for bytes; 0 at the end. Throws what fetching threw.
@@ -211,7 +219,8 @@ class Piece {
   std::vector<std::byte> bytes_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  uint64_t there_ = 0;  ///< changed under the lock, and read without it by the thread that changes it
+  uint64_t there_ =
+      0;  ///< changed under the lock, and read without it by the thread that changes it
   uint64_t given_ = 0;
   bool done_ = false;
   std::exception_ptr error_;
@@ -222,7 +231,11 @@ class Piece {
 class LargeBlobSource : public base::Source {
  public:
   LargeBlobSource(Client& client, Client::Ask ask, const oci::Descriptor& blob, uint64_t offset)
-      : client_(client), ask_(std::move(ask)), blob_(blob), position_(offset), next_(offset + kFirstBytes),
+      : client_(client),
+        ask_(std::move(ask)),
+        blob_(blob),
+        position_(offset),
+        next_(offset + kFirstBytes),
         part_(part(offset, next_, false)) {}
 
   size_t read(std::span<std::byte> buffer) override {
@@ -246,7 +259,8 @@ class LargeBlobSource : public base::Source {
     size_t n = part_->read(buffer);
     waited_ += Clock::now() - before;
     if (n > 0) return n;
-    // The first range is through: one that went fast is followed by the rest, on the same connection.
+    // The first range is through: one that went fast is followed by the rest, on the same
+    // connection.
     double seconds = std::chrono::duration<double>(waited_).count();
     if (static_cast<double>(kFirstBytes) >= kFastBytesPerSecond * seconds) {
       part_ = part(position_, blob_.size_bytes, false);
@@ -277,7 +291,8 @@ class LargeBlobSource : public base::Source {
         if (!ticket) return;
       }
       uint64_t end = std::min(next_ + kPieceBytes, blob_.size_bytes);
-      pieces_.push_back(std::make_unique<Piece>(part(next_, end, true), end - next_, std::move(ticket)));
+      pieces_.push_back(
+          std::make_unique<Piece>(part(next_, end, true), end - next_, std::move(ticket)));
       next_ = end;
     }
   }
@@ -294,8 +309,8 @@ class LargeBlobSource : public base::Source {
 
 }  // namespace
 
-std::unique_ptr<base::Source> open_blob_source(Client& client, Client::Ask ask, const oci::Descriptor& blob,
-                                               uint64_t offset) {
+std::unique_ptr<base::Source> open_blob_source(Client& client, Client::Ask ask,
+                                               const oci::Descriptor& blob, uint64_t offset) {
   if (blob.size_bytes > offset && blob.size_bytes - offset > kFirstBytes + kLeastRest)
     return std::make_unique<LargeBlobSource>(client, std::move(ask), blob, offset);
   return std::make_unique<PartSource>(client, std::move(ask), blob, offset, blob.size_bytes, false);

@@ -33,9 +33,13 @@ std::string said(const std::string& body) {
   if (document.is_object() && document.contains("errors") && document["errors"].is_array()) {
     for (const auto& error : document["errors"]) {
       if (!error.is_object()) continue;
-      std::string code = error.value("code", nlohmann::json()).is_string() ? error["code"].get<std::string>() : "";
-      std::string text = error.value("message", nlohmann::json()).is_string() ? error["message"].get<std::string>() : "";
-      out += base::str(out.empty() ? "" : "; ", code, code.empty() || text.empty() ? "" : ": ", text);
+      std::string code =
+          error.value("code", nlohmann::json()).is_string() ? error["code"].get<std::string>() : "";
+      std::string text = error.value("message", nlohmann::json()).is_string()
+                             ? error["message"].get<std::string>()
+                             : "";
+      out +=
+          base::str(out.empty() ? "" : "; ", code, code.empty() || text.empty() ? "" : ": ", text);
     }
   } else {
     out = base::trim(body);
@@ -46,7 +50,9 @@ std::string said(const std::string& body) {
 }  // namespace
 
 Client::Client(std::string host, Credentials* credentials, ClientOptions options)
-    : host_(std::move(host)), credentials_(credentials), options_(std::move(options)),
+    : host_(std::move(host)),
+      credentials_(credentials),
+      options_(std::move(options)),
       http_(http_options(options_)) {}
 
 Patience Client::patience() const {
@@ -196,8 +202,8 @@ void Client::fail(Exchange& exchange, const std::string& what) {
                     : status == 401 || status == 403 ? base::Code::kDenied
                     : status >= 500 || status == 429 ? base::Code::kUnavailable
                                                      : base::Code::kInvalid;
-  const char* id = status == 404   ? "registry-not-found"
-                   : status == 429 ? "registry-busy"
+  const char* id = status == 404                 ? "registry-not-found"
+                   : status == 429               ? "registry-busy"
                    : code == base::Code::kDenied ? "registry-denied"
                                                  : "registry-refused";
   base::Error error(code, base::str(what, ": ", host_, " answers ", status), id);
@@ -207,8 +213,10 @@ void Client::fail(Exchange& exchange, const std::string& what) {
     bool known = found != authenticators_.end() && found->second->credential();
     error.add_fact(known ? "asked with the credentials of " + found->second->credential()->source
                          : "asked without credentials");
-    if (code == base::Code::kDenied) error.add_help("torte login " + host_);
-    else if (!known) error.add_help("some registries answer 404 for what they do not let you see");
+    if (code == base::Code::kDenied)
+      error.add_help("torte login " + host_);
+    else if (!known)
+      error.add_help("some registries answer 404 for what they do not let you see");
   }
   throw error;
 }

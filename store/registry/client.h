@@ -18,8 +18,8 @@ namespace registry {
 
 struct ClientOptions {
   Tls tls;
-  /// Plain http may be used where the server speaks no TLS: this machine's own registries, and those
-  /// called insecure.
+  /// Plain http may be used where the server speaks no TLS: this machine's own registries, and
+  /// those called insecure.
   bool allow_http = false;
   std::stop_token stop;
   WaitNotice waiting;
@@ -28,9 +28,9 @@ struct ClientOptions {
 
 /// One registry: requests with the right credentials, tries and redirects.
 ///
-/// Credentials and tokens go to the registry's own origin and nowhere else; a redirect to another one
-/// is followed without them, and a 401 there is not answered. https never becomes http. At most ten
-/// hops. May be shared by threads. [spec/security.md 7]
+/// Credentials and tokens go to the registry's own origin and nowhere else; a redirect to another
+/// one is followed without them, and a 401 there is not answered. https never becomes http. At most
+/// ten hops. May be shared by threads. [spec/security.md 7]
 class Client {
  public:
   /// `host` is "docker.io" or "registry:5000"; `credentials` is borrowed, null for none.
@@ -38,11 +38,11 @@ class Client {
 
   struct Ask {
     std::string method = "GET";
-    std::string path = {};            ///< "/v2/..."
-    std::optional<Url> url = {};      ///< instead of `path`: an address the registry gave us
-    std::string repository = {};      ///< whose credentials and tokens
-    std::string actions = "pull";     ///< "pull" or "pull,push"
-    std::string more_scope = {};      ///< a second scope: "repository:other:pull"
+    std::string path = {};         ///< "/v2/..."
+    std::optional<Url> url = {};   ///< instead of `path`: an address the registry gave us
+    std::string repository = {};   ///< whose credentials and tokens
+    std::string actions = "pull";  ///< "pull" or "pull,push"
+    std::string more_scope = {};   ///< a second scope: "repository:other:pull"
     std::vector<std::string> headers = {};
     /// Gives the body from its beginning, once for each try.
     std::function<std::unique_ptr<base::Source>()> body = {};
@@ -54,8 +54,8 @@ class Client {
   /// HEAD are followed. Throws TransportError, Denied, Cancelled.
   std::unique_ptr<Exchange> ask(const Ask& ask, Patience& patience);
   std::unique_ptr<Exchange> ask(const Ask& ask);
-  /// One try only, but for a 401: for uploads, where what to do next depends on how far they got. It may
-  /// be silent for as long as `patience` says.
+  /// One try only, but for a 401: for uploads, where what to do next depends on how far they got.
+  /// It may be silent for as long as `patience` says.
   std::unique_ptr<Exchange> ask_once(const Ask& ask, const Patience& patience);
 
   Patience patience() const;
@@ -70,7 +70,8 @@ class Client {
 
  private:
   std::unique_ptr<Exchange> send(const Ask& ask, std::chrono::milliseconds silence);
-  std::unique_ptr<Exchange> send_authorized(const Ask& ask, Url url, std::chrono::milliseconds silence);
+  std::unique_ptr<Exchange> send_authorized(const Ask& ask, Url url,
+                                            std::chrono::milliseconds silence);
   std::unique_ptr<Exchange> follow(const Ask& ask, std::unique_ptr<Exchange> exchange,
                                    std::chrono::milliseconds silence);
   Origin find_origin();

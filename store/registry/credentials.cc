@@ -73,7 +73,8 @@ std::optional<Credential> read_entry(const Json& entry, const std::string& sourc
     auto plain = oci::decode_base64(packed);
     size_t colon = plain ? plain->find(':') : std::string::npos;
     if (colon == std::string::npos)
-      throw base::Error(base::Code::kInvalid, source + ": an \"auth\" that is not base64 of user:password",
+      throw base::Error(base::Code::kInvalid,
+                        source + ": an \"auth\" that is not base64 of user:password",
                         "bad-authfile");
     out.user = plain->substr(0, colon);
     out.password = plain->substr(colon + 1);
@@ -88,7 +89,8 @@ std::string helper_program(const std::string& name) {
     return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
   });
   if (!good)
-    throw base::Error(base::Code::kInvalid, "credential helper " + base::printable(name) + " has no plain name",
+    throw base::Error(base::Code::kInvalid,
+                      "credential helper " + base::printable(name) + " has no plain name",
                       "bad-authfile");
   return "docker-credential-" + name;
 }
@@ -121,15 +123,18 @@ std::optional<Credential> ask_helper(const std::string& name, const std::string&
 
 /// The helper a file names for a host, or "".
 std::string helper_for(const Json& document, const std::string& host) {
-  if (const Json* helpers = member(document, "credHelpers"); helpers != nullptr && helpers->is_object())
+  if (const Json* helpers = member(document, "credHelpers");
+      helpers != nullptr && helpers->is_object())
     for (const auto& [key, value] : helpers->items())
       if (plain_key(key) == host && value.is_string()) return value.get<std::string>();
   return "";
 }
 
-std::optional<Credential> find_in(const path& file, const std::string& host, const std::string& name) {
+std::optional<Credential> find_in(const path& file, const std::string& host,
+                                  const std::string& name) {
   Json document = read_file(file);
-  if (std::string helper = helper_for(document, host); !helper.empty()) return ask_helper(helper, host);
+  if (std::string helper = helper_for(document, host); !helper.empty())
+    return ask_helper(helper, host);
   const Json* entries = member(document, "auths");
   if (file.filename() == ".dockercfg") entries = &document;
   const Json* best = nullptr;
@@ -182,7 +187,8 @@ CredentialFiles find_credential_files(const std::optional<path>& chosen,
   return files;
 }
 
-std::optional<Credential> Credentials::find(const std::string& host, const std::string& repository) {
+std::optional<Credential> Credentials::find(const std::string& host,
+                                            const std::string& repository) {
   if (only_ && !withheld_.lock()->contains(host)) return only_;
   for (const path& file : files_.readable)
     if (auto found = find_in(file, host, host + "/" + repository)) return found;
@@ -201,9 +207,10 @@ std::string Credentials::store(const std::string& host, const Credential& creden
     std::string output;
     std::string program = helper_program(helper);
     if (sys::run_filter({program, "store"}, entry.dump(), output).shell_status() != 0)
-      throw base::Error(base::Code::kDenied,
-                        base::str(program, " store failed: ", base::printable(base::trim(output), 200)),
-                        "credential-helper");
+      throw base::Error(
+          base::Code::kDenied,
+          base::str(program, " store failed: ", base::printable(base::trim(output), 200)),
+          "credential-helper");
     return program;
   }
   Json& entry = document["auths"][credential_key(host)];

@@ -17,8 +17,8 @@ namespace registry {
 struct Credential {
   std::string user;
   std::string password;
-  std::string identity_token;  ///< instead of a password: exchanged for tokens by OAuth2
-  std::string source;          ///< where it was found, for messages
+  std::string identity_token;         ///< instead of a password: exchanged for tokens by OAuth2
+  std::string source;                 ///< where it was found, for messages
   bool wants_identity_token = false;  ///< the token server is asked for one, to be kept: `login`
 };
 
@@ -40,7 +40,8 @@ class Credentials {
 
   /// These and no others, for every registry asked (--creds), but for those withheld from.
   void use_only(Credential credential) { only_ = std::move(credential); }
-  /// A mirror is another party: it gets what is kept for it, and never what was given for this command.
+  /// A mirror is another party: it gets what is kept for it, and never what was given for this
+  /// command.
   void withhold_from(const std::string& host) { withheld_.lock()->insert(host); }
 
   /// For "host[:port]/repository": the longest match in the first file that has one; a helper where

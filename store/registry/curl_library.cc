@@ -12,15 +12,16 @@ template <typename Function>
 void bind(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(::dlsym(library, name));
   if (function == nullptr)
-    throw base::Error(base::Code::kUnsupported,
-                      std::string("the installed libcurl has no ") + name, "libcurl-missing");
+    throw base::Error(base::Code::kUnsupported, std::string("the installed libcurl has no ") + name,
+                      "libcurl-missing");
 }
 
 CurlLibrary load() {
   // Never unloaded: its own global state belongs to the process.
   void* library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
-    throw base::Error(base::Code::kUnsupported, "registries and downloads need libcurl, which is not installed",
+    throw base::Error(base::Code::kUnsupported,
+                      "registries and downloads need libcurl, which is not installed",
                       "libcurl-missing")
         .add_help("install Debian's package libcurl4");
   decltype(&::curl_global_init) global_init = nullptr;

@@ -26,41 +26,56 @@ constexpr int64_t kLeastBytesPerSecond = 1024;
 
 base::Code code_of(Fault fault) {
   switch (fault) {
-    case Fault::kCertificate: return base::Code::kDenied;
-    case Fault::kProtocol: return base::Code::kInvalid;
-    default: return base::Code::kUnavailable;
+    case Fault::kCertificate:
+      return base::Code::kDenied;
+    case Fault::kProtocol:
+      return base::Code::kInvalid;
+    default:
+      return base::Code::kUnavailable;
   }
 }
 
 const char* id_of(Fault fault) {
   switch (fault) {
-    case Fault::kCertificate: return "registry-certificate";
-    case Fault::kProtocol: return "registry-protocol";
-    case Fault::kSilence: return "registry-silent";
-    default: return "registry-unreachable";
+    case Fault::kCertificate:
+      return "registry-certificate";
+    case Fault::kProtocol:
+      return "registry-protocol";
+    case Fault::kSilence:
+      return "registry-silent";
+    default:
+      return "registry-unreachable";
   }
 }
 
 Fault fault_of(CURLcode code) {
   switch (code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_RESOLVE_HOST: return Fault::kResolve;
-    case CURLE_COULDNT_CONNECT: return Fault::kConnect;
-    case CURLE_OPERATION_TIMEDOUT: return Fault::kSilence;
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return Fault::kResolve;
+    case CURLE_COULDNT_CONNECT:
+      return Fault::kConnect;
+    case CURLE_OPERATION_TIMEDOUT:
+      return Fault::kSilence;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR: return Fault::kCertificate;
-    case CURLE_SSL_CONNECT_ERROR: return Fault::kNotTls;
+    case CURLE_SSL_ISSUER_ERROR:
+      return Fault::kCertificate;
+    case CURLE_SSL_CONNECT_ERROR:
+      return Fault::kNotTls;
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-    // A kept connection turned out dead after part of a body had gone: libcurl cannot rewind it, we can.
+    // A kept connection turned out dead after part of a body had gone: libcurl cannot rewind it, we
+    // can.
     case CURLE_SEND_FAIL_REWIND:
     case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM: return Fault::kReset;
-    default: return Fault::kProtocol;
+    case CURLE_HTTP2_STREAM:
+      return Fault::kReset;
+    default:
+      return Fault::kProtocol;
   }
 }
 
@@ -161,8 +176,8 @@ struct Exchange::State {
   ~State() {
     if (added) handle->curl.multi_remove_handle(handle->multi, handle->easy);
     if (fields != nullptr) handle->curl.slist_free_all(fields);
-    // A body cut short leaves the connection unusable; libcurl closes it when the handle is removed.
-    // After a failure libcurl may still hold buffers that a new request cannot change.
+    // A body cut short leaves the connection unusable; libcurl closes it when the handle is
+    // removed. After a failure libcurl may still hold buffers that a new request cannot change.
     if (!done || result != CURLE_OK) return;
     handle->curl.easy_reset(handle->easy);
     pool->put(std::move(handle));
@@ -213,14 +228,15 @@ struct Exchange::State {
   CURLcode result = CURLE_OK;
   std::exception_ptr error;
 
-  uint64_t moved = 0;         ///< bytes in either direction
-  uint64_t moved_before = 0;  ///< at the start of the current window of silence
+  uint64_t moved = 0;                             ///< bytes in either direction
+  uint64_t moved_before = 0;                      ///< at the start of the current window of silence
   std::chrono::steady_clock::duration waited{0};  ///< in that window
   std::chrono::steady_clock::duration quiet{0};   ///< since the last byte
 };
 
 void Exchange::State::fail(Fault fault, const std::string& why) const {
-  throw TransportError(fault, base::str(request.method, " ", request.url.origin().str(), ": ", why));
+  throw TransportError(fault,
+                       base::str(request.method, " ", request.url.origin().str(), ": ", why));
 }
 
 size_t Exchange::State::on_header(char* data, size_t size, size_t count, void* self) {
@@ -381,7 +397,8 @@ void Exchange::State::start() {
 }
 
 void Exchange::State::pump() {
-  if (options.stop.stop_requested()) throw base::Error(base::Code::kCancelled, "interrupted", "cancelled");
+  if (options.stop.stop_requested())
+    throw base::Error(base::Code::kCancelled, "interrupted", "cancelled");
   uint64_t before = moved;
   if (paused && buffer.size() - given <= kMostBuffered / 2) {
     paused = false;

@@ -64,8 +64,8 @@ enum class Reach {
 struct Request {
   std::string method = "GET";
   Url url;
-  std::vector<std::string> headers = {};  ///< "Name: value"
-  base::Source* body = nullptr;           ///< borrowed; null sends none
+  std::vector<std::string> headers = {};    ///< "Name: value"
+  base::Source* body = nullptr;             ///< borrowed; null sends none
   std::optional<uint64_t> body_bytes = {};  ///< unset: as long as the body gives, chunked
   /// Less than 1 KiB a second for this long ends the request; the time to the first byte counts.
   std::chrono::milliseconds silence{30'000};
@@ -78,7 +78,9 @@ class Headers {
   /// The first field of that name (given in lower case).
   std::optional<std::string> find(std::string_view name) const;
   std::vector<std::string> all(std::string_view name) const;
-  void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void add(std::string name, std::string value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
   void clear() { fields_.clear(); }
   size_t size() const { return fields_.size(); }
 

@@ -1,8 +1,8 @@
 #include "store/registry/patience.h"
 
+#include <condition_variable>
 #include <ctime>
 #include <mutex>
-#include <condition_variable>
 #include <random>
 
 #include "base/text.h"
@@ -61,7 +61,8 @@ bool Patience::after(const TransportError& error) {
   switch (error.fault()) {
     case Fault::kCertificate:
     case Fault::kNotTls:
-    case Fault::kProtocol: return false;
+    case Fault::kProtocol:
+      return false;
     case Fault::kResolve:
       if (tries_ >= retries_.most.value_or(1)) return false;
       break;
@@ -73,7 +74,8 @@ bool Patience::after(const TransportError& error) {
       silence_left_ -= silence();
       if (silence_left_ < kLeastSilence) return false;
       break;
-    case Fault::kReset: break;
+    case Fault::kReset:
+      break;
   }
   return wait(error.message());
 }
@@ -87,8 +89,8 @@ bool Patience::after(int status, const Headers& headers) {
     if (auto seconds = parse_retry_after(*text, ::time(nullptr))) {
       if (*seconds > static_cast<uint64_t>(kLongestAsked.count() / 1000))
         throw base::Error(base::Code::kUnavailable,
-                          base::str(host_, " answers ", status, " and asks to come back in ", *seconds,
-                                    " seconds"),
+                          base::str(host_, " answers ", status, " and asks to come back in ",
+                                    *seconds, " seconds"),
                           "registry-busy")
             .add_help("torte waits at most two minutes by itself; try again then");
       asked = std::chrono::seconds(*seconds);

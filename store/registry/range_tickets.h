@@ -5,8 +5,9 @@
 
 namespace registry {
 
-/// How many ranges may be on their way beside the one that every blob may have: they wait in memory for
-/// their turn, so there is a bound for all of them. May be shared by threads; must outlive its tickets.
+/// How many ranges may be on their way beside the one that every blob may have: they wait in memory
+/// for their turn, so there is a bound for all of them. May be shared by threads; must outlive its
+/// tickets.
 class RangeTickets {
  public:
   /// Counts as long as it lives. Move-only.

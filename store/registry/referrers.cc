@@ -1,7 +1,7 @@
-// What points at a manifest by its `subject`: signatures, attestations, bills of materials. A registry that
-// knows the question answers it; for others the answer is an index under a tag made of the digest, which
-// whoever pushes such a manifest keeps up to date. [OCI distribution-spec 1.1, "Listing Referrers" and
-// "Referrers Tag Schema"]
+// What points at a manifest by its `subject`: signatures, attestations, bills of materials. A
+// registry that knows the question answers it; for others the answer is an index under a tag made
+// of the digest, which whoever pushes such a manifest keeps up to date. [OCI distribution-spec 1.1,
+// "Listing Referrers" and "Referrers Tag Schema"]
 #include <algorithm>
 
 #include "base/error.h"
@@ -25,7 +25,8 @@ oci::Descriptor describe_referrer(const std::string& bytes, const std::string& m
                                   const oci::Manifest* manifest, const oci::Index* index) {
   oci::Descriptor entry = oci::Descriptor::of(media_type, bytes);
   entry.artifact_type = manifest != nullptr ? manifest->artifact_type : index->artifact_type;
-  if (manifest != nullptr && entry.artifact_type.empty()) entry.artifact_type = manifest->config.media_type;
+  if (manifest != nullptr && entry.artifact_type.empty())
+    entry.artifact_type = manifest->config.media_type;
   entry.annotations = manifest != nullptr ? manifest->annotations : index->annotations;
   return entry;
 }
@@ -34,7 +35,8 @@ oci::Descriptor describe_referrer(const std::string& bytes, const std::string& m
 
 oci::Index Repository::fallback_referrers(const oci::Digest& subject) {
   auto document = find_document(fallback_tag(subject));
-  if (!document || oci::document_kind(document->bytes, document->media_type) != oci::DocumentKind::kIndex)
+  if (!document ||
+      oci::document_kind(document->bytes, document->media_type) != oci::DocumentKind::kIndex)
     return empty_index();
   return oci::Index::parse(document->bytes, document->media_type);
 }
@@ -57,12 +59,15 @@ std::vector<oci::Descriptor> Repository::list_referrers(const oci::Digest& subje
       list = fallback_referrers(subject);
     }
     for (oci::Descriptor& entry : list.manifests)
-      if (artifact_type.empty() || entry.artifact_type == artifact_type) found.push_back(std::move(entry));
-    auto url = answered ? find_next_page(*exchange, "what refers to " + subject.str()) : std::nullopt;
+      if (artifact_type.empty() || entry.artifact_type == artifact_type)
+        found.push_back(std::move(entry));
+    auto url =
+        answered ? find_next_page(*exchange, "what refers to " + subject.str()) : std::nullopt;
     if (!url) return found;
     ask.url = *url;
   }
-  throw base::Error(base::Code::kInvalid, "what refers to " + subject.str() + ": the list does not end",
+  throw base::Error(base::Code::kInvalid,
+                    "what refers to " + subject.str() + ": the list does not end",
                     "registry-protocol");
 }
 
@@ -75,15 +80,15 @@ void Repository::note_referrer(const std::string& bytes, const std::string& medi
     index = oci::Index::parse(bytes, media_type);
   const std::optional<oci::Descriptor>& subject = manifest ? manifest->subject : index->subject;
   if (!subject) return;
-  oci::Descriptor entry =
-      describe_referrer(bytes, media_type, manifest ? &*manifest : nullptr, index ? &*index : nullptr);
+  oci::Descriptor entry = describe_referrer(bytes, media_type, manifest ? &*manifest : nullptr,
+                                            index ? &*index : nullptr);
   // Two writers at once would undo each other; who looks again afterwards sees it.
   constexpr int kTries = 3;
   for (int i = 0; i < kTries; ++i) {
     oci::Index list = fallback_referrers(subject->digest);
-    bool there = std::any_of(list.manifests.begin(), list.manifests.end(), [&](const oci::Descriptor& other) {
-      return other.digest == entry.digest;
-    });
+    bool there =
+        std::any_of(list.manifests.begin(), list.manifests.end(),
+                    [&](const oci::Descriptor& other) { return other.digest == entry.digest; });
     if (there) return;
     list.manifests.push_back(entry);
     list.raw.clear();

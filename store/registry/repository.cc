@@ -59,7 +59,8 @@ Client::Ask Repository::ask(std::string method, const std::string& below) const 
 Document Repository::read_document(Exchange& exchange, const std::string& tag_or_digest) {
   std::string what = base::str("manifest ", tag_or_digest, " of ", name());
   require_plain(exchange, what);
-  std::string bytes = base::with_context(what, [&] { return exchange.read_text(oci::kMaxManifestBytes); });
+  std::string bytes =
+      base::with_context(what, [&] { return exchange.read_text(oci::kMaxManifestBytes); });
   std::string type = exchange.headers().find("content-type").value_or("");
   type = base::to_lower(base::trim(std::string_view(type).substr(0, type.find(';'))));
   if (!oci::is_manifest_type(type) && !oci::is_index_type(type)) type.clear();
@@ -72,7 +73,8 @@ Document Repository::read_document(Exchange& exchange, const std::string& tag_or
       verifier.finish();
     } catch (Error&) {
       throw Error(Code::kCorrupt,
-                  base::str(what, " has the wrong content: ", who, " ", wanted.str(), ", it is ", digest.str()),
+                  base::str(what, " has the wrong content: ", who, " ", wanted.str(), ", it is ",
+                            digest.str()),
                   "manifest-digest");
     }
   };
@@ -80,7 +82,8 @@ Document Repository::read_document(Exchange& exchange, const std::string& tag_or
   for (const std::string& announced : exchange.headers().all("docker-content-digest")) {
     auto parsed = oci::Digest::try_parse(announced);
     if (!parsed)
-      throw Error(Code::kCorrupt, what + ": its Docker-Content-Digest is no digest", "manifest-digest");
+      throw Error(Code::kCorrupt, what + ": its Docker-Content-Digest is no digest",
+                  "manifest-digest");
     require(*parsed, "the registry calls it");
   }
   return {std::move(bytes), std::move(type), asked ? *asked : digest};
@@ -95,7 +98,9 @@ std::optional<Document> Repository::find_document(const std::string& tag_or_dige
       auto exchange = client_.ask(ask, patience);
       if (exchange->status() == 404) return std::nullopt;
       if (exchange->status() != 200)
-        client_.fail(*exchange, base::str("get ", name(), oci::Digest::try_parse(tag_or_digest) ? "@" : ":", tag_or_digest));
+        client_.fail(*exchange,
+                     base::str("get ", name(), oci::Digest::try_parse(tag_or_digest) ? "@" : ":",
+                               tag_or_digest));
       return read_document(*exchange, tag_or_digest);
     } catch (const TransportError& e) {
       if (!patience.after(e)) throw;
@@ -108,7 +113,8 @@ Document Repository::get_document(const std::string& tag_or_digest) {
   std::string shown = name() + (oci::Digest::try_parse(tag_or_digest) ? "@" : ":") + tag_or_digest;
   Error error(Code::kNotFound, shown + " is not in the registry", "registry-not-found");
   if (!client_.authenticator(path_).credential())
-    error.add_help(base::str("some registries say so of what they do not let you see: torte login ", client_.host()));
+    error.add_help(base::str("some registries say so of what they do not let you see: torte login ",
+                             client_.host()));
   throw error;
 }
 
@@ -132,7 +138,8 @@ std::optional<oci::Digest> Repository::find_digest(const std::string& tag_or_dig
 }
 
 ResolvedImage Repository::resolve(const oci::Reference& reference, const oci::Platform& platform) {
-  Document document = get_document(reference.digest() ? reference.digest()->str() : reference.tag());
+  Document document =
+      get_document(reference.digest() ? reference.digest()->str() : reference.tag());
   oci::Digest top = document.digest;
   std::optional<Document> first_index;
   for (size_t depth = 0;; ++depth) {
@@ -141,20 +148,24 @@ ResolvedImage Repository::resolve(const oci::Reference& reference, const oci::Pl
       return {top, std::move(first_index), std::move(document), std::move(manifest)};
     }
     if (depth >= oci::kMaxIndexDepth)
-      throw Error(Code::kInvalid, base::str(name(), ": more than ", oci::kMaxIndexDepth,
-                                            " indexes inside each other"), "bad-document");
+      throw Error(
+          Code::kInvalid,
+          base::str(name(), ": more than ", oci::kMaxIndexDepth, " indexes inside each other"),
+          "bad-document");
     oci::Index index = oci::Index::parse(document.bytes, document.media_type);
     const oci::Descriptor* entry = index.find(platform);
     if (entry == nullptr)
-      throw Error(Code::kNotFound, base::str(reference.familiar(), " has no image for ", platform.str()),
+      throw Error(Code::kNotFound,
+                  base::str(reference.familiar(), " has no image for ", platform.str()),
                   "platform-missing")
           .add_fact("it has: " + platforms_of(index));
     oci::Descriptor next = *entry;
     if (!first_index) first_index = std::move(document);
     document = get_document(next.digest.str());
     if (document.bytes.size() != next.size_bytes)
-      throw Error(Code::kCorrupt, base::str("manifest ", next.digest.str(), " has ", document.bytes.size(),
-                                            " bytes, its index announces ", next.size_bytes),
+      throw Error(Code::kCorrupt,
+                  base::str("manifest ", next.digest.str(), " has ", document.bytes.size(),
+                            " bytes, its index announces ", next.size_bytes),
                   "manifest-size");
     document.media_type = next.media_type;
   }
@@ -166,8 +177,10 @@ std::unique_ptr<base::Source> Repository::open_blob(const oci::Descriptor& blob,
 
 std::string Repository::read_blob(const oci::Descriptor& blob, uint64_t limit) {
   if (blob.size_bytes > limit)
-    throw Error(Code::kInvalid, base::str("blob ", blob.digest.str(), " has ", blob.size_bytes,
-                                          " bytes; the limit is ", limit), "too-large");
+    throw Error(Code::kInvalid,
+                base::str("blob ", blob.digest.str(), " has ", blob.size_bytes,
+                          " bytes; the limit is ", limit),
+                "too-large");
   oci::VerifiedSource source(open_blob(blob), blob.digest, blob.size_bytes);
   return base::read_all(source, limit);
 }
@@ -226,8 +239,9 @@ void Repository::remove(const std::string& tag_or_digest) {
   int status = exchange->status();
   if (status == 202 || status == 200 || status == 204) return;
   if (status == 405 || status == 400)
-    throw Error(Code::kUnsupported, base::str(client_.host(), " does not allow deleting ",
-                                              oci::Digest::try_parse(tag_or_digest) ? "manifests" : "tags"),
+    throw Error(Code::kUnsupported,
+                base::str(client_.host(), " does not allow deleting ",
+                          oci::Digest::try_parse(tag_or_digest) ? "manifests" : "tags"),
                 "registry-no-delete");
   client_.fail(*exchange, base::str("delete ", tag_or_digest, " of ", name()));
 }

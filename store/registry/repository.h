@@ -25,9 +25,9 @@ struct Document {
 
 /// One image in a registry, for one platform.
 struct ResolvedImage {
-  oci::Digest top;                 ///< what the tag led to: a manifest or an index
-  std::optional<Document> index;   ///< when that was an index
-  Document document;               ///< the image's manifest
+  oci::Digest top;                ///< what the tag led to: a manifest or an index
+  std::optional<Document> index;  ///< when that was an index
+  Document document;              ///< the image's manifest
   oci::Manifest manifest;
 };
 
@@ -51,8 +51,8 @@ class Repository {
 
   // Reading.
 
-  /// By tag or digest. Throws NotFound, Denied, Unavailable, Corrupt when the bytes are not those the
-  /// digest, asked or announced, names; Invalid above 4 MiB.
+  /// By tag or digest. Throws NotFound, Denied, Unavailable, Corrupt when the bytes are not those
+  /// the digest, asked or announced, names; Invalid above 4 MiB.
   Document get_document(const std::string& tag_or_digest);
   /// nullopt when there is none.
   std::optional<Document> find_document(const std::string& tag_or_digest);
@@ -64,8 +64,9 @@ class Repository {
   /// after is by digest. Throws also NotFound naming the platforms there are.
   ResolvedImage resolve(const oci::Reference& reference, const oci::Platform& platform);
 
-  /// A blob's bytes from `offset` on, fetched again from where a broken connection left off; unchecked
-  /// but for their number. read() throws Corrupt for more or fewer bytes than `blob` announces.
+  /// A blob's bytes from `offset` on, fetched again from where a broken connection left off;
+  /// unchecked but for their number. read() throws Corrupt for more or fewer bytes than `blob`
+  /// announces.
   std::unique_ptr<base::Source> open_blob(const oci::Descriptor& blob, uint64_t offset = 0);
   /// A small blob whole and verified.
   std::string read_blob(const oci::Descriptor& blob, uint64_t limit);
@@ -73,9 +74,10 @@ class Repository {
   bool has_blob(const oci::Digest& digest, std::optional<uint64_t> size_bytes = {});
   /// All tags, sorted as the registry gives them; at most a million.
   std::vector<std::string> list_tags();
-  /// What names this manifest as its subject, of one artifact type or ("") of all. Where the registry does
-  /// not know the question, the index under the tag "sha256-HEX" answers it.
-  std::vector<oci::Descriptor> list_referrers(const oci::Digest& subject, const std::string& artifact_type = {});
+  /// What names this manifest as its subject, of one artifact type or ("") of all. Where the
+  /// registry does not know the question, the index under the tag "sha256-HEX" answers it.
+  std::vector<oci::Descriptor> list_referrers(const oci::Digest& subject,
+                                              const std::string& artifact_type = {});
 
   // Writing.
 
@@ -87,9 +89,9 @@ class Repository {
   /// ends where the blob does; `finished` waits for the end and tells digest and size.
   void put_stream(const OpenAt& open,
                   const std::function<std::pair<oci::Digest, uint64_t>()>& finished);
-  /// Puts a manifest under a tag, or "" for its digest alone. One with a subject is added to the list of
-  /// what refers to that, where the registry does not keep it. Throws Corrupt when the registry says that
-  /// it stored something else.
+  /// Puts a manifest under a tag, or "" for its digest alone. One with a subject is added to the
+  /// list of what refers to that, where the registry does not keep it. Throws Corrupt when the
+  /// registry says that it stored something else.
   oci::Digest put_document(const std::string& bytes, const std::string& media_type,
                            const std::string& tag);
   /// Deletes a manifest by digest, or a tag. Throws NotFound, Unsupported.

@@ -25,7 +25,8 @@ size_t covered(const std::string& prefix, const std::string& name) {
   if (prefix.starts_with("*.")) {
     std::string host = name.substr(0, name.find_first_of("/:"));
     std::string_view domain = std::string_view(prefix).substr(1);
-    return host.size() > domain.size() && std::string_view(host).ends_with(domain) ? host.size() : 0;
+    return host.size() > domain.size() && std::string_view(host).ends_with(domain) ? host.size()
+                                                                                   : 0;
   }
   if (!name.starts_with(prefix)) return 0;
   if (name.size() == prefix.size()) return prefix.size();
@@ -73,7 +74,8 @@ void Settings::add(std::string_view toml, const std::string& name) {
   try {
     document = toml::parse(toml, name);
   } catch (const toml::parse_error& e) {
-    invalid(name, base::str("line ", e.source().begin.line, ": ", base::printable(e.description(), 200)));
+    invalid(name,
+            base::str("line ", e.source().begin.line, ": ", base::printable(e.description(), 200)));
   }
   if (document.contains("registries")) invalid(name, "version 1 of this format is not understood");
   const toml::array* list = document["registry"].as_array();
@@ -86,7 +88,8 @@ void Settings::add(std::string_view toml, const std::string& name) {
     if (entry.prefix.empty()) invalid(name, "a registry needs a prefix or a location");
     while (entry.prefix.ends_with('/')) entry.prefix.pop_back();
     if (entry.prefix.starts_with("*.") && entry.prefix.find('/') != std::string::npos)
-      invalid(name, "prefix " + base::printable(entry.prefix, 200) + ": a wildcard stands for hosts alone");
+      invalid(name, "prefix " + base::printable(entry.prefix, 200) +
+                        ": a wildcard stands for hosts alone");
     entry.insecure = (*table)["insecure"].value_or(false);
     entry.blocked = (*table)["blocked"].value_or(false);
     entry.mirrors = read_mirrors(table, (*table)["mirror-by-digest-only"].value_or(false));
@@ -117,7 +120,9 @@ const Settings::Entry* Settings::find(const std::string& name) const {
 }
 
 Endpoint Settings::home(const oci::Reference& reference) const {
-  return route(reference.digest() || !reference.tag().empty() ? reference : reference.with_default_tag()).back();
+  return route(reference.digest() || !reference.tag().empty() ? reference
+                                                              : reference.with_default_tag())
+      .back();
 }
 
 std::vector<Endpoint> Settings::route(const oci::Reference& reference) const {
@@ -172,7 +177,8 @@ std::vector<path> find_settings_files(const char* (*lookup)(const char*)) {
   bool own = std::filesystem::exists(config / "registries.conf", none);
   path base = own ? config : path("/etc/containers");
   std::vector<path> files = {base / "registries.conf"};
-  for (const path& directory : {path("/etc/containers/registries.conf.d"), config / "registries.conf.d"}) {
+  for (const path& directory :
+       {path("/etc/containers/registries.conf.d"), config / "registries.conf.d"}) {
     std::vector<path> parts;
     for (const auto& entry : std::filesystem::directory_iterator(directory, none))
       if (entry.path().extension() == ".conf") parts.push_back(entry.path());

@@ -29,8 +29,8 @@ class Settings {
   /// From text, for tests; `name` appears in errors.
   void add(std::string_view toml, const std::string& name);
 
-  /// Where to ask for an image, mirrors first, the registry itself last. Throws Denied for a blocked
-  /// one.
+  /// Where to ask for an image, mirrors first, the registry itself last. Throws Denied for a
+  /// blocked one.
   std::vector<Endpoint> route(const oci::Reference& reference) const;
   /// The last of these alone: where a push goes.
   Endpoint home(const oci::Reference& reference) const;
@@ -50,7 +50,7 @@ class Settings {
     bool insecure = false;
     bool blocked = false;
     std::vector<Mirror> mirrors;
-    std::string source;    ///< the file, for messages
+    std::string source;  ///< the file, for messages
   };
   const Entry* find(const std::string& name) const;
   static std::vector<Mirror> read_mirrors(const void* registry_table, bool digest_only);

@@ -1,5 +1,5 @@
-// Uploads: one blob in one request where the line holds, and from where the registry got to where it
-// does not.
+// Uploads: one blob in one request where the line holds, and from where the registry got to where
+// it does not.
 //
 //   HEAD blob ── there: nothing to do
 //   POST uploads[?mount=..&from=..] ── 201: mounted
@@ -38,14 +38,16 @@ Url upload_location(Client& client, const Exchange& exchange, const std::string&
   auto url = header ? exchange.url().resolve(*header) : std::nullopt;
   const Origin& home = client.origin();
   // A registry behind a proxy that ends TLS may not know that it speaks https.
-  if (url && url->origin().host == home.host && url->origin().scheme == "http" && home.scheme == "https")
+  if (url && url->origin().host == home.host && url->origin().scheme == "http" &&
+      home.scheme == "https")
     url = Url(home, url->target());
   if (url && url->origin() == home) return *url;
-  throw Error(Code::kInvalid,
-              base::str(what, ": ", client.host(), " wants the upload sent to ",
-                        header ? base::printable(url ? url->origin().str() : *header, 200) : "nowhere",
-                        ", which is not itself"),
-              "registry-foreign-upload");
+  throw Error(
+      Code::kInvalid,
+      base::str(what, ": ", client.host(), " wants the upload sent to ",
+                header ? base::printable(url ? url->origin().str() : *header, 200) : "nowhere",
+                ", which is not itself"),
+      "registry-foreign-upload");
 }
 
 /// One blob on its way up.
@@ -53,7 +55,11 @@ class Upload {
  public:
   Upload(Client& client, Client::Ask start, const oci::Digest& digest, uint64_t size_bytes,
          const OpenAt& open)
-      : client_(client), start_(std::move(start)), digest_(digest), size_(size_bytes), open_(open),
+      : client_(client),
+        start_(std::move(start)),
+        digest_(digest),
+        size_(size_bytes),
+        open_(open),
         patience_(client.patience()) {}
 
   /// False when a mount made it unnecessary.
@@ -95,7 +101,9 @@ class Upload {
   bool send_all(Url where, bool whole, uint64_t done = 0) {
     for (;;) {
       try {
-        auto exchange = whole ? put(where, 0) : done < size_ ? patch(where, done) : put(where, size_);
+        auto exchange = whole          ? put(where, 0)
+                        : done < size_ ? patch(where, done)
+                                       : put(where, size_);
         int status = exchange->status();
         if (status == 201 || status == 204) {
           require_digest(*exchange, digest_, what());

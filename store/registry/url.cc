@@ -17,7 +17,8 @@ bool is_alnum(char c) {
 
 /// What may stand in a path or query as it is; everything else must come escaped.
 bool is_target_byte(char c) {
-  return is_alnum(c) || std::string_view("-._~!$&'()*+,;=:@/?%[]").find(c) != std::string_view::npos;
+  return is_alnum(c) ||
+         std::string_view("-._~!$&'()*+,;=:@/?%[]").find(c) != std::string_view::npos;
 }
 
 bool is_good_target(std::string_view target) {
@@ -31,11 +32,11 @@ bool is_good_host(std::string_view host) {
   if (host.front() == '[') {
     if (host.back() != ']') return false;
     in6_addr address;
-    return ::inet_pton(AF_INET6, std::string(host.substr(1, host.size() - 2)).c_str(), &address) == 1;
+    return ::inet_pton(AF_INET6, std::string(host.substr(1, host.size() - 2)).c_str(), &address) ==
+           1;
   }
-  return std::all_of(host.begin(), host.end(), [](char c) {
-    return is_alnum(c) || c == '.' || c == '-' || c == '_';
-  });
+  return std::all_of(host.begin(), host.end(),
+                     [](char c) { return is_alnum(c) || c == '.' || c == '-' || c == '_'; });
 }
 
 uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
@@ -90,7 +91,8 @@ std::string Origin::authority() const {
 
 std::string Origin::str() const { return scheme + "://" + authority(); }
 
-Url::Url(Origin origin, std::string target) : origin_(std::move(origin)), target_(std::move(target)) {
+Url::Url(Origin origin, std::string target)
+    : origin_(std::move(origin)), target_(std::move(target)) {
   CHECK(is_good_target(target_));
 }
 

@@ -9,9 +9,8 @@ namespace {
 TEST(Error, ContextIsPutInFrontOuterLast) {
   try {
     base::with_context("Recipe:12", [] {
-      base::with_context("mount overlay", [] {
-        throw base::Error(base::Code::kInvalid, "lowerdir too long");
-      });
+      base::with_context("mount overlay",
+                         [] { throw base::Error(base::Code::kInvalid, "lowerdir too long"); });
     });
     FAIL();
   } catch (const base::Error& e) {

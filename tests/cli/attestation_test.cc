@@ -1,4 +1,4 @@
-#include "cli/attestation.h"
+#include "cli/images/attestation.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,8 @@ namespace {
 const Predicate kOne{"https://example.org/one/v1", R"({"a":1})"};
 
 TEST(Attestation, IsAStatementAboutTheManifestItRefersTo) {
-  const oci::Descriptor subject = oci::Descriptor::of("application/vnd.oci.image.manifest.v1+json", "{}");
+  const oci::Descriptor subject =
+      oci::Descriptor::of("application/vnd.oci.image.manifest.v1+json", "{}");
   const Attestation made = attest(kOne, subject, "docker.io/library/app");
   EXPECT_EQ(made.manifest.subject, subject);
   EXPECT_EQ(made.manifest.artifact_type, "application/vnd.in-toto+json");
@@ -56,8 +57,10 @@ TEST_F(KeptPredicates, TakeThePlaceOfEarlierOnesOfTheirType) {
 }
 
 TEST_F(KeptPredicates, AreNotWhatAnIndexPretendsToBe) {
-  keep_blob(R"({"schemaVersion":2,"manifests":[],"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"x","predicate":{}})");
-  keep_blob(R"({"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":7,"predicate":{}})");
+  keep_blob(
+      R"({"schemaVersion":2,"manifests":[],"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"x","predicate":{}})");
+  keep_blob(
+      R"({"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":7,"predicate":{}})");
   keep_blob("no JSON");
   EXPECT_TRUE(kept().empty());
 }

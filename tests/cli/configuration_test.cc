@@ -10,12 +10,13 @@ namespace {
 const Command kBuild{
     .name = "build",
     .summary = "",
-    .flags = {{.name = "jobs", .letter = 'j', .value = "N"},
-              {.name = "format", .value = "FORMAT", .choices = {"oci", "docker"}},
-              {.name = "pull", .value = "WHEN", .implied = "always", .choices = {"always", "never"}},
-              {.name = "secret", .value = "SPEC", .repeatable = true},
-              {.name = "retry", .value = "N", .environment = "RETRY"},
-              {.name = "squash"}}};
+    .flags = {
+        {.name = "jobs", .letter = 'j', .value = "N"},
+        {.name = "format", .value = "FORMAT", .choices = {"oci", "docker"}},
+        {.name = "pull", .value = "WHEN", .implied = "always", .choices = {"always", "never"}},
+        {.name = "secret", .value = "SPEC", .repeatable = true},
+        {.name = "retry", .value = "N", .environment = "RETRY"},
+        {.name = "squash"}}};
 const Command kPrune{
     .name = "image prune", .aliases = {"prune images"}, .summary = "", .flags = {{.name = "all"}}};
 const Command kPush{.name = "push", .summary = "", .flags = {{.name = "retry", .value = "N"}}};
@@ -99,7 +100,8 @@ TEST_P(WrongConfiguration, IsToldWithItsPlace) {
 
 INSTANTIATE_TEST_SUITE_P(
     Texts, WrongConfiguration,
-    testing::Values(Wrong{"\na = [", "array", 2, 6}, Wrong{"[build]\njbos = 1", "no flag --jbos", 2, 1},
+    testing::Values(Wrong{"\na = [", "array", 2, 6},
+                    Wrong{"[build]\njbos = 1", "no flag --jbos", 2, 1},
                     Wrong{"jbos = 1", "no command has a flag --jbos", 1, 1},
                     Wrong{"config = 'x'", "no command has a flag --config", 1, 1},
                     Wrong{"[bulid]\njobs = 1", "no command \"bulid\"", 1, 2},

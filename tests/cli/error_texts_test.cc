@@ -29,7 +29,9 @@ TEST(ErrorTexts, HasTheFirstAndTheLastOfThePage) {
 }
 
 TEST(ErrorTexts, BreaksParagraphsToTheWidthAndLeavesCommandsAsTheyStand) {
-  const ErrorText text{"some-error", "\n\nOne two three four five six seven eight\nnine ten.\n\n    torte  run -p 8080:80 --name a-long-one IMAGE\n    x\n\nEnd.\n"};
+  const ErrorText text{"some-error",
+                       "\n\nOne two three four five six seven eight\nnine ten.\n\n    torte  run "
+                       "-p 8080:80 --name a-long-one IMAGE\n    x\n\nEnd.\n"};
   EXPECT_EQ(render_error_text(text, 40),
             "some-error\n\n"
             "One two three four five six seven eight\nnine ten.\n\n"
@@ -41,8 +43,11 @@ TEST(ErrorTexts, BreaksParagraphsToTheWidthAndLeavesCommandsAsTheyStand) {
 TEST(ErrorTexts, ListsEveryErrorWithItsFirstSentence) {
   std::string list = render_error_list(400);
   EXPECT_EQ(static_cast<size_t>(std::count(list.begin(), list.end(), '\n')), error_texts().size());
-  EXPECT_NE(list.find("\nname-in-use                      Another container has this name\n"), std::string::npos) << list;
-  for (const std::string& line : base::split(render_error_list(80), '\n')) EXPECT_LE(line.size(), 80u) << line;
+  EXPECT_NE(list.find("\nname-in-use                      Another container has this name\n"),
+            std::string::npos)
+      << list;
+  for (const std::string& line : base::split(render_error_list(80), '\n'))
+    EXPECT_LE(line.size(), 80u) << line;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "cli/image_mounts.h"
+#include "cli/images/image_mounts.h"
 
 #include <gtest/gtest.h>
 
@@ -23,9 +23,14 @@ TEST(MountRecord, ComesBackWhateverThePath) {
 }
 
 TEST(MountRecord, IsRefusedWhenTorn) {
-  const std::string text =
-      cli::MountRecord{.boot = "b", .pid_namespace = 5, .name_space = 1, .mount = 2, .device = "0:1", .image = "i", .point = "/m"}
-          .format();
+  const std::string text = cli::MountRecord{.boot = "b",
+                                            .pid_namespace = 5,
+                                            .name_space = 1,
+                                            .mount = 2,
+                                            .device = "0:1",
+                                            .image = "i",
+                                            .point = "/m"}
+                               .format();
   EXPECT_TRUE(cli::MountRecord::parse(text));
   for (size_t size = 0; size + 1 < text.size(); ++size)
     EXPECT_FALSE(cli::MountRecord::parse(text.substr(0, size))) << size;

@@ -158,7 +158,8 @@ TEST(Options, EveryNameIsThatOfOneCommand) {
   std::set<std::string_view> names;
   for (const cli::Command* command : cli::command_table()) {
     EXPECT_TRUE(names.insert(command->name).second) << command->name;
-    for (std::string_view alias : command->aliases) EXPECT_TRUE(names.insert(alias).second) << alias;
+    for (std::string_view alias : command->aliases)
+      EXPECT_TRUE(names.insert(alias).second) << alias;
   }
 }
 

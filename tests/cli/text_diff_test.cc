@@ -35,7 +35,8 @@ TEST(TextDiff, FarChangesStandInHunksOfTheirOwn) {
     after += (i == 2 || i == 18 ? "x" : std::to_string(i)) + "\n";
   }
   EXPECT_EQ(diff(before, after),
-            "--- a\n+++ b\n@@ -1,5 +1,5 @@\n 1\n-2\n+x\n 3\n 4\n 5\n@@ -15,6 +15,6 @@\n 15\n 16\n 17\n-18\n+x\n 19\n 20\n");
+            "--- a\n+++ b\n@@ -1,5 +1,5 @@\n 1\n-2\n+x\n 3\n 4\n 5\n@@ -15,6 +15,6 @@\n 15\n 16\n "
+            "17\n-18\n+x\n 19\n 20\n");
 }
 
 TEST(TextDiff, AMissingLineEndIsSaidToBeMissing) {
@@ -57,7 +58,8 @@ std::string patched(const std::string& before, const std::string& patch) {
     if (line[0] == '@') {
       size_t first = 0, count = 1;
       sscanf(line.c_str(), "@@ -%zu,%zu", &first, &count);
-      for (size_t start = count == 0 ? first : first - 1; next < start;) out += lines.at(next++) + "\n";
+      for (size_t start = count == 0 ? first : first - 1; next < start;)
+        out += lines.at(next++) + "\n";
       continue;
     }
     if (line[0] != '+') {
@@ -73,8 +75,10 @@ TEST(TextDiff, TurnsAnyTextIntoAnyOther) {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
     std::string before, after;
-    for (unsigned i = random() % 40; i > 0; --i) before += std::string(1, static_cast<char>('a' + random() % 4)) + "\n";
-    for (unsigned i = random() % 40; i > 0; --i) after += std::string(1, static_cast<char>('a' + random() % 4)) + "\n";
+    for (unsigned i = random() % 40; i > 0; --i)
+      before += std::string(1, static_cast<char>('a' + random() % 4)) + "\n";
+    for (unsigned i = random() % 40; i > 0; --i)
+      after += std::string(1, static_cast<char>('a' + random() % 4)) + "\n";
     if (before == after) continue;
     ASSERT_EQ(patched(before, diff(before, after)), after) << before << "---\n" << after;
   }

@@ -1,4 +1,4 @@
-#include "cli/transfer.h"
+#include "cli/images/transfer.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
-#include "cli/image_changes.h"
-#include "cli/packed_import.h"
+#include "cli/images/image_changes.h"
+#include "cli/images/packed_import.h"
 #include "overlay/built_layer.h"
 #include "store/layer/compression.h"
 #include "store/layer/tar_digest.h"

@@ -1,5 +1,6 @@
-// The passwd and group files of an image and a USER to find in them: no input may crash, and a text of
-// digits alone is that number whatever the files say. The input: user, passwd and group, a NUL between.
+// The passwd and group files of an image and a USER to find in them: no input may crash, and a text
+// of digits alone is that number whatever the files say. The input: user, passwd and group, a NUL
+// between.
 #include <stdlib.h>
 #include <sys/stat.h>
 

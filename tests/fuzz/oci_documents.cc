@@ -31,9 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check<oci::Index>([](std::string_view t) { return oci::Index::parse(t); }, text);
   check<oci::ImageConfig>(&oci::ImageConfig::parse, text);
   check<oci::Descriptor>(&oci::Descriptor::parse, text);
-  for (auto type : {oci::DocumentType::kManifest, oci::DocumentType::kIndex,
-                    oci::DocumentType::kConfig, oci::DocumentType::kLayout,
-                    oci::DocumentType::kDescriptor}) {
+  for (auto type :
+       {oci::DocumentType::kManifest, oci::DocumentType::kIndex, oci::DocumentType::kConfig,
+        oci::DocumentType::kLayout, oci::DocumentType::kDescriptor}) {
     try {
       oci::validate_document(type, text);
     } catch (const base::Error&) {

@@ -1,5 +1,5 @@
-// Files that say how to reach registries: registries.conf, and the config.json or auth.json that holds
-// credentials. The first byte decides which.
+// Files that say how to reach registries: registries.conf, and the config.json or auth.json that
+// holds credentials. The first byte decides which.
 #include <stdlib.h>
 
 #include <cstdint>
@@ -21,7 +21,8 @@ void write(const std::filesystem::path& file, std::string_view text) {
 void read_settings(std::string_view text) {
   registry::Settings settings;
   settings.add(text, "registries.conf");
-  for (const char* name : {"registry.example/a/b:1", "docker.io/library/debian:12", "localhost:5000/x@sha256:"
+  for (const char* name : {"registry.example/a/b:1", "docker.io/library/debian:12",
+                           "localhost:5000/x@sha256:"
                            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}) {
     const oci::Reference reference = oci::Reference::parse(name);
     try {
@@ -44,7 +45,8 @@ struct Directory {
 
 // Helpers are programs: a file that names one is left alone.
 void read_credentials(std::string_view text) {
-  if (text.find("cred") != std::string_view::npos || text.find('\\') != std::string_view::npos) return;
+  if (text.find("cred") != std::string_view::npos || text.find('\\') != std::string_view::npos)
+    return;
   static const Directory directory;
   const std::filesystem::path file = directory.path / "config.json";
   write(file, text);

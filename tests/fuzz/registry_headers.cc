@@ -10,7 +10,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view text(reinterpret_cast<const char*>(data), size);
-  for (const registry::Challenge& challenge : registry::parse_challenges(text)) challenge.get("realm");
+  for (const registry::Challenge& challenge : registry::parse_challenges(text))
+    challenge.get("realm");
   registry::parse_next_link(text);
   if (auto range = registry::parse_content_range(text)) CHECK(range->first <= range->last);
   registry::parse_upload_range(text);

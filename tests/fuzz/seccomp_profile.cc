@@ -11,7 +11,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
-    const std::string program = launch::compile_seccomp_profile(text, launch::default_capabilities());
+    const std::string program =
+        launch::compile_seccomp_profile(text, launch::default_capabilities());
     CHECK(!program.empty() && program.size() % sizeof(sock_filter) == 0);
   } catch (const base::Error&) {
   }

@@ -28,21 +28,27 @@ class MergeTreesTest : public ::testing::Test {
     std::filesystem::create_directories(path.parent_path());
     dir_.write(std::filesystem::relative(path, dir_ / "").string(), text);
   }
-  static void hide(const std::filesystem::path& path) { ASSERT_EQ(mknod(path.c_str(), S_IFCHR, 0), 0); }
+  static void hide(const std::filesystem::path& path) {
+    ASSERT_EQ(mknod(path.c_str(), S_IFCHR, 0), 0);
+  }
   overlay::TreePtr merge(overlay::MergeOptions options = {}) {
     merged_ = overlay::merge_trees(*store_, stack_, options);
     return merged_;
   }
   std::string text(const std::string& name) {
-    return sys::Root::open(merged_->path()).read_file(sys::RootedPath(name), 1000).value_or("(missing)");
+    return sys::Root::open(merged_->path())
+        .read_file(sys::RootedPath(name), 1000)
+        .value_or("(missing)");
   }
   bool is_hidden(const std::string& name) {
     struct stat st;
-    return lstat((merged_->path() / name).c_str(), &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0;
+    return lstat((merged_->path() / name).c_str(), &st) == 0 && S_ISCHR(st.st_mode) &&
+           st.st_rdev == 0;
   }
   bool is_opaque(const std::string& name) {
     char value = 0;
-    return lgetxattr((merged_->path() / name).c_str(), "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+    return lgetxattr((merged_->path() / name).c_str(), "trusted.overlay.opaque", &value, 1) == 1 &&
+           value == 'y';
   }
 
   support::TempDir dir_;

@@ -76,7 +76,8 @@ TEST_F(BatchTest, GivesATreeBackWhenAnotherPublishedTheLayerMeanwhile) {
       });
     threads.clear();
     int left = 0;
-    for (const store::NewLayer& layer : layers) left += std::filesystem::exists(layer.tree / "file");
+    for (const store::NewLayer& layer : layers)
+      left += std::filesystem::exists(layer.tree / "file");
     EXPECT_EQ(left, 3);
     EXPECT_TRUE(store->find_layer(layer_id(name)));
   }

@@ -162,7 +162,9 @@ TEST_F(CollectTest, BlobsDropsOnlyWhatCanBeHadAgain) {
   batch.commit();
   EXPECT_TRUE(store->prune({}).empty());
   // What another version packed cannot be made again.
-  EXPECT_TRUE(store->prune({.blobs = true, .packs = [](const std::string& how) { return how != "gzip"; }}).blobs.empty());
+  EXPECT_TRUE(
+      store->prune({.blobs = true, .packs = [](const std::string& how) { return how != "gzip"; }})
+          .blobs.empty());
   const PruneReport report = store->prune({.blobs = true});
   ASSERT_EQ(report.blobs.size(), 1u);
   EXPECT_EQ(report.blobs[0].id, oci::Digest::sha256_of("gz a").str());

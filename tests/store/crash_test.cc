@@ -71,8 +71,8 @@ struct CrashTest : testing::TestWithParam<Scenario> {
         EXPECT_EQ(result.exit_status, 0);
         break;
       }
-      SCOPED_TRACE(testing::Message() << scenario.name << " call " << at << ": "
-                                      << result.last_call << ", exit " << result.exit_status);
+      SCOPED_TRACE(testing::Message() << scenario.name << " call " << at << ": " << result.last_call
+                                      << ", exit " << result.exit_status);
       auto store = Store::open(root, Access::kReadWrite);
       for (const store::Problem& problem : store->fsck({.deep = true}).problems)
         ADD_FAILURE() << problem.object << ": " << problem.text;

@@ -13,7 +13,11 @@ namespace {
 class EventLog : public testing::Test {
  protected:
   void log(const std::string& name) {
-    log_event(layout_, {.type = "container", .action = "start", .id = "1", .name = name, .attributes = {{"exitCode", "0"}}});
+    log_event(layout_, {.type = "container",
+                        .action = "start",
+                        .id = "1",
+                        .name = name,
+                        .attributes = {{"exitCode", "0"}}});
   }
   support::TempDir directory_;
   Layout layout_{directory_.path()};
@@ -37,7 +41,8 @@ TEST_F(EventLog, IsReadAsItWasWrittenAndGoesOn) {
 
 TEST_F(EventLog, PassesOverTornLines) {
   log("one");
-  std::ofstream(layout_.events(), std::ios::app) << "{\"time\":\"2020-01-\n[]\n{\"time\":\"2020-01-01T00:00:00Z\",\"id\":5}\n";
+  std::ofstream(layout_.events(), std::ios::app)
+      << "{\"time\":\"2020-01-\n[]\n{\"time\":\"2020-01-01T00:00:00Z\",\"id\":5}\n";
   log("two");
   EventReader reader(layout_);
   EXPECT_EQ(reader.next()->name, "one");
@@ -52,7 +57,8 @@ TEST_F(EventLog, IsBoundedAndAReaderMissesNothingMeanwhile) {
   int seen = 0;
   for (int i = 0; i < kEvents; ++i) {
     log(std::to_string(i) + padding);
-    while (const auto event = reader.next()) EXPECT_EQ(event->name, std::to_string(seen++) + padding);
+    while (const auto event = reader.next())
+      EXPECT_EQ(event->name, std::to_string(seen++) + padding);
   }
   EXPECT_EQ(seen, kEvents);
   EXPECT_LT(std::filesystem::file_size(layout_.events()), 2u << 20);

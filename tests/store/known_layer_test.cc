@@ -45,7 +45,8 @@ struct KnownLayerTest : testing::Test {
     store::Batch batch = store->batch();
     store::NewLayer layer = support::make_layer(staging, "far", 10);
     layer.record.origin = Origin::kPulled;
-    layer.record.blobs = {{.digest = oci::Digest::sha256_of("true blob"), .media_type = "m", .size_bytes = 9}};
+    layer.record.blobs = {
+        {.digest = oci::Digest::sha256_of("true blob"), .media_type = "m", .size_bytes = 9}};
     batch.add_layer(std::move(layer));
     batch.commit();
   }

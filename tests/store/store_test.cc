@@ -53,7 +53,8 @@ TEST(Store, RefusesAnUnknownFormatAndLeavesItAlone) {
 TEST(Store, BringsTheTablesOfAnOlderTorteUpToDate) {
   for (Access access : {Access::kReadOnly, Access::kReadWrite}) {
     TempDir temp;
-    support::add_image(*Store::open(temp.path(), Access::kReadWrite), "docker.io/library/a:1", {"one"});
+    support::add_image(*Store::open(temp.path(), Access::kReadWrite), "docker.io/library/a:1",
+                       {"one"});
     {
       // As version 1 had them.
       store::Database records(temp / "torte.db", store::Database::Mode::kReadWrite, true);

@@ -1,4 +1,5 @@
-// Runs `debug ref` and `debug validate` without the rest of the program, for the conformance tables.
+// Runs `debug ref` and `debug validate` without the rest of the program, for the conformance
+// tables.
 #include <cstdio>
 #include <iostream>
 #include <string>

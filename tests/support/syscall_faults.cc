@@ -33,17 +33,22 @@ struct Call {
 
 // The calls of x86-64 and others by the names both have; old spellings only where they exist.
 constexpr Call kCalls[] = {
-    {SYS_openat, "openat"},       {SYS_write, "write"},         {SYS_pwrite64, "pwrite64"},
-    {SYS_writev, "writev"},       {SYS_ftruncate, "ftruncate"}, {SYS_fsync, "fsync"},
-    {SYS_fdatasync, "fdatasync"}, {SYS_syncfs, "syncfs"},       {SYS_renameat, "renameat"},
-    {SYS_renameat2, "renameat2"}, {SYS_linkat, "linkat"},       {SYS_unlinkat, "unlinkat"},
-    {SYS_mkdirat, "mkdirat"},     {SYS_symlinkat, "symlinkat"}, {SYS_mknodat, "mknodat"},
-    {SYS_fallocate, "fallocate"}, {SYS_fchmod, "fchmod"},       {SYS_fchown, "fchown"},
+    {SYS_openat, "openat"},       {SYS_write, "write"},
+    {SYS_pwrite64, "pwrite64"},   {SYS_writev, "writev"},
+    {SYS_ftruncate, "ftruncate"}, {SYS_fsync, "fsync"},
+    {SYS_fdatasync, "fdatasync"}, {SYS_syncfs, "syncfs"},
+    {SYS_renameat, "renameat"},   {SYS_renameat2, "renameat2"},
+    {SYS_linkat, "linkat"},       {SYS_unlinkat, "unlinkat"},
+    {SYS_mkdirat, "mkdirat"},     {SYS_symlinkat, "symlinkat"},
+    {SYS_mknodat, "mknodat"},     {SYS_fallocate, "fallocate"},
+    {SYS_fchmod, "fchmod"},       {SYS_fchown, "fchown"},
     {SYS_flock, "flock"},         {SYS_copy_file_range, "copy_file_range"},
 #ifdef SYS_open
-    {SYS_open, "open"},           {SYS_rename, "rename"},       {SYS_link, "link"},
-    {SYS_unlink, "unlink"},       {SYS_mkdir, "mkdir"},         {SYS_rmdir, "rmdir"},
-    {SYS_symlink, "symlink"},     {SYS_mknod, "mknod"},         {SYS_truncate, "truncate"},
+    {SYS_open, "open"},           {SYS_rename, "rename"},
+    {SYS_link, "link"},           {SYS_unlink, "unlink"},
+    {SYS_mkdir, "mkdir"},         {SYS_rmdir, "rmdir"},
+    {SYS_symlink, "symlink"},     {SYS_mknod, "mknod"},
+    {SYS_truncate, "truncate"},
 #endif
 };
 
@@ -103,8 +108,8 @@ sys::UniqueFd receive_descriptor(int socket) {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   std::vector<sock_filter> filter = make_filter();
   sock_fprog program = {static_cast<unsigned short>(filter.size()), filter.data()};
-  const int listener = static_cast<int>(::syscall(
-      SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+  const int listener = static_cast<int>(
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
   if (listener < 0) ::_exit(99);
   send_descriptor(socket, listener);
   ::close(listener);
@@ -131,7 +136,8 @@ bool changes_something(const seccomp_notif& request) {
 FaultResult run_with_fault(const std::function<int()>& work, size_t at, Fault fault,
                            int error_number) {
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) base::throw_errno("socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+    base::throw_errno("socketpair");
   sys::UniqueFd ours(ends[0]);
   sys::UniqueFd theirs(ends[1]);
   const pid_t child = ::fork();

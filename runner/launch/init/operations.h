@@ -44,8 +44,8 @@ enum class Kind : uint32_t {
   kMakeLink,       // b: base slot, text: content\0name
   kMakeTarget,     // b: root slot, c: 1 = directory, text: absolute path
   kMakeFile,       // a: slot out, b: base slot, c: mode, x: uid, y: gid, text: name\0bytes
-  kWriteFile,      // b: base slot or -1, text: path\0bytes; the file exists. x: 1 = by links and mounts
-  kClose,          // a: slot
+  kWriteFile,  // b: base slot or -1, text: path\0bytes; the file exists. x: 1 = by links and mounts
+  kClose,      // a: slot
   kSessionKeyring,
   kLimit,  // c: RLIMIT_*, x: soft, y: hard; d: 1 = as far as we may
   kNewSession,
@@ -60,7 +60,7 @@ enum class Kind : uint32_t {
   kSeccomp,  // text: struct sock_filter array
   kDieWithParent,
   kAwaitStart,  // says that everything is ready and reads one byte from the status socket
-  kPassOn,   // text: slots as int32_t array; their descriptors become 3 and up
+  kPassOn,      // text: slots as int32_t array; their descriptors become 3 and up
   kExecute,  // c: argument count, d: environment count, x: 1 = stay as init, y: so many descriptors
              // from 3 on are passed on, text: strings
 };

@@ -23,7 +23,8 @@ class Message : public testing::Test {
   }
   static size_t open_descriptors() {
     size_t count = 0;
-    for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+    for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd"))
+      ++count;
     return count;
   }
   static ino_t inode_of(int fd) {

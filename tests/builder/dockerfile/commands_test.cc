@@ -223,7 +223,8 @@ TEST(CommandErrorsS5, OfValuesAreNoMistakesOfGrammar) {
     EXPECT_THROW(interpret(recipe.instructions.back()), RecipeError) << line;
   }
   for (const char* line :
-       {"COPY a", "RUN --mount x", "RUN --mount= x", "RUN --mount=from=$x,target=/x y", "RUN --device= x", "COPY --link=x a b", "HEALTHCHECK --interval=1 CMD x"})
+       {"COPY a", "RUN --mount x", "RUN --mount= x", "RUN --mount=from=$x,target=/x y",
+        "RUN --device= x", "COPY --link=x a b", "HEALTHCHECK --interval=1 CMD x"})
     EXPECT_EQ(validate(parse("FROM scratch\n" + std::string(line), "Dockerfile")).size(), 1u)
         << line;
 }

@@ -27,7 +27,8 @@ TEST(GitReferenceTest, TheFragmentHoldsRefAndDirectory) {
 
 TEST(GitReferenceTest, TheQuerySaysTheSameAndMore) {
   auto git = GitReference::parse(
-      "https://h/p.git?tag=v1&subdir=a%2Fb&commit=ABCDEF1234&submodules=false&keep-git-dir&mtime=commit");
+      "https://h/"
+      "p.git?tag=v1&subdir=a%2Fb&commit=ABCDEF1234&submodules=false&keep-git-dir&mtime=commit");
   EXPECT_EQ(git.remote, "https://h/p.git");
   EXPECT_EQ(git.ref, "v1");
   EXPECT_EQ(git.ref_kind, GitReference::RefKind::kTag);

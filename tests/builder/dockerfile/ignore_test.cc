@@ -49,8 +49,10 @@ TEST(IgnoreG2, RefusesALoneExclamationMarkNamingItsLine) {
 }
 
 TEST(PathPattern, IsOneOnlyThroughAWildcardThatIsNotEscaped) {
-  for (const char* pattern : {"a*", "?", "x[a]", "a\\\\*", "a\\b?"}) EXPECT_TRUE(has_wildcard(pattern)) << pattern;
-  for (const char* path : {"a", "a\\b", "a\\*", "a\\?b\\[", "\\"}) EXPECT_FALSE(has_wildcard(path)) << path;
+  for (const char* pattern : {"a*", "?", "x[a]", "a\\\\*", "a\\b?"})
+    EXPECT_TRUE(has_wildcard(pattern)) << pattern;
+  for (const char* path : {"a", "a\\b", "a\\*", "a\\?b\\[", "\\"})
+    EXPECT_FALSE(has_wildcard(path)) << path;
 }
 
 TEST(IgnoreG3, MatchesThePatternLanguage) {

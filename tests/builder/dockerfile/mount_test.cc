@@ -55,10 +55,10 @@ TEST(MountR6, ResolvesSecrets) {
 
 TEST(MountR6, RefusesWhatATypeDoesNotHave) {
   for (const char* text :
-       {"target=/", "type=bind,target=/x,sharing=shared",
-        "type=bind,target=/x,mode=1", "type=tmpfs,target=/x,source=/y", "type=ssh,source=x",
-        "type=secret,id=a,from=b", "target=/x,size=1", "target=/x,ro=maybe", "target=/x,uid=-1",
-        "type=cache,target=/x,mode=9", "type=tmpfs,target=/x,size=lots", "target", "id,target=/x"})
+       {"target=/", "type=bind,target=/x,sharing=shared", "type=bind,target=/x,mode=1",
+        "type=tmpfs,target=/x,source=/y", "type=ssh,source=x", "type=secret,id=a,from=b",
+        "target=/x,size=1", "target=/x,ro=maybe", "target=/x,uid=-1", "type=cache,target=/x,mode=9",
+        "type=tmpfs,target=/x,size=lots", "target", "id,target=/x"})
     EXPECT_THROW(mount(text), base::Error) << text;
 }
 

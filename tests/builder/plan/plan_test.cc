@@ -63,7 +63,8 @@ class PlanTest : public ::testing::Test {
 
 TEST_F(PlanTest, S5OnlyWhatTheTargetNeedsIsPlannedAndAskedFor) {
   plan::Plan plan = make(
-      "FROM missing AS unused\nRUN x\nFROM base AS a\nRUN one\nFROM scratch\nCOPY --from=a /x /y\n");
+      "FROM missing AS unused\nRUN x\nFROM base AS a\nRUN one\nFROM scratch\nCOPY --from=a /x "
+      "/y\n");
   EXPECT_EQ(images.asked, std::vector<std::string>{"docker.io/library/base:latest"});
   EXPECT_EQ(plan.order, (std::vector<size_t>{1, 2}));
   EXPECT_FALSE(plan.stages[0].needed);
@@ -71,7 +72,8 @@ TEST_F(PlanTest, S5OnlyWhatTheTargetNeedsIsPlannedAndAskedFor) {
 }
 
 TEST_F(PlanTest, S5WrongValuesMatterOnlyToAStageThatIsBuiltAndComeTogether) {
-  const std::string wrong = "FROM base AS a\nEXPOSE 99999\nRUN --mount=type=foo x\nCOPY --chmod=9 a b\n";
+  const std::string wrong =
+      "FROM base AS a\nEXPOSE 99999\nRUN --mount=type=foo x\nCOPY --chmod=9 a b\n";
   EXPECT_EQ(make(wrong + "FROM base\n").target, 1u);
   images.asked.clear();
   try {
@@ -153,7 +155,8 @@ TEST_F(PlanTest, R2AHeredocIsTheCommandOrAScript) {
 }
 
 TEST_F(PlanTest, S6LaterStagesAndOneselfCannotBeCopiedFrom) {
-  EXPECT_EQ(error_of("FROM base AS a\nCOPY --from=b /x /y\nFROM base AS b\nFROM a\n"), "stage-later");
+  EXPECT_EQ(error_of("FROM base AS a\nCOPY --from=b /x /y\nFROM base AS b\nFROM a\n"),
+            "stage-later");
   EXPECT_EQ(error_of("FROM base AS a\nCOPY --from=a /x /y\n"), "stage-cycle");
   EXPECT_EQ(error_of("FROM base\nCOPY --from=0 /x /y\n"), "stage-unknown");
 }
@@ -184,16 +187,21 @@ TEST_F(PlanTest, M2HistoryIsSpelledAsTheReferenceDoes) {
     return out;
   };
   using Lines = std::vector<std::string>;
-  EXPECT_EQ(history("ARG u\nARG a=1\nARG u\nENV a=2\nRUN x\n").back(), "RUN |2 u= a=2 /bin/sh -c x # buildkit");
+  EXPECT_EQ(history("ARG u\nARG a=1\nARG u\nENV a=2\nRUN x\n").back(),
+            "RUN |2 u= a=2 /bin/sh -c x # buildkit");
   EXPECT_EQ(history("COPY --link --parents --chmod=7 --chown=1 a b\n"),
             Lines{"COPY --parents --chown=1 --chmod=7 a b # buildkit"});
   EXPECT_EQ(history("ONBUILD RUN x\n"), Lines{});
   EXPECT_EQ(history("SHELL [\"/a b\", \"-c\"]\nCMD [\"\\u0001\\t\\\"\\\\\"]\n"),
             (Lines{"SHELL [/a b -c]", "CMD [\"\\x01\\t\\\"\\\\\"]"}));
-  EXPECT_EQ(history("EXPOSE 9 80/udp 80 80\nVOLUME /w /v\n"), (Lines{"EXPOSE [80/tcp 80/tcp 80/udp 9/tcp]", "VOLUME [/w /v]"}));
-  EXPECT_EQ(history("HEALTHCHECK --interval=1h2m3s4ms --timeout=500ms --start-period=1500us --retries=2 CMD a  b\n"),
-            Lines{"HEALTHCHECK {Test:[CMD-SHELL a  b] Interval:1h2m3.004s Timeout:500ms StartPeriod:1.5ms "
-                  "StartInterval:0s Retries:2}"});
+  EXPECT_EQ(history("EXPOSE 9 80/udp 80 80\nVOLUME /w /v\n"),
+            (Lines{"EXPOSE [80/tcp 80/tcp 80/udp 9/tcp]", "VOLUME [/w /v]"}));
+  EXPECT_EQ(
+      history("HEALTHCHECK --interval=1h2m3s4ms --timeout=500ms --start-period=1500us --retries=2 "
+              "CMD a  b\n"),
+      Lines{
+          "HEALTHCHECK {Test:[CMD-SHELL a  b] Interval:1h2m3.004s Timeout:500ms StartPeriod:1.5ms "
+          "StartInterval:0s Retries:2}"});
 }
 
 TEST_F(PlanTest, HostNetworkNeedsToBeAllowed) {
@@ -224,11 +232,15 @@ TEST_F(PlanTest, C71ChecksumsAreForRemoteSources) {
   EXPECT_EQ(error_of("FROM base\nADD --checksum=" + sum + " file /x\n"), "checksum-not-remote");
   EXPECT_EQ(error_of("FROM base\nADD --checksum=abcdef1 https://h/f /x\n"), "invalid-checksum");
   EXPECT_EQ(error_of("FROM base\nADD https://h/ /x/\n"), "url-without-name");
-  EXPECT_EQ(make("FROM base\nARG S=" + sum + "\nADD --checksum=$S https://h/f /x\n").remotes[0].checksum, sum);
+  EXPECT_EQ(
+      make("FROM base\nARG S=" + sum + "\nADD --checksum=$S https://h/f /x\n").remotes[0].checksum,
+      sum);
 }
 
 TEST_F(PlanTest, S9ContextsStandForImagesAndWholeStages) {
-  options.contexts = {{"alpine", "docker-image://other:2"}, {"Files", "./dir"}, {"build", "oci-layout://d"},
+  options.contexts = {{"alpine", "docker-image://other:2"},
+                      {"Files", "./dir"},
+                      {"build", "oci-layout://d"},
                       {"app::linux/arm64", "docker-image://arm"}};
   plan::Plan made = make(
       "FROM docker.io/library/alpine:latest AS one\n"
@@ -236,9 +248,11 @@ TEST_F(PlanTest, S9ContextsStandForImagesAndWholeStages) {
       "FROM files AS root\n"
       "FROM --platform=linux/arm64 app AS arm\n"
       "FROM app\n"
-      "COPY --from=one / /1\nCOPY --from=build / /2\nCOPY --from=root / /3\nCOPY --from=arm / /4\n");
-  EXPECT_EQ(images.asked, (std::vector<std::string>{"docker.io/library/app:latest", "docker.io/library/other:2",
-                                                    "oci-layout://d", "docker.io/library/arm:latest"}));
+      "COPY --from=one / /1\nCOPY --from=build / /2\nCOPY --from=root / /3\nCOPY --from=arm / "
+      "/4\n");
+  EXPECT_EQ(images.asked,
+            (std::vector<std::string>{"docker.io/library/app:latest", "docker.io/library/other:2",
+                                      "oci-layout://d", "docker.io/library/arm:latest"}));
   EXPECT_TRUE(made.stages[1].steps.empty());
   ASSERT_EQ(made.stages[2].steps.size(), 1u);
   EXPECT_EQ(made.contexts.at("files"), "./dir");
@@ -246,13 +260,13 @@ TEST_F(PlanTest, S9ContextsStandForImagesAndWholeStages) {
 }
 
 TEST_F(PlanTest, S4OneImageForTwoPlatformsIsTwoImages) {
-  plan::Plan made = make(
-      "FROM --platform=linux/arm64 base AS a\nFROM base\nCOPY --from=a /x /y\n");
+  plan::Plan made = make("FROM --platform=linux/arm64 base AS a\nFROM base\nCOPY --from=a /x /y\n");
   EXPECT_EQ(made.images.size(), 2u);
 }
 
 TEST_F(PlanTest, R6AMountWithoutATargetIsAtTheWorkingDirectory) {
-  plan::Plan made = make("FROM base\nWORKDIR /w\nRUN --mount=from=base --mount=type=cache,target=c true\n");
+  plan::Plan made =
+      make("FROM base\nWORKDIR /w\nRUN --mount=from=base --mount=type=cache,target=c true\n");
   const RunStep& run = run_of(made, 1);
   EXPECT_EQ(run.mounts[0].target, "/w");
   EXPECT_EQ(run.mounts[1].target, "/w/c");
@@ -309,7 +323,8 @@ TEST_F(PlanTest, AWorkdirThatIsEmptyStaysWhereItIs) {
 
 TEST_F(PlanTest, R6AgentSocketsAreNumbered) {
   plan::Plan made = make(
-      "FROM base\nRUN --mount=type=ssh --mount=type=ssh,id=x,target=/s --mount=type=ssh,id=y true\n");
+      "FROM base\nRUN --mount=type=ssh --mount=type=ssh,id=x,target=/s --mount=type=ssh,id=y "
+      "true\n");
   const RunStep& run = run_of(made);
   EXPECT_EQ(run.mounts[0].target, "/run/buildkit/ssh_agent.0");
   EXPECT_EQ(run.mounts[1].target, "/s");

@@ -10,7 +10,8 @@ namespace {
 class OwnerTest : public ::testing::Test {
  protected:
   OwnerTest() {
-    dir_.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/:/bin/sh\n55:x:1:1::/:/bin/sh\n");
+    dir_.write("etc/passwd",
+               "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/:/bin/sh\n55:x:1:1::/:/bin/sh\n");
     dir_.write("etc/group", "root:x:0:\nstaff:x:50:\n");
     root_ = sys::Root::open(dir_.path());
   }

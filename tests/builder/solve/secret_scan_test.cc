@@ -34,7 +34,8 @@ TEST(FindSecretsTest, NamesTheFilesAndFollowsNoLinks) {
   dir.write("outside", "hunter2-token");
   std::filesystem::create_symlink(dir / "outside", dir / "tree/link");
   sys::Root tree = sys::Root::open(dir / "tree");
-  EXPECT_EQ(solve::find_secrets(tree, {{"id", "hunter2-token\n"}}), std::vector<std::string>{"id in /a/b"});
+  EXPECT_EQ(solve::find_secrets(tree, {{"id", "hunter2-token\n"}}),
+            std::vector<std::string>{"id in /a/b"});
   EXPECT_TRUE(solve::find_secrets(tree, {{"id", "abc"}}).empty());
 }
 

@@ -73,9 +73,10 @@ TEST(PlainView, KeepsEachStepsLinesTogether) {
 }
 
 TEST(PlainView, ExplainsWhyAStepWasNotCached) {
-  std::string out = plain({{0, test::planned(0, "a", 1, 1, "RUN a")},
-                           {0, event::CacheMiss{0, "changed input", "source app.c", "1c9e", std::string(99, 'x')}},
-                           {0, event::CacheMiss{0, "never built here", "", "", ""}}});
+  std::string out = plain(
+      {{0, test::planned(0, "a", 1, 1, "RUN a")},
+       {0, event::CacheMiss{0, "changed input", "source app.c", "1c9e", std::string(99, 'x')}},
+       {0, event::CacheMiss{0, "never built here", "", "", ""}}});
   EXPECT_EQ(out, "[a 1/1] not cached: changed input source app.c: 1c9e -> " + std::string(60, 'x') +
                      "..\n[a 1/1] not cached: never built here\n");
 }
@@ -254,7 +255,8 @@ TEST(Progress, LeavesTheLastLineOnATerminal) {
   std::string out;
   char buffer[8192];
   // The kernel hands out what a terminal got in pieces.
-  for (ssize_t n; (n = read(leader, buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<size_t>(n));
+  for (ssize_t n; (n = read(leader, buffer, sizeof buffer)) > 0;)
+    out.append(buffer, static_cast<size_t>(n));
   EXPECT_NE(out.find("| no clear"), std::string_view::npos) << out;
   EXPECT_NE(out.find("app:dev  FAILED"), std::string_view::npos) << out;
 }

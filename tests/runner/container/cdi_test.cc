@@ -39,8 +39,10 @@ constexpr const char* kSpec = R"({"cdiVersion": "0.6.0", "kind": "example.com/ca
               {"name": "1", "containerEdits": {"deviceNodes": [{"path": "/dev/card1", "permissions": "rw"}], "env": ["ONE=1"]}}]})";
 
 TEST(CdiNames, AreNoPaths) {
-  for (const char* name : {"vendor.com/class=name", "nvidia.com/gpu=all", "a/b=c"}) EXPECT_TRUE(is_cdi_name(name)) << name;
-  for (const char* path : {"/dev/null", "./a/b=c", "/dev/a=b", "dev/null", "a=b", "a/=b", "a/b=", "/dev/a:/dev/b=c"})
+  for (const char* name : {"vendor.com/class=name", "nvidia.com/gpu=all", "a/b=c"})
+    EXPECT_TRUE(is_cdi_name(name)) << name;
+  for (const char* path :
+       {"/dev/null", "./a/b=c", "/dev/a=b", "dev/null", "a=b", "a/=b", "a/b=", "/dev/a:/dev/b=c"})
     EXPECT_FALSE(is_cdi_name(path)) << path;
 }
 
@@ -70,11 +72,15 @@ TEST_F(Cdi, SaysWhichDeviceIsMissing) {
 TEST_F(Cdi, RefusesWhatItDoesNotDo) {
   for (const char* edits :
        {R"("hooks": [{"hookName": "createContainer", "path": "/bin/true"}])", R"("intelRdt": {})",
-        R"("deviceNodes": [{"path": "/dev/a", "permissions": "r"}])", R"("deviceNodes": [{"path": "/dev/a", "uid": 5}])",
+        R"("deviceNodes": [{"path": "/dev/a", "permissions": "r"}])",
+        R"("deviceNodes": [{"path": "/dev/a", "uid": 5}])",
         R"("mounts": [{"hostPath": "/a", "containerPath": "/a", "options": ["shared"]}])",
         R"("mounts": [{"hostPath": "/a", "containerPath": "/a", "type": "tmpfs"}])"}) {
-    write("card.json", base::str(R"({"cdiVersion": "0.6.0", "kind": "a/b", "devices": [{"name": "c", "containerEdits": {)", edits,
-                                 "}}]}"));
+    write(
+        "card.json",
+        base::str(
+            R"({"cdiVersion": "0.6.0", "kind": "a/b", "devices": [{"name": "c", "containerEdits": {)",
+            edits, "}}]}"));
     EXPECT_EQ(id_of("a/b=c"), "cdi-unsupported") << edits;
   }
   write("card.json", R"({"cdiVersion": "2.0", "kind": "a/b"})");

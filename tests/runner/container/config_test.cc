@@ -58,7 +58,8 @@ Config full() {
   config.further_networks[0].mode = network::Mode::kNamed;
   config.further_networks[0].name = "front";
   config.further_networks[0].aliases = {"www"};
-  config.network.ports = {{"127.0.0.1", 8080, 80, network::Protocol::kTcp}, {"", 0, 53, network::Protocol::kUdp}};
+  config.network.ports = {{"127.0.0.1", 8080, 80, network::Protocol::kTcp},
+                          {"", 0, 53, network::Protocol::kUdp}};
   config.network.extra_hosts = {{"db", "10.0.0.1"}};
   config.limits.memory_bytes = 64 << 20;
   config.limits.cpus = 1.5;
@@ -68,7 +69,8 @@ Config full() {
   config.restart = *container::RestartPolicy::parse("on-failure:3");
   config.id_maps = {{{0, 2000000, 1000}, {1000, 4000000000, 1}}, {{0, 5, 6}}};
   config.pid_mode = "container:" + std::string(64, 'a');
-  config.healthcheck = oci::Healthcheck{.test = {"CMD-SHELL", "true"}, .interval = std::chrono::seconds(1)};
+  config.healthcheck =
+      oci::Healthcheck{.test = {"CMD-SHELL", "true"}, .interval = std::chrono::seconds(1)};
   return config;
 }
 

@@ -14,7 +14,9 @@ using container::Control;
 
 class ControlTest : public ::testing::Test {
  protected:
-  sys::UniqueFd accept() { return sys::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
+  sys::UniqueFd accept() {
+    return sys::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  }
   support::TempDir dir_;
   // Longer than a socket's name may be.
   std::filesystem::path path_ = [this] {

@@ -21,8 +21,9 @@ class LogTest : public ::testing::Test {
  protected:
   std::string read(container::LogOptions options = {}) {
     std::string text;
-    container::read_log(dir_ / "log", options, [] { return false; },
-                        [&](const LogLine& line) { text += (line.is_error ? "!" : "") + line.text; });
+    container::read_log(
+        dir_ / "log", options, [] { return false; },
+        [&](const LogLine& line) { text += (line.is_error ? "!" : "") + line.text; });
     return text;
   }
   support::TempDir dir_;
@@ -45,8 +46,13 @@ TEST_F(LogTest, GivesBackWhatJsonMustEscape) {
 }
 
 TEST_F(LogTest, ReplacesBytesThatAreNoText) {
-  LogWriter(dir_ / "log", {}).write(false, "a\xff" "b\n");
-  EXPECT_EQ(read(), "a\xef\xbf\xbd" "b\n");
+  LogWriter(dir_ / "log", {})
+      .write(false,
+             "a\xff"
+             "b\n");
+  EXPECT_EQ(read(),
+            "a\xef\xbf\xbd"
+            "b\n");
 }
 
 TEST_F(LogTest, CutsLinesThatNeverEnd) {
@@ -103,8 +109,9 @@ TEST_F(LogTest, WritesPlainLinesForK8sFileAndReadsThemBack) {
 }
 
 TEST_F(LogTest, PassesOverLinesThatAreNone) {
-  std::ofstream(dir_ / "log") << "\nhalf\n2020-01-01T00:00:00Z stdout\n2020-01-01T00:00:00Z stdout F\n{\n"
-                                 "2020-01-01T00:00:00Z stdout F whole\n";
+  std::ofstream(dir_ / "log")
+      << "\nhalf\n2020-01-01T00:00:00Z stdout\n2020-01-01T00:00:00Z stdout F\n{\n"
+         "2020-01-01T00:00:00Z stdout F whole\n";
   EXPECT_EQ(read(), "whole\n");
 }
 

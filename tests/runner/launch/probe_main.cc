@@ -25,10 +25,12 @@ namespace {
 
 constexpr uid_t kUser = 12345;
 
-constexpr const char* kScratch = "/mnt";  // a tmpfs of our own there: a user could not clean up after root
+constexpr const char* kScratch =
+    "/mnt";  // a tmpfs of our own there: a user could not clean up after root
 
 void replace_file(const char* target, const std::string& content) {
-  std::string copy = std::string(kScratch) + "/" + std::filesystem::path(target).filename().string();
+  std::string copy =
+      std::string(kScratch) + "/" + std::filesystem::path(target).filename().string();
   std::ofstream(copy) << content;
   if (access(target, F_OK) < 0) std::ofstream(target).flush();
   if (mount(copy.c_str(), target, nullptr, MS_BIND, nullptr) < 0) base::throw_errno("bind");

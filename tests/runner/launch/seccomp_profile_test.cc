@@ -26,7 +26,8 @@ uint32_t call(const std::string& profile, int number, std::vector<uint64_t> argu
 std::string with_rules(const std::string& rules) {
   return R"({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38,
              "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
-             "syscalls": [)" + rules + "]}";
+             "syscalls": [)" +
+         rules + "]}";
 }
 
 TEST(SeccompProfile, NamesHaveTheirActionAndTheOthersTheDefault) {
@@ -83,7 +84,8 @@ TEST(SeccompProfile, TheDefaultSaysWhatTheFilterDoes) {
     const std::string ours = launch::seccomp_program(capabilities);
     // Namespaces, terminals' tricks, families, kinds of nodes and harmless values.
     for (const uint64_t first : {0ull, 1ull, 8ull, 17ull, 38ull, 39ull, 40ull, 0x10000000ull})
-      for (const uint64_t second : {0ull, 0x5401ull, 0x5412ull, 0x5413ull, 0x541cull, 0x2180ull, 0x6180ull})
+      for (const uint64_t second :
+           {0ull, 0x5401ull, 0x5412ull, 0x5413ull, 0x541cull, 0x2180ull, 0x6180ull})
         for (const uint64_t third : {0ull, 0x103ull, 0x801ull, 0x8801ull})
           for (int number = 0; number < 600; ++number) {
             seccomp_data data = {};
@@ -92,7 +94,8 @@ TEST(SeccompProfile, TheDefaultSaysWhatTheFilterDoes) {
             data.args[0] = first;
             data.args[1] = second;
             data.args[2] = third;
-            ASSERT_EQ(verdict(theirs, data) == SECCOMP_RET_ALLOW, verdict(ours, data) == SECCOMP_RET_ALLOW)
+            ASSERT_EQ(verdict(theirs, data) == SECCOMP_RET_ALLOW,
+                      verdict(ours, data) == SECCOMP_RET_ALLOW)
                 << number << " " << first << " " << second << " " << third;
           }
   }

@@ -34,7 +34,8 @@ uint32_t call(int number, std::vector<uint64_t> arguments = {}, launch::Capabili
   data.nr = number;
   data.arch = architecture;
   for (size_t i = 0; i < arguments.size(); ++i) data.args[i] = arguments[i];
-  if (more != 0) return verdict(launch::seccomp_program(launch::default_capabilities() | more), data);
+  if (more != 0)
+    return verdict(launch::seccomp_program(launch::default_capabilities() | more), data);
   return verdict(plain, data);
 }
 

@@ -91,7 +91,9 @@ TEST(DetachKeys, WhatIsTypedOtherwiseIsThePrograms) {
   EXPECT_FALSE(keys.feed("ab\x10", program));
   EXPECT_EQ(program, "ab");
   EXPECT_FALSE(keys.feed("c\x10\x10", program));
-  EXPECT_EQ(program, "ab\x10" "c\x10");
+  EXPECT_EQ(program,
+            "ab\x10"
+            "c\x10");
   EXPECT_TRUE(keys.feed("\x11more", program));
   launch::DetachKeys none("");
   EXPECT_FALSE(none.feed("\x10\x11", program));

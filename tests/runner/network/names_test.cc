@@ -47,8 +47,9 @@ TEST(Resolver, IsWhatDnsFlagsSay) {
   request.dns = {"192.0.2.53", "2001:db8::53"};
   request.dns_search = {"example.org"};
   request.dns_options = {"ndots:2"};
-  EXPECT_EQ(resolv_text(request, {}),
-            "search example.org\nnameserver 192.0.2.53\nnameserver 2001:db8::53\noptions ndots:2\n");
+  EXPECT_EQ(
+      resolv_text(request, {}),
+      "search example.org\nnameserver 192.0.2.53\nnameserver 2001:db8::53\noptions ndots:2\n");
   request.dns = {"nobody"};
   EXPECT_THROW(resolv_text(request, {}), base::Error);
 }

@@ -125,8 +125,7 @@ TEST(ImageLayout, ForeignLayersAreNotFetched) {
   support::TempDir dir;
   LayoutFixture fixture;
   fixture.manifest.layers[0].urls = {"http://127.0.0.1:9/x"};
-  fixture.manifest.layers[0].media_type =
-      "application/vnd.oci.image.layer.nondistributable.v1.tar";
+  fixture.manifest.layers[0].media_type = "application/vnd.oci.image.layer.nondistributable.v1.tar";
   fixture.write(dir);
   std::filesystem::remove(dir / LayoutFixture::path_of(fixture.manifest.layers[0].digest));
   EXPECT_NE(failure(dir / "layout").find("not followed"), std::string::npos);
@@ -142,8 +141,8 @@ TEST(ImageLayout, NamesChooseAmongImages) {
   dir.write(LayoutFixture::path_of(other.manifest.config.digest), other.config.bytes());
   dir.write(LayoutFixture::path_of(other.manifest.describe().digest), other.manifest.bytes());
   dir.write("layout/index.json",
-            LayoutFixture::index_of({fixture.entry("busybox"), fixture.entry("docker.io/library/b:2"),
-                                     other.entry("x")}));
+            LayoutFixture::index_of({fixture.entry("busybox"),
+                                     fixture.entry("docker.io/library/b:2"), other.entry("x")}));
   auto layout = ImageLayout::open(dir / "layout");
   EXPECT_EQ(layout->get_image("x", kPlatform).config.author, "other");
   EXPECT_EQ(layout->get_image("busybox:latest", kPlatform).config.author, "");

@@ -147,7 +147,8 @@ TEST(ImageWriter, BlobsOfADirectoryStayUnlessTheyAreWrong) {
   put();
   put();
   EXPECT_EQ(written, 1);
-  dir.write(base::str("out/blobs/sha256/", blob.digest.hex()), std::string(fixture.layer.size(), 'x'));
+  dir.write(base::str("out/blobs/sha256/", blob.digest.hex()),
+            std::string(fixture.layer.size(), 'x'));
   put();
   EXPECT_EQ(written, 2);
 }

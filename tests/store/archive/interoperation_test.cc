@@ -61,9 +61,9 @@ TEST_F(Interoperation, SkopeoReadsWhatWeWrite) {
   write(*archive::write_oci_directory(dir_ / "dir"));
   std::string oci = write_archive(archive::write_oci_archive, "oci.tar");
   std::string docker = write_archive(archive::write_docker_archive, "docker.tar");
-  for (const std::string& source : {"oci:" + (dir_ / "dir").string() + ":1", "oci-archive:" + oci,
-                                    "docker-archive:" + docker,
-                                    "docker-archive:" + docker + ":torte/test:1"})
+  for (const std::string& source :
+       {"oci:" + (dir_ / "dir").string() + ":1", "oci-archive:" + oci, "docker-archive:" + docker,
+        "docker-archive:" + docker + ":torte/test:1"})
     EXPECT_TRUE(run({"skopeo", "inspect", source})) << source;
 }
 
@@ -89,7 +89,8 @@ TEST_F(Interoperation, UmociReadsWhatWeWrite) {
   write(*archive::write_oci_directory(dir_ / "dir"));
   std::string image = (dir_ / "dir").string() + ":1";
   EXPECT_TRUE(run({"umoci", "stat", "--image", image}));
-  EXPECT_TRUE(run({"umoci", "raw", "unpack", "--rootless", "--image", image, (dir_ / "root").string()}));
+  EXPECT_TRUE(
+      run({"umoci", "raw", "unpack", "--rootless", "--image", image, (dir_ / "root").string()}));
   EXPECT_TRUE(std::filesystem::exists(dir_ / "root/hello"));
 }
 

@@ -45,8 +45,10 @@ TEST(TarIndex, ReadsWhatTarWritesLongNamesAndLinksIncluded) {
   std::filesystem::create_symlink("loop", dir / "in/loop");
   for (const char* format : {"gnu", "pax"}) {
     std::string out = (dir / format).string();
-    ASSERT_EQ(sys::run_program({"tar", "-C", (dir / "in").string(), "--format", format, "-cf", out, "."})
-                  .code, 0);
+    ASSERT_EQ(
+        sys::run_program({"tar", "-C", (dir / "in").string(), "--format", format, "-cf", out, "."})
+            .code,
+        0);
     auto files = archive::tar_files(sys::UniqueFd(::open(out.c_str(), O_RDONLY | O_CLOEXEC)), out);
     EXPECT_EQ(files->find(sys::RootedPath(name))->read_text(9), "long");
     EXPECT_EQ(files->find(sys::RootedPath("link"))->read_text(9), "long");

@@ -236,7 +236,8 @@ TEST(Compression, OutputIsLimited) {
   }
 }
 
-std::string gzip(const std::string& data, unsigned threads, size_t piece, std::optional<int> level = {}) {
+std::string gzip(const std::string& data, unsigned threads, size_t piece,
+                 std::optional<int> level = {}) {
   base::StringSink out;
   auto sink = layer::gzip_sink(out, threads, level);
   for (size_t at = 0; at < data.size(); at += piece)
@@ -300,7 +301,8 @@ TEST(GzipSink, StoresWhatDoesNotCompressBesideWhatDoes) {
     for (size_t i = 0; i < size; ++i) data += static_cast<char>(random());
   }
   const std::string packed = gzip(data, 1, data.size());
-  EXPECT_LT(packed.size(), data.size() / 2 + gzip(sample(data.size() / 2), 1, 1 << 20).size() * 5 / 4);
+  EXPECT_LT(packed.size(),
+            data.size() / 2 + gzip(sample(data.size() / 2), 1, 1 << 20).size() * 5 / 4);
   EXPECT_EQ(gzip(data, 3, 100'001), packed);
   EXPECT_EQ(unpack(packed, Compression::kGzip), data);
 }

@@ -16,7 +16,8 @@ class Contents : public TreeTest {
     std::string text;
     for (const layer::LayerContents& each : layer::measure_layers(trees, largest)) {
       text += std::to_string(each.file_bytes) + " " + std::to_string(each.hidden_bytes);
-      for (const layer::SizedFile& file : each.largest) text += " " + file.path + (file.hidden ? "!" : "");
+      for (const layer::SizedFile& file : each.largest)
+        text += " " + file.path + (file.hidden ? "!" : "");
       text += "\n";
     }
     return text;
@@ -24,13 +25,15 @@ class Contents : public TreeTest {
 };
 
 TEST_F(Contents, FilesThatLaterLayersReplaceOrRemoveAreHidden) {
-  extract_over(directory("d") + file("d/gone", "12345") + file("d/kept", "123") + file("d/replaced", "1234") + end(),
+  extract_over(directory("d") + file("d/gone", "12345") + file("d/kept", "123") +
+                   file("d/replaced", "1234") + end(),
                directory("d") + file("d/.wh.gone", "") + file("d/replaced", "1") + end());
   EXPECT_EQ(measured(), "12 9 /d/gone! /d/replaced! /d/kept\n1 0 /d/replaced\n");
 }
 
 TEST_F(Contents, WhatLiesBelowARemovedOrOpaqueDirectoryIsHidden) {
-  extract_over(directory("a") + file("a/x", "12") + directory("b") + file("b/y", "123") + file("b2", "1") + end(),
+  extract_over(directory("a") + file("a/x", "12") + directory("b") + file("b/y", "123") +
+                   file("b2", "1") + end(),
                file(".wh.a", "") + directory("b") + file("b/.wh..wh..opq", "") + end());
   EXPECT_EQ(measured(), "6 5 /b/y! /a/x! /b2\n0 0\n");
 }
@@ -56,7 +59,8 @@ TEST_F(Contents, ChangesAreDescribedWithWhatWasAndWhatIs) {
                file(".wh.d", "") + file("e", "123") + file("f", "1") + end());
   sys::Root below = lower();
   std::string text;
-  for (const layer::DescribedChange& each : layer::describe_changes(layer::list_changes(tree(), &below), &below, tree())) {
+  for (const layer::DescribedChange& each :
+       layer::describe_changes(layer::list_changes(tree(), &below), &below, tree())) {
     text += std::string(1, each.change.kind) + " " + each.change.path;
     for (const auto& state : {each.before, each.after})
       text += state ? std::string(" ") + state->type + std::to_string(state->size_bytes) : " -";

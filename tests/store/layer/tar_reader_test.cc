@@ -259,7 +259,8 @@ TEST(IsArchive, IsDecidedByTheFirstHeader) {
   EXPECT_TRUE(is_archive(member({.name = "f", .uid = -7}, "") + end()));
   EXPECT_TRUE(is_archive(pax({{"comment", "x"}}, 'g') + "rubbish"));
   // A stored gzip block that is cut short after the first header: unpacking tells what is wrong.
-  EXPECT_TRUE(is_archive(std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\0\x28\xff\xd7", 15) + file("f").substr(0, 600)));
+  EXPECT_TRUE(is_archive(std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\0\x28\xff\xd7", 15) +
+                         file("f").substr(0, 600)));
   EXPECT_FALSE(is_archive(""));
   EXPECT_FALSE(is_archive(end()));
   EXPECT_FALSE(is_archive("a text of any kind"));

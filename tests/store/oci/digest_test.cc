@@ -12,9 +12,9 @@ const std::string kEmptyHex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca
 
 TEST(Digest, CannotBeMadeFromAnythingMalformed) {
   for (const std::string& bad :
-       {std::string(), std::string("sha256"), std::string("sha256:"), "sha256:" + kEmptyHex.substr(1),
-        "sha256:" + kEmptyHex + "0", "SHA256:" + kEmptyHex, "md5:" + kEmptyHex,
-        "sha512:" + kEmptyHex, "sha256:" + std::string(64, 'A'),
+       {std::string(), std::string("sha256"), std::string("sha256:"),
+        "sha256:" + kEmptyHex.substr(1), "sha256:" + kEmptyHex + "0", "SHA256:" + kEmptyHex,
+        "md5:" + kEmptyHex, "sha512:" + kEmptyHex, "sha256:" + std::string(64, 'A'),
         std::string("sha256:../../../../../../../../../../tmp/aaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
         "sha256:" + kEmptyHex + "\n", std::string("sha256:") + std::string(64, '\0')}) {
     EXPECT_FALSE(oci::Digest::try_parse(bad)) << bad;

@@ -56,16 +56,15 @@ TEST(Manifest, RefusesBadSizes) {
     EXPECT_THROW(oci::Manifest::parse(manifest(descriptor(oci::media_type::kLayer, size))),
                  base::Error)
         << size;
-  EXPECT_NO_THROW(oci::Manifest::parse(
-      manifest(descriptor(oci::media_type::kLayer, "9223372036854775807"))));
+  EXPECT_NO_THROW(
+      oci::Manifest::parse(manifest(descriptor(oci::media_type::kLayer, "9223372036854775807"))));
 }
 
 TEST(Manifest, RefusesBadDigests) {
   for (const std::string& digest : {""s, "sha256:abcd"s, "md5:"s + std::string(32, '0'),
                                     "sha256:"s + std::string(64, 'A'), "sha256:../../x"s})
-    EXPECT_THROW(
-        oci::Manifest::parse(manifest(descriptor(oci::media_type::kLayer, "3", digest))),
-        base::Error)
+    EXPECT_THROW(oci::Manifest::parse(manifest(descriptor(oci::media_type::kLayer, "3", digest))),
+                 base::Error)
         << digest;
 }
 
@@ -98,12 +97,14 @@ TEST(Manifest, RefusesTooManyLayersAndTooManyBytes) {
   for (size_t i = 1; i < oci::kMaxLayers; ++i) layers += "," + kLayer;
   EXPECT_EQ(oci::Manifest::parse(manifest(layers)).layers.size(), oci::kMaxLayers);
   EXPECT_THROW(oci::Manifest::parse(manifest(layers + "," + kLayer)), base::Error);
-  std::string huge = manifest(kLayer, ",\"x\":\"" + std::string(oci::kMaxManifestBytes, 'x') + "\"");
+  std::string huge =
+      manifest(kLayer, ",\"x\":\"" + std::string(oci::kMaxManifestBytes, 'x') + "\"");
   EXPECT_THROW(oci::Manifest::parse(huge), base::Error);
 }
 
 TEST(Manifest, RefusesEmbeddedDataThatDoesNotMatch) {
-  std::string data = R"({"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"data":"e30=","digest":")";
+  std::string data =
+      R"({"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"data":"e30=","digest":")";
   std::string good = data + oci::Digest::sha256_of("{}").str() + "\"}";
   std::string bad = data + oci::Digest::sha256_of("[]").str() + "\"}";
   EXPECT_EQ(oci::Descriptor::parse(good).data, "{}");
@@ -125,9 +126,9 @@ std::string entry(const std::string& platform) {
   if (!platform.empty()) {
     text.pop_back();
     oci::Platform p = oci::Platform::parse(platform);
-    text += base::str(R"(,"annotations":{"p":")", platform, R"("},"platform":{"os":")", p.os,
-                      R"(","architecture":")", p.architecture, R"(","variant":")", p.variant,
-                      R"("}})");
+    text +=
+        base::str(R"(,"annotations":{"p":")", platform, R"("},"platform":{"os":")", p.os,
+                  R"(","architecture":")", p.architecture, R"(","variant":")", p.variant, R"("}})");
   }
   return text;
 }

@@ -32,22 +32,38 @@ TEST(Reference, ReadsTagAndDigest) {
 }
 
 TEST(Reference, RefusesWhatDockerRefuses) {
-  for (const std::string& bad :
-       {std::string(), std::string(":t"), std::string("a:"), std::string("a//b"), std::string("/a"),
-        std::string("a/"), std::string("Upper"), std::string("a/Upper"), std::string("a..b"),
-        std::string("a___b"), std::string("-a"), std::string("a-"), std::string("a b"),
-        std::string("a@sha256:xyz"), std::string("a@md5:") + kHex, kHex, "sha256:" + kHex + "/x",
-        std::string("host:port/x"), std::string("[fe80::1%eth0]:5000/r"), std::string("a:.t"),
-        "a:" + std::string(129, 't'), "r.io/" + std::string(256, 'a'), std::string("a\0b", 3),
-        std::string("a:t\n")}) {
+  for (const std::string& bad : {std::string(),
+                                 std::string(":t"),
+                                 std::string("a:"),
+                                 std::string("a//b"),
+                                 std::string("/a"),
+                                 std::string("a/"),
+                                 std::string("Upper"),
+                                 std::string("a/Upper"),
+                                 std::string("a..b"),
+                                 std::string("a___b"),
+                                 std::string("-a"),
+                                 std::string("a-"),
+                                 std::string("a b"),
+                                 std::string("a@sha256:xyz"),
+                                 std::string("a@md5:") + kHex,
+                                 kHex,
+                                 "sha256:" + kHex + "/x",
+                                 std::string("host:port/x"),
+                                 std::string("[fe80::1%eth0]:5000/r"),
+                                 std::string("a:.t"),
+                                 "a:" + std::string(129, 't'),
+                                 "r.io/" + std::string(256, 'a'),
+                                 std::string("a\0b", 3),
+                                 std::string("a:t\n")}) {
     EXPECT_FALSE(Reference::try_parse(bad)) << bad;
   }
 }
 
 TEST(Reference, FamiliarFormReadsBackAsTheSame) {
   for (const char* text :
-       {"busybox", "busybox:latest", "user/app", "localhost/app", "library/foo/bar", "quay.io/a/b:1",
-        "docker.io/a.b/c", "r.io/library/x"}) {
+       {"busybox", "busybox:latest", "user/app", "localhost/app", "library/foo/bar",
+        "quay.io/a/b:1", "docker.io/a.b/c", "r.io/library/x"}) {
     Reference ref = Reference::parse(text);
     EXPECT_EQ(Reference::parse(ref.familiar()), ref) << text;
     EXPECT_EQ(Reference::parse(ref.str()), ref) << text;

@@ -21,8 +21,8 @@ TEST(StrictJson, RefusesWhatParsersReadDifferently) {
        {std::string(), std::string("{}{}"), std::string("{} x"), std::string(R"({"a":1,"a":2})"),
         std::string(R"({"x":{"a":1,"\u0061":2}})"), std::string("{\"k\":\"\xff\"}"),
         std::string("\xef\xbb\xbf{}"), std::string("{'a':1}"), std::string("[1,]"),
-        std::string("{}\0", 3), std::string("{}\0{}", 5), std::string("NaN"), std::string("[1e999]"),
-        std::string("// c\n{}")}) {
+        std::string("{}\0", 3), std::string("{}\0{}", 5), std::string("NaN"),
+        std::string("[1e999]"), std::string("// c\n{}")}) {
     EXPECT_THROW(parse_strict_json(bad, "x"), base::Error) << bad;
   }
 }

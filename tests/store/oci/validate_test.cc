@@ -30,7 +30,8 @@ TEST(Validate, DescriptorsMayUseAlgorithmsOfOthers) {
 }
 
 TEST(Validate, DescriptorUrlsAreUris) {
-  EXPECT_TRUE(valid(DocumentType::kDescriptor, descriptor("a:b", R"(,"urls":["https://e.org/x"])")));
+  EXPECT_TRUE(
+      valid(DocumentType::kDescriptor, descriptor("a:b", R"(,"urls":["https://e.org/x"])")));
   for (const char* bad : {"value", "", ":x", "1a:x", "http://a b"})
     EXPECT_FALSE(valid(DocumentType::kDescriptor,
                        descriptor("a:b", base::str(R"(,"urls":[")", bad, R"("])"))))

@@ -33,8 +33,10 @@ TEST(TokenAnswer, NeedsATokenThatMayStandInAHeader) {
   EXPECT_EQ(answer->refresh_token, "r");
   EXPECT_EQ(answer->lifetime, std::chrono::seconds(300));
   EXPECT_EQ(parse_token_answer(R"({"access_token":"x"})")->lifetime, std::chrono::seconds(60));
-  EXPECT_EQ(parse_token_answer(R"({"token":"x","expires_in":-5})")->lifetime, std::chrono::seconds(30));
-  for (const char* json : {"", "[]", "{}", R"({"token":5})", R"({"token":""})", R"({"token":"a\r\nX: y"})"})
+  EXPECT_EQ(parse_token_answer(R"({"token":"x","expires_in":-5})")->lifetime,
+            std::chrono::seconds(30));
+  for (const char* json :
+       {"", "[]", "{}", R"({"token":5})", R"({"token":""})", R"({"token":"a\r\nX: y"})"})
     EXPECT_FALSE(parse_token_answer(json)) << json;
   EXPECT_FALSE(parse_token_answer("{\"token\":\"" + std::string(40000, 'a') + "\"}"));
 }

@@ -38,7 +38,8 @@ TEST_F(CredentialsTest, LongestMatchWins) {
 }
 
 TEST_F(CredentialsTest, DockerHubIsKeptUnderItsOldAddress) {
-  auto hub = with(R"({"auths":{"https://index.docker.io/v1/":{"auth":"YToxOjI=","identitytoken":"t"}}})");
+  auto hub =
+      with(R"({"auths":{"https://index.docker.io/v1/":{"auth":"YToxOjI=","identitytoken":"t"}}})");
   auto found = hub.find("docker.io", "library/a");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->password, "1:2");
@@ -88,7 +89,8 @@ esac
   ::chmod(helper.c_str(), 0755);
   std::string path = dir_.path().string() + ":" + std::getenv("PATH");
   ::setenv("PATH", path.c_str(), 1);
-  auto all = with(R"({"credsStore":"torte-test","credHelpers":{"bad.example":"../evil"},"auths":{"plain.example":{"auth":"YTox"}}})");
+  auto all = with(
+      R"({"credsStore":"torte-test","credHelpers":{"bad.example":"../evil"},"auths":{"plain.example":{"auth":"YTox"}}})");
   EXPECT_EQ(all.find("r.example", "a")->password, "p");
   EXPECT_EQ(all.find("token.example", "a")->identity_token, "idt");
   EXPECT_FALSE(all.find("none.example", "a"));

@@ -7,7 +7,8 @@ namespace {
 
 TEST(Challenges, AreReadWithQuotesAndCommasInside) {
   auto list = parse_challenges(
-      "Bearer realm=\"https://auth.example/token\",service=\"r\", scope=\"repository:a/b:pull,push\"");
+      "Bearer realm=\"https://auth.example/token\",service=\"r\", "
+      "scope=\"repository:a/b:pull,push\"");
   ASSERT_EQ(list.size(), 1U);
   EXPECT_EQ(list[0].scheme, "bearer");
   EXPECT_EQ(list[0].get("realm"), "https://auth.example/token");
@@ -28,7 +29,9 @@ TEST(Challenges, AreLeftOutFromWhereTheyBreakTheGrammar) {
   EXPECT_TRUE(parse_challenges("\"Bearer\"").empty());
   EXPECT_TRUE(parse_challenges("Bearer realm=\"https://open").empty());
   EXPECT_EQ(parse_challenges("Basic realm=\"a\", Bearer realm=\"").size(), 1U);
-  EXPECT_LE(parse_challenges(std::string(100000, 'a') + ",a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a").size(), 16U);
+  EXPECT_LE(
+      parse_challenges(std::string(100000, 'a') + ",a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a").size(),
+      16U);
 }
 
 TEST(NextLink, IsFoundAmongOthers) {
@@ -46,7 +49,8 @@ TEST(Ranges, AreReadExactly) {
   EXPECT_EQ(range->last, 99U);
   EXPECT_EQ(range->total, 100U);
   EXPECT_TRUE(parse_content_range("bytes 0-0/*"));
-  for (const char* text : {"bytes 9-1/10", "bytes 0-10/10", "bytes */10", "10-99/100", "bytes 0-1", ""})
+  for (const char* text :
+       {"bytes 9-1/10", "bytes 0-10/10", "bytes */10", "10-99/100", "bytes 0-1", ""})
     EXPECT_FALSE(parse_content_range(text)) << text;
   EXPECT_EQ(parse_upload_range("0-99"), 100U);
   EXPECT_EQ(parse_upload_range("bytes=0-99"), 100U);

@@ -35,9 +35,11 @@ insecure = true
 location = "other.example/hub"
 pull-from-mirror = "digest-only"
 )");
-  EXPECT_EQ(route(settings, "debian:12"), "mirror.example:5000/library/debian! docker.io/library/debian");
+  EXPECT_EQ(route(settings, "debian:12"),
+            "mirror.example:5000/library/debian! docker.io/library/debian");
   EXPECT_EQ(route(settings, ("debian@sha256:" + std::string(64, 'a')).c_str()),
-            "mirror.example:5000/library/debian! other.example/hub/library/debian docker.io/library/debian");
+            "mirror.example:5000/library/debian! other.example/hub/library/debian "
+            "docker.io/library/debian");
   EXPECT_TRUE(settings.is_insecure("mirror.example:5000"));
   EXPECT_FALSE(settings.is_insecure("docker.io"));
 }
@@ -62,7 +64,8 @@ insecure = true
 }
 
 TEST(Settings, MistakesNameFileAndLine) {
-  for (const char* text : {"[[registry]]\nlocation = ", "[registries.search]\nregistries = ['x']", "[[registry]]\nblocked = true"}) {
+  for (const char* text : {"[[registry]]\nlocation = ", "[registries.search]\nregistries = ['x']",
+                           "[[registry]]\nblocked = true"}) {
     try {
       from(text);
       ADD_FAILURE() << text;

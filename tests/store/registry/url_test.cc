@@ -28,9 +28,10 @@ TEST(Url, DropsUserInformation) {
 }
 
 TEST(Url, RefusesWhatIsNoWebAddress) {
-  for (const char* text : {"", "/v2/", "file:///etc/passwd", "ftp://host/", "http://", "http:///x", "http://host:0/",
-                           "http://host:70000/", "http://ho st/", "http://host/a b", "http://host/\r\nX: y",
-                           "http://[::1/", "http://[zz]/", "https://h\xc3\xb6st/"})
+  for (const char* text :
+       {"", "/v2/", "file:///etc/passwd", "ftp://host/", "http://", "http:///x", "http://host:0/",
+        "http://host:70000/", "http://ho st/", "http://host/a b", "http://host/\r\nX: y",
+        "http://[::1/", "http://[zz]/", "https://h\xc3\xb6st/"})
     EXPECT_FALSE(Url::try_parse(text)) << text;
   EXPECT_THROW(Url::parse("gopher://x"), base::Error);
 }
@@ -38,7 +39,8 @@ TEST(Url, RefusesWhatIsNoWebAddress) {
 TEST(Url, ResolvesLocations) {
   const char* kBase = "https://r.example:5000/v2/app/blobs/uploads/?a=b";
   EXPECT_EQ(resolved(kBase, "/v2/x?y=z"), "https://r.example:5000/v2/x?y=z");
-  EXPECT_EQ(resolved(kBase, "77?state=s"), "https://r.example:5000/v2/app/blobs/uploads/77?state=s");
+  EXPECT_EQ(resolved(kBase, "77?state=s"),
+            "https://r.example:5000/v2/app/blobs/uploads/77?state=s");
   EXPECT_EQ(resolved(kBase, "../up"), "https://r.example:5000/v2/app/blobs/up");
   EXPECT_EQ(resolved(kBase, "/../../x"), "https://r.example:5000/x");
   EXPECT_EQ(resolved(kBase, "?n=2"), "https://r.example:5000/v2/app/blobs/uploads/?n=2");
