@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "overlay/snapshot.h"
 #include "runner/launch/cgroup.h"
+#include "runner/network/probe.h"
 #include "store/store.h"
 
 namespace cli {
@@ -145,6 +146,23 @@ Feature fuse() {
   });
 }
 
+Feature forwarding(bool ordinary) {
+  if (ordinary)
+    return {.name = "forwarding",
+            .works = true,
+            .why = "networks of ordinary users need none",
+            .fix = {}};
+  return probe({.name = "forwarding",
+                .fix = "firewall-cmd --zone=trusted --add-interface=torte0; ufw route allow in on "
+                       "torte0; nft add rule inet TABLE CHAIN iifname \"torte*\" accept"},
+               [] {
+                 if (!network::forwards_packets())
+                   refuse(
+                       "a firewall of this machine drops what containers on bridges send "
+                       "elsewhere");
+               });
+}
+
 void make_directories_in(const store::StagingDir& staging, std::vector<const char*> names) {
   for (const char* name : names) sys::make_directories(staging / name);
 }
@@ -229,6 +247,7 @@ std::vector<Feature> check_system(const std::filesystem::path& root) {
   features.push_back(seccomp());
   features.push_back(cgroups());
   features.push_back(fuse());
+  features.push_back(forwarding(ordinary));
   return features;
 }
 

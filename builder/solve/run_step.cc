@@ -74,6 +74,7 @@ network::Connection connect_step(const plan::RunStep& step, const overlay::Activ
   network::Request request = network::parse_mode(step.network);
   // A step that names no network must also run where none can be made: offline, in small sandboxes.
   request.may_fall_back = step.network == "default";
+  request.is_apart = request.mode == network::Mode::kPrivate;
   request.id = base::sha256_hex(base::as_bytes(active.staging().path().string())).substr(0, 12);
   request.hostname = options.hostname;
   request.extra_hosts = options.extra_hosts;

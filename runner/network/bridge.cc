@@ -369,11 +369,16 @@ LeaseText describe_lease(const StateDirectory& state, const Network& network,
                         wiring.number == 0 ? "" : std::to_string(wiring.number));
   if (network.ipv6) text.address6 = choose_ip6(state, network, request, address);
   text.is_further = wiring.is_further;
+  text.is_apart = request.is_apart;
   if (wiring.is_further)
     text.hosts_file = wiring.hosts_file;
   else if (!network.implicit || request.keeps_hosts_file)
     text.hosts_file = state.hosts_file(request.id);
   return text;
+}
+
+BridgePort port_of(const LeaseText& text) {
+  return {.hairpin = !text.ports.empty(), .isolated = text.is_apart};
 }
 
 /// The veth pair and what the container needs on its end.
@@ -385,7 +390,7 @@ void wire(const Attachment& attachment, const Wiring& wiring, const Link& bridge
   veth.bridge = bridge.index;
   veth.mtu = bridge.mtu;
   veth.mac = attachment.mac();
-  veth.hairpin = !text.ports.empty();
+  veth.port = port_of(text);
   veth.namespace_fd = inside.fd.get();
   try {
     create_veth(route, veth);
@@ -554,7 +559,7 @@ void reload_directory(const std::filesystem::path& path) {
     for (const auto& lease : state.leases(network)) {
       if (!lease.is_live) continue;
       if (find_link(route, lease.text.link))
-        put_on_bridge(route, lease.text.link, bridge.index, !lease.text.ports.empty());
+        put_on_bridge(route, lease.text.link, bridge.index, port_of(lease.text));
       if (lease.text.ports.empty()) continue;
       std::optional<Ip6> address6;
       if (!lease.text.address6.empty()) address6 = Ip6::parse(lease.text.address6);

@@ -250,14 +250,15 @@ void create_bridge(Netlink& route, const std::string& name, const Mac& mac, Ip4 
 
 namespace {
 
-Message allow_hairpin(const std::string& name) {
+Message set_port(const std::string& name, const BridgePort& port) {
   Message change(RTM_NEWLINK, 0, "set the bridge port of " + name);
   change.header(ifinfomsg{})
       .text(IFLA_IFNAME, name)
       .open(IFLA_LINKINFO)
       .text(IFLA_INFO_SLAVE_KIND, "bridge")
       .open(IFLA_INFO_SLAVE_DATA)
-      .number(IFLA_BRPORT_MODE, uint8_t{1})
+      .number(IFLA_BRPORT_MODE, static_cast<uint8_t>(port.hairpin))
+      .number(IFLA_BRPORT_ISOLATED, static_cast<uint8_t>(port.isolated))
       .close_nest()
       .close_nest();
   return change;
@@ -312,7 +313,7 @@ void create_veth(Netlink& route, const Veth& veth) {
       .close_nest()
       .close_nest()
       .close_nest();
-  if (veth.hairpin) messages.push_back(allow_hairpin(veth.host_name));
+  if (!veth.port.is_usual()) messages.push_back(set_port(veth.host_name, veth.port));
   route.perform(messages);
 }
 
@@ -364,13 +365,13 @@ void set_default_route6(Netlink& inside, const std::string& name, const Ip6& gat
   inside.perform(default_route(AF_INET6, link->index, std::as_bytes(std::span(gateway.bytes))));
 }
 
-void put_on_bridge(Netlink& route, const std::string& name, int bridge, bool hairpin) {
+void put_on_bridge(Netlink& route, const std::string& name, int bridge, const BridgePort& port) {
   std::vector<Message> messages;
   messages.emplace_back(RTM_SETLINK, uint16_t{0}, "put " + name + " on its bridge")
       .header(ifinfomsg{})
       .text(IFLA_IFNAME, name)
       .number(IFLA_MASTER, bridge);
-  if (hairpin) messages.push_back(allow_hairpin(name));
+  if (!port.is_usual()) messages.push_back(set_port(name, port));
   route.perform(messages);
 }
 

@@ -63,13 +63,21 @@ uint32_t default_mtu(Netlink& route);
 void create_bridge(Netlink& route, const std::string& name, const Mac& mac, Ip4 address,
                    const Subnet& subnet, uint32_t mtu);
 
+/// How an interface is a port of its bridge. [bridge(8)]
+struct BridgePort {
+  bool hairpin = false;   ///< the container may come back to itself
+  bool isolated = false;  ///< not seen by other isolated ports
+
+  bool is_usual() const { return !hairpin && !isolated; }
+};
+
 struct Veth {
   std::string host_name;
   std::string name = "eth0";  ///< of the peer, inside
   int bridge = 0;             ///< index of its interface
   uint32_t mtu = 1500;
   Mac mac = {};
-  bool hairpin = false;  ///< the container may come back to itself
+  BridgePort port = {};
   int namespace_fd = -1;
 };
 /// One end on the bridge, the other born inside the namespace; both up.
@@ -90,8 +98,8 @@ void prepare_ip6(int namespace_fd, const std::string& name);
 void add_ip6(Netlink& route, const std::string& name, const Ip6& address, const Subnet6& subnet);
 /// As set_default_route.
 void set_default_route6(Netlink& inside, const std::string& name, const Ip6& gateway);
-/// Makes an interface a port of a bridge, up; with `hairpin` its container may come back to itself.
-void put_on_bridge(Netlink& route, const std::string& name, int bridge, bool hairpin);
+/// Makes an interface a port of a bridge, up.
+void put_on_bridge(Netlink& route, const std::string& name, int bridge, const BridgePort& port);
 /// The address of an interface that is not loopback, once there is one.
 std::optional<std::string> find_address(Netlink& inside, std::string& interface);
 

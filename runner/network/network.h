@@ -52,6 +52,10 @@ struct Request {
   /// of an error; Connection::warning() says so. Never with `ports`.
   bool may_fall_back = false;
 
+  /// On a bridge: others that are apart cannot reach it, nor it them. For steps of builds, which
+  /// have nothing to say to each other.
+  bool is_apart = false;
+
   std::string id;  ///< of the container, at least 12 hex digits, unique
   std::string hostname;
   std::string domainname;               ///< what the host name is in, for its own /etc/hosts

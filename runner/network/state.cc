@@ -95,6 +95,7 @@ std::string LeaseText::encode() const {
   if (!hosts_file.empty()) text += base::str("hosts-file ", hosts_file, "\n");
   if (!address6.empty()) text += base::str("address6 ", address6, "\n");
   if (is_further) text += "further\n";
+  if (is_apart) text += "apart\n";
   return text;
 }
 
@@ -105,6 +106,7 @@ LeaseText LeaseText::decode(const std::string& text) {
     constexpr std::string_view kHostsFile = "hosts-file ";
     if (line.starts_with(kHostsFile)) lease.hosts_file = line.substr(kHostsFile.size());
     if (line == "further") lease.is_further = true;
+    if (line == "apart") lease.is_apart = true;
     if (words.size() < 2) continue;
     if (words[0] == "id") lease.id = words[1];
     if (words[0] == "hostname") lease.hostname = words[1];

@@ -31,6 +31,7 @@ struct LeaseText {
   std::string hosts_file;   ///< the container's /etc/hosts, kept up to date; empty: none
   std::string address6;     ///< empty: none
   bool is_further = false;  ///< the container was on another network before
+  bool is_apart = false;    ///< Request::is_apart
 
   std::string encode() const;
   static LeaseText decode(const std::string& text);

@@ -411,11 +411,46 @@ says "not a network namespace"
 status 2 asked --network container:db
 says "--network" "ns:/proc/PID/ns/net"
 
+step "a firewall that drops what is forwarded is told, and what allows it"
+check() { torte system check | awk '$1 == "forwarding" {$1 = $1; print}' >"$work/out"; }
+check
+prints_line "forwarding yes no"
+nft 'add table inet foreign; add chain inet foreign f { type filter hook forward priority 0; policy drop; }'
+check
+prints "forwarding no no a firewall of this machine drops"
+nft 'add rule inet foreign f iifname "torte*" accept; add rule inet foreign f ct state established,related accept'
+check
+prints_line "forwarding yes no"
+nft delete table inet foreign
+equal "$(ip -br link | grep -cE '^(torteprb|probe)' || true)" 0 "interfaces left"
+
+step "steps on the default network do not reach each other; on a named one they do"
+recipe <<'END'
+FROM base AS listener
+ARG NETWORK
+RUN --mount=type=cache,target=/shared ip -4 -o addr show eth0 | sed 's/.*inet \([0-9.]*\).*/\1/' >/shared/$NETWORK.new; \
+    mv /shared/$NETWORK.new /shared/$NETWORK; (sleep 30 | timeout 25 nc -l -p 7777 >/heard) & \
+    while [ -e /shared/$NETWORK ]; do sleep 0.1; done; touch /heard
+FROM base AS caller
+ARG NETWORK
+RUN --mount=type=cache,target=/shared until [ -e /shared/$NETWORK ]; do sleep 0.1; done; sleep 0.5; \
+    echo hello | nc -w 1 "$(cat /shared/$NETWORK)" 7777; sleep 0.2; rm /shared/$NETWORK; touch /called
+FROM base
+COPY --from=caller /called /called
+COPY --from=listener /heard /heard
+END
+ok torte network create steps
+for network in private private:steps; do
+  ok torte build -j 4 -t apart --network $network --build-arg NETWORK=${network#*:} "$work/context"
+  equal "$(torte run --rm --network none apart cat /heard)" "$([ $network = private ] || echo hello)" "heard on $network"
+done
+ok torte network rm steps
+
 step "many at once: no address twice, nothing left"
 finish one two four db
-for i in $(seq 120); do echo "$i"; done | xargs -P 16 -I{} "$TORTE" --root "$store" --run-root "$work/run" run --rm base \
+for i in $(seq 200); do echo "$i"; done | xargs -P 16 -I{} "$TORTE" --root "$store" --run-root "$work/run" run --rm base \
   sh -c 'ip -4 -o addr show eth0 | sed "s/.*inet \([0-9.]*\).*/\1/"' >"$work/all" 2>"$work/err" || fail "a launch failed"
-equal "$(sort -u "$work/all" | wc -l)" 120 "different addresses"
+equal "$(sort -u "$work/all" | wc -l)" 200 "different addresses"
 
 step "killed at any moment, nothing stays"
 for i in $(seq 40); do
