@@ -16,6 +16,7 @@
 #include "base/sys/root.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "cli/progress/json_view.h"
 #include "store/layout.h"
 
 namespace cli {
@@ -50,20 +51,6 @@ std::string iso_time(std::chrono::system_clock::time_point time) {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-const char* result_name(event::StepResult result) {
-  switch (result) {
-    case event::StepResult::kDone:
-      return "done";
-    case event::StepResult::kCached:
-      return "cached";
-    case event::StepResult::kFailed:
-      return "failed";
-    case event::StepResult::kCancelled:
-      return "cancelled";
-  }
-  return "";
 }
 
 void remove_old(const std::filesystem::path& builds) {

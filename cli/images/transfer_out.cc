@@ -20,18 +20,6 @@ oci::LayerEncoding encoding_of(const std::string& media_type) {
   return oci::find_layer_type(media_type, &type) ? type.encoding : oci::LayerEncoding::kNone;
 }
 
-layer::Compression compression_of(oci::LayerEncoding encoding) {
-  switch (encoding) {
-    case oci::LayerEncoding::kGzip:
-      return layer::Compression::kGzip;
-    case oci::LayerEncoding::kZstd:
-      return layer::Compression::kZstd;
-    case oci::LayerEncoding::kNone:
-      break;
-  }
-  return layer::Compression::kNone;
-}
-
 oci::LayerEncoding encoding_for(const Packing& packing) {
   return packing == Packing::kZstd ? oci::LayerEncoding::kZstd : oci::LayerEncoding::kGzip;
 }
@@ -96,8 +84,7 @@ void unpack_blob(store::Store& store, const oci::Descriptor& blob, const oci::Di
   oci::Verifier verifier(diff_id.digest(), {}, "layer");
   base::TeeSink checked(verifier, out);
   store::BlobReader reader = store.open_blob(blob.digest);
-  auto plain =
-      layer::decompress(reader, compression_of(encoding_of(blob.media_type)), options.limits);
+  auto plain = layer::decompress(reader, compression_of(blob), options.limits);
   auto ahead = layer::read_ahead(*plain);
   base::copy(*ahead, checked);
   verifier.finish();

@@ -25,6 +25,19 @@ Json where_json(const base::SourceRange& where) {
           {"width", where.width}};
 }
 
+// Bytes at the end of `bytes` that may be the start of a character still to come.
+size_t partial_length(std::string_view bytes) {
+  for (size_t n = 1; n <= 3 && n <= bytes.size(); ++n) {
+    auto byte = static_cast<unsigned char>(bytes[bytes.size() - n]);
+    if ((byte & 0xc0) == 0x80) continue;
+    size_t length = byte >= 0xf5 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 1;
+    return length > n ? n : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
 const char* result_name(event::StepResult result) {
   switch (result) {
     case event::StepResult::kDone:
@@ -38,19 +51,6 @@ const char* result_name(event::StepResult result) {
   }
   return "failed";
 }
-
-// Bytes at the end of `bytes` that may be the start of a character still to come.
-size_t partial_length(std::string_view bytes) {
-  for (size_t n = 1; n <= 3 && n <= bytes.size(); ++n) {
-    auto byte = static_cast<unsigned char>(bytes[bytes.size() - n]);
-    if ((byte & 0xc0) == 0x80) continue;
-    size_t length = byte >= 0xf5 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 1;
-    return length > n ? n : 0;
-  }
-  return 0;
-}
-
-}  // namespace
 
 struct JsonView::Document {
   Json fields;

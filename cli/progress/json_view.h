@@ -10,6 +10,9 @@
 
 namespace cli {
 
+/// "done", "cached", "failed" or "cancelled": what documents and records call it.
+const char* result_name(base::event::StepResult result);
+
 /// One JSON object a line for each event: docs/progress-json.md, version 1. Adding fields and types
 /// is allowed, changing them is not.
 class JsonView : public View {

@@ -9,7 +9,7 @@
 #include <cerrno>
 
 #include "base/error.h"
-#include "base/sys/file.h"
+#include "base/sys/fd.h"
 #include "base/text.h"
 #include "runner/network/links.h"
 
