@@ -96,6 +96,8 @@ class Active {
   /// stacked between the image and the writable layer, never committed. Created when first asked
   /// for.
   const sys::Root& init();
+  /// As Store::wrote().
+  void wrote(uint64_t bytes) { store_->wrote(bytes); }
   bool has_init() const { return static_cast<bool>(init_); }
   /// Lower directories for the mount of a container, the top one first, init layer included.
   std::vector<int> lowers() const;

@@ -7,6 +7,20 @@
 
 namespace overlay {
 
+namespace {
+
+/// What is read of the tar lies in the tree soon after.
+class WrittenSink : public base::Sink {
+ public:
+  explicit WrittenSink(store::Store& store) : store_(store) {}
+  void write(base::Bytes bytes) override { store_.wrote(bytes.size()); }
+
+ private:
+  store::Store& store_;
+};
+
+}  // namespace
+
 Unpacked unpack_layer(store::Store& store, base::Source& tar, const std::function<Stack()>& below,
                       const UnpackOptions& options) {
   Active active(store, {}, "unpack");
@@ -22,9 +36,11 @@ Unpacked unpack_layer(store::Store& store, base::Source& tar, const std::functio
       return &view->root();
     };
   }
-  layer::ExtractResult result = layer::extract(tar, active.upper(), extract);
+  WrittenSink written(store);
+  base::TeeSource watched(tar, written);
+  layer::ExtractResult result = layer::extract(watched, active.upper(), extract);
   view.reset();
-  return {std::move(active).commit(), result.content_bytes, result.depends_on_lower};
+  return {std::move(active).commit(), result.disk_bytes, result.depends_on_lower};
 }
 
 }  // namespace overlay

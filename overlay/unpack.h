@@ -17,7 +17,7 @@ struct UnpackOptions {
 /// A layer unpacked into a staging directory, not yet published.
 struct Unpacked {
   TreePtr tree;
-  uint64_t content_bytes = 0;
+  uint64_t disk_bytes = 0;  ///< about what the tree takes
   /// The tree took metadata or files from the layers below: it is right only above them.
   bool depends_on_lower = false;
 };

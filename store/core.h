@@ -15,6 +15,7 @@
 #include "base/sys/lock.h"
 #include "store/blob.h"
 #include "store/database.h"
+#include "store/early_sync.h"
 #include "store/layout.h"
 #include "store/lease.h"
 #include "store/records.h"
@@ -67,6 +68,7 @@ struct Core {
   /// The root directory, open since before anything was written: syncfs reports only errors of
   /// write-backs that happened since its descriptor was opened. Only when writable.
   sys::UniqueFd root;
+  EarlySync early_sync{root};
   Trash trash;
   std::function<void(const std::vector<oci::DiffId>& stack)> layer_provider;  ///< may be empty
   base::Synchronized<std::map<uint64_t, LeaseFile>> leases;

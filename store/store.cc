@@ -256,6 +256,10 @@ Claim Store::claim(std::string_view name, const std::function<void()>& waiting) 
   return Claim::acquire(core_->layout, name, waiting);
 }
 
+void Store::wrote(uint64_t bytes) {
+  if (core_->writable && core_->durable) core_->early_sync.wrote(bytes);
+}
+
 void Store::discard(const std::filesystem::path& path) {
   core_->require_writable();
   core_->trash.discard(path);

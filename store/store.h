@@ -77,6 +77,9 @@ class Store {
 
   // Things unfinished.
 
+  /// Says that so many more bytes lie in staging that are going to stay: after some of that the
+  /// disk begins to write, so that the commit has less to wait for.
+  void wrote(uint64_t bytes);
   /// `purpose` appears in the name of the directory: "build", "pull".
   StagingDir create_staging(std::string_view purpose);
   Batch batch();

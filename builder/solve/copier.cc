@@ -228,6 +228,8 @@ void Copier::copy_regular(const Node& node, const Target& target, const std::str
     else
       sys::copy_content(from.get(), to.get(), node.st);
   });
+  // The writing of large files has begun.
+  if (!large) active_.wrote(static_cast<uint64_t>(node.st.st_size));
   copy_xattrs(xattrs, to.get());
   set_attributes(to.get(), attributes, path.str());
   if (!large) announce(target, name);

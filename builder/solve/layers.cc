@@ -13,17 +13,21 @@ std::shared_ptr<LayerHandle> LayerHandle::remembered(oci::DiffId id,
   return handle;
 }
 
-std::shared_ptr<LayerHandle> LayerHandle::made(overlay::TreePtr tree, int64_t created,
+std::shared_ptr<LayerHandle> LayerHandle::made(store::Store& store, overlay::TreePtr tree,
+                                               int64_t created,
                                                std::optional<layer::TreeFollower> follower) {
   auto handle = std::make_shared<LayerHandle>();
   handle->created_ = created;
   handle->tree_ = tree;
-  auto hash = [tree, follower = std::move(follower)]() mutable {
+  auto hash = [&store, tree, follower = std::move(follower)]() mutable {
     std::optional<layer::TarDigest> digest;
     if (follower) digest = std::move(*follower).finish();
     if (digest) return *std::move(digest);
-    return layer::tar_digest(sys::Root::open(tree->path()),
-                             {.clamp_mtime = {}, .stop = {}, .hole_bytes = layer::kMostHoleBytes});
+    digest =
+        layer::tar_digest(sys::Root::open(tree->path()),
+                          {.clamp_mtime = {}, .stop = {}, .hole_bytes = layer::kMostHoleBytes});
+    store.wrote(digest->size_bytes);
+    return *std::move(digest);
   };
   handle->hashing_ = std::async(std::launch::async, std::move(hash)).share();
   return handle;

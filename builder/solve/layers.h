@@ -23,7 +23,8 @@ class LayerHandle {
   static std::shared_ptr<LayerHandle> remembered(oci::DiffId id,
                                                  std::optional<int64_t> created = {});
   /// Hashes on a thread of its own, unless `follower` has done so.
-  static std::shared_ptr<LayerHandle> made(overlay::TreePtr tree, int64_t created,
+  static std::shared_ptr<LayerHandle> made(store::Store& store, overlay::TreePtr tree,
+                                           int64_t created,
                                            std::optional<layer::TreeFollower> follower = {});
 
   bool is_new() const { return hashing_.valid(); }

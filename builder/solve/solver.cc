@@ -339,7 +339,8 @@ class Solver {
     }
     int64_t now = ::time(nullptr);
     record.created = std::chrono::system_clock::from_time_t(now);
-    LayerPtr layer = LayerHandle::made(std::move(active).commit(), now, std::move(follower));
+    LayerPtr layer =
+        LayerHandle::made(store_, std::move(active).commit(), now, std::move(follower));
     record.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
     return {std::move(layer), std::move(record),
@@ -454,7 +455,8 @@ class Solver {
     std::lock_guard lock(failed_mutex_);
     if (!failed_layers_.empty()) return;
     failed_layers_ = std::move(below);
-    failed_layers_.push_back(LayerHandle::made(std::move(active).commit(), ::time(nullptr)));
+    failed_layers_.push_back(
+        LayerHandle::made(store_, std::move(active).commit(), ::time(nullptr)));
   }
 
   // An image of what the failing step left, to be looked at with `torte run`. Returns its name.

@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
-#include "base/sys/tree.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
@@ -39,7 +38,7 @@ NewTree unpack(store::Store& store, base::Source& source, const layer::Limits& l
   writing.stop = stop;
   store::LayerRecord record =
       overlay::built_layer(layer::tar_digest(sys::Root::open(unpacked.tree->path()), writing));
-  record.tree_size_bytes = sys::disk_usage(unpacked.tree->path());
+  record.tree_size_bytes = unpacked.disk_bytes;
   return {std::move(unpacked.tree), std::move(record)};
 }
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/sys/tree.h"
 #include "base/text.h"
 #include "cli/images/incoming_blob.h"
 #include "cli/images/transfer.h"
@@ -286,7 +285,7 @@ class Import {
     const oci::DiffId& diff_id = diff_id_of(layer);
     store::LayerRecord record{.diff_id = diff_id, .tar_size_bytes = tar_bytes};
     record.origin = store::Origin::kPulled;
-    if (unpacked.tree) record.tree_size_bytes = sys::disk_usage(unpacked.tree->path());
+    record.tree_size_bytes = unpacked.disk_bytes;
     // A variant's tree stands under the digest of what it is; the blob belongs to the image alone.
     if (wanted == Tree::kVariant) name_by_content(record, unpacked.tree->path());
     std::unique_lock lock(mutex_);

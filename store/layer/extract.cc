@@ -63,6 +63,7 @@ class LayerExtractor {
     directories_.finish();
     result_.opaque_root = directories_.root_opaque();
     result_.depends_on_lower = directories_.depends_on_lower();
+    result_.disk_bytes = maker_.disk_bytes();
     result_.dropped_xattrs = maker_.dropped_xattrs();
     result_.implied_directories = directories_.implied();
     return result_;

@@ -48,6 +48,7 @@ struct ExtractOptions {
 struct ExtractResult {
   uint64_t entries = 0;        ///< members read
   uint64_t content_bytes = 0;  ///< of all members, holes included
+  uint64_t disk_bytes = 0;     ///< about what all of it takes on the disk
   /// The layer hides everything below it (overlayfs ignores an opaque root: the layers below must
   /// be left out of the mount). The root directory carries the opaque attribute too.
   bool opaque_root = false;

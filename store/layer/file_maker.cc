@@ -24,6 +24,7 @@ namespace {
 
 constexpr uint64_t kSpaceCheckEvery = 64 << 20;
 constexpr size_t kHoleUnit = 64 << 10;
+constexpr uint64_t kBlock = 4096;  // of nearly all file systems
 
 // The kernel gives the umask only to who changes it, which is not safe beside other threads.
 mode_t current_umask() {
@@ -35,6 +36,8 @@ mode_t current_umask() {
     mask = mask * 8 + static_cast<mode_t>(status[at] - '0');
   return mask;
 }
+
+uint64_t in_blocks(uint64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; }
 
 bool all_zero(base::Bytes bytes) {
   return bytes[0] == std::byte{0} &&
@@ -90,6 +93,7 @@ void FileMaker::check_stop() const {
 }
 
 void FileMaker::count_written(uint64_t bytes) {
+  disk_bytes_ += bytes;
   since_space_check_ += bytes;
   if (since_space_check_ < kSpaceCheckEvery) return;
   since_space_check_ = 0;
@@ -190,6 +194,7 @@ bool FileMaker::make_file(int dir, const char* name, const Attributes& attribute
     base::throw_errno("create file");
   }
   write_content(fd.get(), size, reader);
+  disk_bytes_ = in_blocks(disk_bytes_);
   set_owner(fd.get(), attributes);
   if (!xattrs.empty()) set_xattrs(fd.get(), xattrs);
   bool mode_is_set = plain && (attributes.mode & 07000) == 0 && (attributes.mode & umask_) == 0;
@@ -255,7 +260,10 @@ bool FileMaker::make_whiteout(int dir, const char* name) {
 }
 
 bool FileMaker::make_directory(int dir, const char* name) {
-  if (::mkdirat(dir, name, 0700) == 0) return true;
+  if (::mkdirat(dir, name, 0700) == 0) {
+    disk_bytes_ += kBlock;
+    return true;
+  }
   if (errno == EEXIST) return false;
   base::throw_errno("create directory");
 }
@@ -286,6 +294,7 @@ bool FileMaker::copy(int from_dir, const char* name, int dir) {
     check_stop();
     count_written(bytes);
   });
+  disk_bytes_ = in_blocks(disk_bytes_);
   if (!options_.single_id) set_owner(to.get(), attributes);
   for (const auto& [key, value] : sys::list_xattrs(from.get())) {
     // Torte's own stay: they say what the lower file stands for.

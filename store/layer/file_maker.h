@@ -62,6 +62,8 @@ class FileMaker {
   void apply_to_link(int dir, const char* name, const struct stat& now,
                      const Attributes& attributes, const Xattrs& xattrs);
 
+  /// About what everything made here takes on the disk.
+  uint64_t disk_bytes() const { return disk_bytes_; }
   uint64_t dropped_xattrs() const { return dropped_xattrs_; }
   void check_stop() const;
 
@@ -82,6 +84,7 @@ class FileMaker {
   uint32_t own_uid_;
   uint32_t own_gid_;
   uint64_t since_space_check_ = 0;
+  uint64_t disk_bytes_ = 0;
   uint64_t dropped_xattrs_ = 0;
 };
 

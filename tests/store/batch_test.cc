@@ -44,6 +44,24 @@ TEST_F(BatchTest, MovesTreesIntoTheStoreAndRemembersThem) {
   EXPECT_EQ(store->find_layer_of_blob(oci::Digest::sha256_of("zipped"))->diff_id, layer_id("a"));
 }
 
+TEST_F(BatchTest, CommitsWhileTheDiskIsWrittenToBefore) {
+  const auto write = [&](int number) {
+    store::Batch batch = store->batch();
+    batch.add_layer(support::make_layer(staging, std::to_string(number)));
+    constexpr uint64_t kMuch = 40 << 20;
+    store->wrote(kMuch);
+    batch.commit();
+  };
+  write(0);
+  std::jthread other([&] { write(1); });
+  write(2);
+  other.join();
+  store->wrote(UINT64_C(1) << 40);
+  store.reset();  // does not wait for more than one sync
+  store = Store::open(temp.path(), Access::kReadWrite);
+  for (const char* name : {"0", "1", "2"}) EXPECT_TRUE(store->find_layer(layer_id(name))) << name;
+}
+
 TEST_F(BatchTest, AdoptsALayerThatIsThereAndLeavesTheTree) {
   for (int i = 0; i < 2; ++i) {
     store::StagingDir own = store->create_staging("build");

@@ -22,6 +22,7 @@ TEST_F(Extract, MakesEveryKindOfMember) {
   layer::ExtractResult result = extract(tar);
   EXPECT_EQ(result.entries, 6u);
   EXPECT_EQ(result.content_bytes, 5u);
+  EXPECT_EQ(result.disk_bytes, 2u * 4096);  // f and d
   EXPECT_FALSE(result.depends_on_lower);
   EXPECT_EQ(content("f"), "hello");
   EXPECT_EQ(stat("f")->st_ino, stat("h")->st_ino);
