@@ -90,6 +90,7 @@ Context make_context(const char* (*getenv)(const char*)) {
 void apply_globals(Context& context, const Arguments& arguments) {
   if (auto root = arguments.find("root")) context.root = std::filesystem::absolute(*root);
   if (auto root = arguments.find("run-root")) context.run_root = std::filesystem::absolute(*root);
+  if (auto mode = arguments.find("durability")) context.durable = *mode == "full";
   if (auto color = arguments.find("color"))
     context.color = parse_color_mode(*color).value_or(ColorMode::kAuto);
   context.quiet = arguments.is_on("quiet");

@@ -20,6 +20,7 @@ struct Context {
   const CommandTable* table = nullptr;
   std::filesystem::path root;      ///< durable store (--root)
   std::filesystem::path run_root;  ///< volatile state (--run-root)
+  std::optional<bool> durable;     ///< what a store must be or is made (--durability)
   LogLevel log_level = LogLevel::kWarn;
   bool quiet = false;
   ColorMode color = ColorMode::kAuto;

@@ -103,6 +103,7 @@ class Checker {
         wrong = verify_tree({.diff_id = diff_id,
                              .tar_size_bytes = row.tar_size,
                              .tree_size_bytes = row.tree_size,
+                             .tar_crc32 = row.tar_crc32,
                              .origin = row.origin,
                              .blobs = row.blobs},
                             tree);

@@ -51,12 +51,13 @@ void read_records(Database& database, Snapshot& snapshot) {
   Query image_blobs(database, "SELECT config, digest FROM image_blobs");
   while (image_blobs.step())
     snapshot.images[image_blobs.text(0)].blobs.push_back(image_blobs.text(1));
-  Query layers(database, "SELECT diff_id, tar_size, tree_size, origin FROM layers");
+  Query layers(database, "SELECT diff_id, tar_size, tree_size, origin, tar_crc32 FROM layers");
   while (layers.step()) {
     LayerRow& row = snapshot.layers[layers.text(0)];
     row.tar_size = static_cast<uint64_t>(layers.number(1));
     row.tree_size = static_cast<uint64_t>(layers.number(2));
     row.origin = origin_of(layers.number(3));
+    if (!layers.is_null(4)) row.tar_crc32 = static_cast<uint32_t>(layers.number(4));
   }
   Query blobs(database,
               "SELECT b.diff_id, b.digest, b.media_type, b.size, b.compression, b.remakeable, "

@@ -26,6 +26,7 @@ struct LayerRow {
   Origin origin = Origin::kBuilt;
   uint64_t tar_size = 0;
   uint64_t tree_size = 0;
+  std::optional<uint32_t> tar_crc32;
   std::vector<LayerBlob> blobs;
 };
 

@@ -179,7 +179,7 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& root, Access acc
       base::throw_errno("open store " + root.string());
     if (!writable) throw Error(Code::kNotFound, "no store at " + root.string(), "store-absent");
     try {
-      create_store(layout, !options.no_durability);
+      create_store(layout, options.durable.value_or(true));
     } catch (const base::SystemError& e) {
       if (e.error_number() == EROFS || e.error_number() == EACCES)
         refuse_write(layout, e.error_number());
@@ -188,6 +188,12 @@ std::unique_ptr<Store> Store::open(const std::filesystem::path& root, Access acc
     durable = read_durability(layout);
     CHECK(durable.has_value());
   }
+  if (options.durable && *options.durable != *durable)
+    throw Error(Code::kInvalid,
+                base::str("store ", root.string(), " was made with durability ",
+                          *durable ? "full" : "none", ", and keeps it"),
+                "store-durability")
+        .add_help("name another directory with --root, or leave --durability away");
   if (writable && ::access(root.c_str(), W_OK) < 0) refuse_write(layout, errno);
   auto core = std::make_unique<Core>(root, writable, *durable);
   if (writable) {
@@ -206,6 +212,7 @@ Store::~Store() {
 const Layout& Store::layout() const { return core_->layout; }
 
 Access Store::access() const { return core_->writable ? Access::kReadWrite : Access::kReadOnly; }
+bool Store::is_durable() const { return core_->durable; }
 
 // Store: blobs and things unfinished.
 

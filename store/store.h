@@ -23,8 +23,9 @@ namespace store {
 enum class Access { kReadOnly, kReadWrite };
 
 struct OpenOptions {
-  /// Written into a store when it is created: nothing is ever synced. For throw-away CI machines.
-  bool no_durability = false;
+  /// Written into a store when it is created; false: nothing is ever synced, for throw-away CI
+  /// machines. Unset: true for a new one, any for one that is there.
+  std::optional<bool> durable = {};
 };
 
 /// Content by digest: blobs, layer trees, and the records that give them meaning.
@@ -52,7 +53,7 @@ class Store {
  public:
   /// Creates the store when absent (kReadWrite). Throws Unsupported for a format it does not know,
   /// Denied when it cannot be written, NotFound when absent (kReadOnly), Invalid for a directory
-  /// that holds something else.
+  /// that holds something else, or a store of the other durability.
   static std::unique_ptr<Store> open(const std::filesystem::path& root, Access access,
                                      const OpenOptions& options = {});
   Store(const Store&) = delete;
@@ -61,6 +62,7 @@ class Store {
 
   const Layout& layout() const;
   Access access() const;
+  bool is_durable() const;
 
   // Blobs.
 

@@ -26,6 +26,7 @@
 #include "cli/containers/network_options.h"
 #include "cli/images/base_images.h"
 #include "cli/images/known_layers.h"
+#include "cli/images/open_store.h"
 #include "cli/images/registries.h"
 #include "cli/interrupt.h"
 #include "cli/remote/git_checkout.h"
@@ -102,7 +103,7 @@ class Build {
         attest_(parse_attest(arguments)),
         platforms_(platforms_of(arguments)),
         targets_(parse_targets(arguments)),
-        store_(store::Store::open(context.root, store::Access::kReadWrite)),
+        store_(make_store(context)),
         lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()),
         counter_(recorder_),

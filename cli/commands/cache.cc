@@ -101,7 +101,8 @@ Found find(const Context& context, store::Store& store, const std::string& name)
 }
 
 int run_inspect(Context& context, const Arguments& arguments) {
-  auto store = store::Store::open(context.root, store::Access::kReadOnly);
+  auto store =
+      store::Store::open(context.root, store::Access::kReadOnly, {.durable = context.durable});
   Json items = Json::array();
   for (const std::string& name : arguments.words()) {
     const Found found = find(context, *store, name);
@@ -125,7 +126,7 @@ int run_inspect(Context& context, const Arguments& arguments) {
 }
 
 int run_remove(Context& context, const Arguments& arguments) {
-  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = make_store(context);
   const solve::CacheMounts mounts(store->layout());
   for (const std::string& name : arguments.words()) {
     const Found found = find(context, *store, name);

@@ -9,8 +9,8 @@
 #include "cli/images/open_store.h"
 #include "cli/table.h"
 #include "store/layer/compression.h"
+#include "store/layer/tar_digest.h"
 #include "store/layer/verify.h"
-#include "store/layer/writer.h"
 
 namespace cli {
 
@@ -18,10 +18,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-bool gives_diff_id(const sys::Root& tree, const oci::DiffId& diff_id) {
-  oci::Digester digester;
-  layer::write_tree(tree, digester);
-  return oci::DiffId(digester.finish()) == diff_id;
+// The checksum is what tells, when the layer leaves, whether its tree changed.
+void require_checksum(const store::LayerRecord& record, uint32_t crc32) {
+  if (!record.tar_crc32 || *record.tar_crc32 == crc32) return;
+  throw base::Error(base::Code::kCorrupt,
+                    base::str("its tree is right, but its record keeps the checksum ",
+                              *record.tar_crc32, " instead of ", crc32),
+                    "layer-damaged");
 }
 
 // A layer that was built gives its diff id again. One that came from elsewhere may have been
@@ -30,7 +33,10 @@ bool gives_diff_id(const sys::Root& tree, const oci::DiffId& diff_id) {
 bool is_sound(store::Store& store, const store::LayerRecord& record,
               const std::filesystem::path& path) {
   const sys::Root tree = sys::Root::open(path);
-  if (gives_diff_id(tree, record.diff_id)) return true;
+  if (const layer::TarDigest tar = layer::tar_digest(tree); tar.diff_id == record.diff_id) {
+    require_checksum(record, tar.crc32);
+    return true;
+  }
   if (record.origin == store::Origin::kBuilt) return false;
   for (const store::LayerBlob& each : record.blobs) {
     auto blob = store.find_blob(each.digest);

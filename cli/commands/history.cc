@@ -77,7 +77,8 @@ int run_history(Context& context, const Arguments& arguments) {
               .waste = arguments.is_on("waste")};
   // Layers that have not come are fetched only to be looked into.
   auto store = asked.measures() ? open_store(context, arguments)
-                                : store::Store::open(context.root, store::Access::kReadOnly);
+                                : store::Store::open(context.root, store::Access::kReadOnly,
+                                                     {.durable = context.durable});
   store::ImageRecord image = store->get_image(arguments.word(0));
   std::vector<ImageStep> steps = list_steps(image, read_config(*store, image));
   std::vector<layer::LayerContents> contents = measure(*store, image, asked);

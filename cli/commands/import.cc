@@ -7,6 +7,7 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/images/image_changes.h"
+#include "cli/images/open_store.h"
 #include "cli/interrupt.h"
 #include "overlay/built_layer.h"
 #include "overlay/unpack.h"
@@ -84,7 +85,7 @@ int run_import(Context& context, const Arguments& arguments) {
   layer::Limits limits;
   if (auto most = arguments.size_bytes("max-unpacked")) limits.unpacked_bytes = *most;
 
-  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = make_store(context);
   store::Lease lease = store->lease();
   NewTree layer = base::with_context(
       "import " + source, [&] { return unpack(*store, bytes, limits, interrupt.token()); });

@@ -91,6 +91,9 @@ Json gather(const Context& context) {
           {"root", context.root.string()},
           {"runRoot", context.run_root.string()},
           {"storeFileSystem", file_system_of(context.root)},
+          {"storeDurability", !store                ? Json(nullptr)
+                              : store->is_durable() ? "full"
+                                                    : "none"},
           {"storeFree", no_space ? Json(nullptr) : Json(space.available)},
           {"images", images},
           {"containers", containers},
@@ -109,6 +112,7 @@ std::string text_of(const Json& info) {
   for (const auto& [label, key] : {std::pair("version", "version"),
                                    {"store", "root"},
                                    {"file system", "storeFileSystem"},
+                                   {"durability", "storeDurability"},
                                    {"free", "storeFree"},
                                    {"volatile state", "runRoot"},
                                    {"images", "images"},
@@ -121,6 +125,7 @@ std::string text_of(const Json& info) {
                                    {"cpus", "cpus"},
                                    {"memory", "memory"}}) {
     const Json& value = info.at(key);
+    if (value.is_null()) continue;
     const bool bytes = value.is_number() &&
                        (std::string_view(key) == "memory" || std::string_view(key) == "storeFree");
     std::string shown = value.is_string() ? base::printable(value.get<std::string>())

@@ -161,7 +161,8 @@ int run_inspect(Context& context, const Arguments& arguments) {
       continue;
     }
     if (!store) {
-      store = store::Store::open(context.root, store::Access::kReadOnly);
+      store =
+          store::Store::open(context.root, store::Access::kReadOnly, {.durable = context.durable});
       containers.emplace(store->layout(), store.get(), network_state(context));
     }
     // A container first, as with other engines; a name of both is told apart by --type.

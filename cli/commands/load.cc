@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/images/open_store.h"
 #include "cli/images/packed_import.h"
 #include "cli/images/transfer.h"
 #include "cli/interrupt.h"
@@ -73,7 +74,7 @@ int run_load(Context& context, const Arguments& arguments) {
   else
     images.push_back(layout->get_image(arguments.get("ref-name"), platform));
 
-  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = make_store(context);
   for (const archive::FoundImage& image : images) {
     std::vector<oci::Reference> names = tags.empty() ? names_of(image) : tags;
     const oci::Digest id = arguments.is_on("lazy")

@@ -52,7 +52,8 @@ std::string headline(const store::ImageRecord& image, uint64_t own_bytes) {
 }
 
 int run_tree(Context& context, const Arguments& arguments) {
-  auto store = store::Store::open(context.root, store::Access::kReadOnly);
+  auto store =
+      store::Store::open(context.root, store::Access::kReadOnly, {.durable = context.durable});
   auto image = find_image(*store, arguments.word(0));
   if (!image) image = store->get_image(arguments.word(0));  // says what is near
   std::vector<ImageStep> steps = list_steps(*image, read_config(*store, *image));

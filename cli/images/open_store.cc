@@ -14,24 +14,28 @@ std::unique_ptr<store::Store> find_store(const Context& context) {
   struct stat st;
   if (::stat(store::Layout(context.root).version().c_str(), &st) < 0 && errno == ENOENT)
     return nullptr;
-  return store::Store::open(context.root, store::Access::kReadOnly);
+  return store::Store::open(context.root, store::Access::kReadOnly, {.durable = context.durable});
+}
+
+std::unique_ptr<store::Store> make_store(const Context& context) {
+  return store::Store::open(context.root, store::Access::kReadWrite, {.durable = context.durable});
 }
 
 std::unique_ptr<store::Store> open_store(const Context& context) {
-  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = make_store(context);
   provide_from_registries(context, nullptr, *store);
   return store;
 }
 
 std::unique_ptr<store::Store> open_store(const Context& context, const Arguments& arguments) {
-  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = make_store(context);
   provide_from_registries(context, &arguments, *store);
   return store;
 }
 
 std::unique_ptr<store::Store> open_store(const Context& context, Registries& registries,
                                          const TransferOptions& options) {
-  auto store = store::Store::open(context.root, store::Access::kReadWrite);
+  auto store = make_store(context);
   provide_from_registries(registries, options, *store);
   return store;
 }

@@ -59,6 +59,39 @@ if [ "$(id -u)" = 0 ]; then
   ok small fsck
 fi
 
+step "a checksum of the records that is not its layer's: told by fsck --deep"
+ok torte build -t big --network none "$work/context"
+ok torte fsck --deep
+python3 - "$store/torte.db" <<'P'
+import sqlite3, sys
+base = sqlite3.connect(sys.argv[1])
+with base:
+    assert base.execute("UPDATE layers SET tar_crc32 = tar_crc32 + 1 WHERE tar_crc32 IS NOT NULL").rowcount > 0
+P
+ok torte fsck
+status 1 torte fsck --deep
+prints "keeps the checksum"
+python3 - "$store/torte.db" <<'P'
+import sqlite3, sys
+base = sqlite3.connect(sys.argv[1])
+with base:
+    base.execute("UPDATE layers SET tar_crc32 = tar_crc32 - 1 WHERE tar_crc32 IS NOT NULL")
+P
+ok torte fsck --deep
+
+step "--durability: what a store is made to be, it stays"
+ci() { "$TORTE" --root "$work/ci" --run-root "$work/run" "$@"; }
+ok ci --durability none build -q -t base "$work/base"
+ok ci build -q -t big --network none "$work/context"
+ok ci info -f '{{.storeDurability}}'
+prints_line none
+status 1 ci --durability full images -q
+status 1 ci --durability full build --network none "$work/context"
+says "[store-durability]" "was made with durability none"
+ok torte --durability full info -f '{{.storeDurability}}'
+prints_line full
+status 2 torte --durability half images
+
 step "a damaged blob is found, and named"
 ok torte fsck
 blob=$(find "$store/blobs/sha256" -type f | head -n 1)

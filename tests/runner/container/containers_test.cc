@@ -41,7 +41,7 @@ class ContainersTest : public ::testing::Test {
 
   support::TempDir dir_;
   std::unique_ptr<store::Store> store_ =
-      store::Store::open(dir_ / "store", store::Access::kReadWrite, {.no_durability = true});
+      store::Store::open(dir_ / "store", store::Access::kReadWrite, {.durable = false});
   Containers containers_{store_->layout(), store_.get(), dir_ / "net"};
 };
 
