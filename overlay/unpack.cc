@@ -4,22 +4,9 @@
 
 #include "base/sys/userns.h"
 #include "store/layer/extract.h"
+#include "store/written_sink.h"
 
 namespace overlay {
-
-namespace {
-
-/// What is read of the tar lies in the tree soon after.
-class WrittenSink : public base::Sink {
- public:
-  explicit WrittenSink(store::Store& store) : store_(store) {}
-  void write(base::Bytes bytes) override { store_.wrote(bytes.size()); }
-
- private:
-  store::Store& store_;
-};
-
-}  // namespace
 
 Unpacked unpack_layer(store::Store& store, base::Source& tar, const std::function<Stack()>& below,
                       const UnpackOptions& options) {
@@ -36,7 +23,7 @@ Unpacked unpack_layer(store::Store& store, base::Source& tar, const std::functio
       return &view->root();
     };
   }
-  WrittenSink written(store);
+  store::WrittenSink written(store);
   base::TeeSource watched(tar, written);
   layer::ExtractResult result = layer::extract(watched, active.upper(), extract);
   view.reset();

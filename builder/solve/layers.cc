@@ -2,6 +2,7 @@
 
 #include "base/sys/tree.h"
 #include "overlay/built_layer.h"
+#include "store/written_sink.h"
 
 namespace solve {
 
@@ -23,11 +24,10 @@ std::shared_ptr<LayerHandle> LayerHandle::made(store::Store& store, overlay::Tre
     std::optional<layer::TarDigest> digest;
     if (follower) digest = std::move(*follower).finish();
     if (digest) return *std::move(digest);
-    digest =
-        layer::tar_digest(sys::Root::open(tree->path()),
-                          {.clamp_mtime = {}, .stop = {}, .hole_bytes = layer::kMostHoleBytes});
-    store.wrote(digest->size_bytes);
-    return *std::move(digest);
+    store::WrittenSink written(store);
+    return layer::tar_digest(sys::Root::open(tree->path()),
+                             {.clamp_mtime = {}, .stop = {}, .hole_bytes = layer::kMostHoleBytes},
+                             &written);
   };
   handle->hashing_ = std::async(std::launch::async, std::move(hash)).share();
   return handle;

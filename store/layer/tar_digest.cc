@@ -2,6 +2,8 @@
 
 #include <isa-l/crc.h>
 
+#include <optional>
+
 namespace layer {
 
 void Checksum::write(base::Bytes bytes) {
@@ -20,9 +22,11 @@ TarDigest TarHasher::finish() {
           checksum_.crc32()};
 }
 
-TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options) {
+TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options, base::Sink* also) {
   TarHasher hasher;
-  WriteResult written = write_tree(tree, hasher, options);
+  std::optional<base::TeeSink> both;
+  if (also != nullptr) both.emplace(hasher, *also);
+  WriteResult written = write_tree(tree, both ? static_cast<base::Sink&>(*both) : hasher, options);
   TarDigest digest = hasher.finish();
   // Sockets are left out too, and nobody misses them.
   for (std::string& path : written.skipped)

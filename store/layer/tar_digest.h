@@ -48,7 +48,9 @@ class TarHasher : public base::Sink {
   Checksum checksum_;
 };
 
-/// Of the tar that write_tree() writes; throws what that throws.
-TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options = {});
+/// Of the tar that write_tree() writes, which goes to `also` too unless that is null; throws what
+/// they throw.
+TarDigest tar_digest(const sys::Root& tree, const WriteOptions& options = {},
+                     base::Sink* also = nullptr);
 
 }  // namespace layer
