@@ -103,6 +103,30 @@ int run_exec(Context& context, const Arguments& arguments) {
   }
 }
 
+std::vector<Flag> exec_flags() {
+  std::vector<Flag> flags = {
+      {.name = "interactive", .letter = 'i', .help = "give it our standard input", .common = true},
+      {.name = "tty", .letter = 't', .help = "give it a terminal of its own", .common = true},
+      {.name = "detach-keys",
+       .value = "KEYS",
+       .help = "leave it in the background when these are typed, with -it (default: "
+               "ctrl-p,ctrl-q)"},
+      {.name = "detach", .letter = 'd', .help = "leave it alone, without streams", .common = true},
+      {.name = "user",
+       .letter = 'u',
+       .value = "USER[:GROUP]",
+       .help = "user it runs as (default: the container's)"},
+      {.name = "workdir",
+       .letter = 'w',
+       .value = "PATH",
+       .help = "directory it starts in (default: the container's)"},
+      {.name = "privileged", .help = "with every capability and no system call refused"},
+      preserve_fds_flag()};
+  const std::vector<Flag> environment = environment_flags();
+  flags.insert(flags.end(), environment.begin(), environment.end());
+  return flags;
+}
+
 }  // namespace
 
 const Command& exec_command() {
@@ -116,40 +140,7 @@ const Command& exec_command() {
           "125 is torte's own failure, 126 a command that cannot be executed, 127 one that is not "
           "found.",
       .group = "containers",
-      .flags =
-          {{.name = "interactive",
-            .letter = 'i',
-            .help = "give it our standard input",
-            .common = true},
-           {.name = "tty", .letter = 't', .help = "give it a terminal of its own", .common = true},
-           {.name = "detach-keys",
-            .value = "KEYS",
-            .help = "leave it in the background when these are typed, with -it (default: "
-                    "ctrl-p,ctrl-q)"},
-           {.name = "detach",
-            .letter = 'd',
-            .help = "leave it alone, without streams",
-            .common = true},
-           {.name = "env",
-            .letter = 'e',
-            .value = "NAME[=VALUE]",
-            .help = "variable of the program",
-            .repeatable = true,
-            .common = true},
-           {.name = "env-file",
-            .value = "FILE",
-            .help = "file of variables, one NAME=VALUE a line",
-            .repeatable = true},
-           {.name = "user",
-            .letter = 'u',
-            .value = "USER[:GROUP]",
-            .help = "user it runs as (default: the container's)"},
-           {.name = "workdir",
-            .letter = 'w',
-            .value = "PATH",
-            .help = "directory it starts in (default: the container's)"},
-           {.name = "privileged", .help = "with every capability and no system call refused"},
-           preserve_fds_flag()},
+      .flags = exec_flags(),
       .examples = {{"torte exec -it web sh", "a shell beside the service"}},
       .positionals = {2, Positionals::kAny, 1},
       .run = run_exec,

@@ -194,8 +194,8 @@ std::vector<Flag> limit_flags() {
   };
 }
 
-std::vector<Flag> container_flags() {
-  std::vector<Flag> flags = {
+std::vector<Flag> environment_flags() {
+  return {
       {.name = "env",
        .letter = 'e',
        .value = "NAME[=VALUE]",
@@ -206,6 +206,11 @@ std::vector<Flag> container_flags() {
        .value = "FILE",
        .help = "file of variables, one NAME=VALUE a line",
        .repeatable = true},
+  };
+}
+
+std::vector<Flag> container_flags() {
+  std::vector<Flag> flags = {
       {.name = "device",
        .value = "HOST[:CONTAINER[:rwm]]",
        .help = "device of the host in the container; run and create also take CDI names, "

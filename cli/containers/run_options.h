@@ -36,6 +36,8 @@ std::map<std::string, std::string> parse_annotations(const Arguments& arguments)
 /// --label and --label-file.
 std::map<std::string, std::string> parse_labels(const Arguments& arguments);
 
+/// --env and --env-file, of run, create and exec.
+std::vector<Flag> environment_flags();
 /// The environment of the program: the image's, then --env-file, then --env; NAME alone is taken
 /// from ours. Throws UsageError.
 std::vector<std::string> container_environment(const Context& context, const Arguments& arguments,
