@@ -167,6 +167,11 @@ std::vector<int> Active::lowers() const {
   return fds;
 }
 
+void Active::start_over(std::string_view purpose) {
+  Active fresh(*store_, std::move(below_), purpose);
+  *this = std::move(fresh);
+}
+
 TreePtr Active::commit() && {
   merged_ = sys::Root();
   return std::make_shared<Tree>(staging_->path() / "tree", staging_);

@@ -103,6 +103,9 @@ class Active {
   std::vector<int> lowers() const;
   const store::StagingDir& staging() const { return *staging_; }
 
+  /// Throws away what was written: a new snapshot on the same stack. All mounts of this one must be
+  /// gone, except merged().
+  void start_over(std::string_view purpose);
   /// Ends the writing and returns the writable layer as an immutable tree. All mounts of it must be
   /// gone, except merged(), which this closes.
   TreePtr commit() &&;

@@ -160,7 +160,7 @@ class Checker {
 
   void check_platform(const From& from) {
     if (!from.platform) return;
-    base::SourceRange where = here().flag_range(0);
+    const base::SourceRange& where = from.platform_where;
     const std::string& platform = *from.platform;
     check_from_variables(platform, where);
     if (platform == "$TARGETPLATFORM" || platform == "${TARGETPLATFORM}") {

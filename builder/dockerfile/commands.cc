@@ -32,11 +32,29 @@ bool is_stage_name(std::string_view name) {
 
 void no_flags(Findings& findings) { Flags(std::vector<FlagSpec>{}, findings); }
 
+// NAME,.. or "all".
+std::vector<std::string> read_resets(Findings& findings, const Flags& flags) {
+  std::vector<std::string> resets;
+  const std::vector<std::string> known(std::begin(kResettable), std::end(kResettable));
+  for (const std::string& name : base::split(flags.text("reset").value_or(""), ',')) {
+    if (name == "all") return known;
+    if (std::find(known.begin(), known.end(), name) != known.end())
+      resets.push_back(name);
+    else if (flags.text("reset"))
+      findings.error_at(flags.where("reset"), "invalid-flag-value",
+                        base::str("--reset takes all, or ", base::join(known, ", "), ", not \"",
+                                  base::printable(name, 60), "\""));
+  }
+  return resets;
+}
+
 From interpret_from(Findings& findings) {
   const Instruction& in = findings.instruction();
-  Flags flags({{"platform", FlagSpec::kText}}, findings);
+  Flags flags({{"platform", FlagSpec::kText}, {"reset", FlagSpec::kText, true}}, findings);
   From out;
   out.platform = flags.text("platform");
+  out.platform_where = flags.where("platform");
+  out.resets = read_resets(findings, flags);
   bool has_as = in.args.size() == 3 && base::to_lower(in.args[1]) == "as";
   if (in.args.size() != 1 && !has_as) {
     findings.error("from-arguments", "FROM takes an image, or an image, AS and a name",

@@ -34,7 +34,9 @@ struct From {
   std::string name_as_written;
   std::string as_as_written;            ///< "AS", "as"; empty without
   std::optional<std::string> platform;  ///< [expand] with global arguments only
-  std::string description;              ///< from the doc comment "name text" (L14)
+  base::SourceRange platform_where;
+  std::vector<std::string> resets;  ///< addition: what of the base's configuration is dropped
+  std::string description;          ///< from the doc comment "name text" (L14)
 };
 
 enum class Network { kDefault, kNone, kHost };
@@ -51,6 +53,8 @@ struct Run {
   Network network = Network::kDefault;
   bool insecure = false;  ///< --security=insecure
   std::vector<Device> devices;
+  std::chrono::nanoseconds timeout{0};  ///< addition; 0: none of its own
+  int retries = 0;                      ///< addition: how often it is run again when it fails
 
   /// Whether the whole shell text is one heredoc start, so that its body is the command or a script
   /// (R2). The body is heredocs[0].body().
@@ -78,6 +82,7 @@ struct Copy {
   bool link = false;
   bool parents = false;                 ///< COPY only
   std::vector<std::string> excludes;    ///< for IgnoreMatcher::from_texts
+  bool if_exists = false;               ///< addition: sources that are not there are left out
   std::optional<std::string> checksum;  ///< ADD only, [expand]
   std::optional<bool> keep_git_dir;  ///< ADD only; nothing: argument BUILDKIT_CONTEXT_KEEP_GIT_DIR
   std::optional<bool> unpack;        ///< ADD only; nothing: true for files, false for URLs
@@ -153,6 +158,11 @@ using Command = std::variant<From, Run, Copy, Env, Label, Arg, Workdir, User, Cm
 /// Gives an instruction its meaning and checks its grammar (sections 5 to 7.1). Values without
 /// variables are checked too. Throws RecipeError with every mistake of the instruction.
 Command interpret(const Instruction& instruction);
+
+/// Parts of a base's configuration that FROM --reset drops.
+inline constexpr std::string_view kResettable[] = {
+    "cmd",     "entrypoint", "env",        "expose", "healthcheck", "labels",
+    "onbuild", "shell",      "stopsignal", "user",   "volumes",     "workdir"};
 
 /// What kind of source an expanded COPY or ADD source names (7.2).
 enum class SourceKind { kPath, kHttp, kGit };

@@ -100,7 +100,8 @@ Copy interpret_copy(Findings& findings) {
   std::vector<FlagSpec> known = {{"chown", FlagSpec::kText},
                                  {"chmod", FlagSpec::kText},
                                  {"link", FlagSpec::kBool},
-                                 {"exclude", FlagSpec::kTexts}};
+                                 {"exclude", FlagSpec::kTexts},
+                                 {"if-exists", FlagSpec::kBool, true}};
   if (add) {
     known.push_back({"checksum", FlagSpec::kText});
     known.push_back({"keep-git-dir", FlagSpec::kBool});
@@ -133,6 +134,7 @@ Copy interpret_copy(Findings& findings) {
   out.link = flags.boolean("link").value_or(false);
   out.parents = flags.boolean("parents").value_or(false);
   out.excludes = flags.texts("exclude");
+  out.if_exists = flags.boolean("if-exists").value_or(false);
   out.checksum = flags.text("checksum");
   out.keep_git_dir = flags.boolean("keep-git-dir");
   out.unpack = flags.boolean("unpack");

@@ -40,7 +40,8 @@ void Flags::read(size_t index, const std::vector<FlagSpec>& known, Findings& fin
       std::find_if(known.begin(), known.end(), [&](const FlagSpec& s) { return s.name == name; });
   if (spec == known.end()) {
     std::vector<std::string> names, helps;
-    for (const FlagSpec& s : known) names.emplace_back(s.name);
+    for (const FlagSpec& s : known)
+      if (!s.is_addition || instruction_.additions) names.emplace_back(s.name);
     std::string near = base::nearest(name, names);
     if (!near.empty()) helps.push_back(base::str("did you mean --", near, "?"));
     if (known.empty()) helps.push_back(base::str(findings.keyword(), " has no flags"));
@@ -48,6 +49,10 @@ void Flags::read(size_t index, const std::vector<FlagSpec>& known, Findings& fin
     return findings.error_at(place, "unknown-flag",
                              base::str(findings.keyword(), " has no flag ", shown), helps);
   }
+  if (spec->is_addition && !instruction_.additions)
+    return findings.error_at(place, "needs-torte-syntax",
+                             base::str(findings.keyword(), " ", shown, " is torte's own"),
+                             {"a first line that reads \"# syntax=torte/1\" turns it on"});
   if (spec->kind != FlagSpec::kTexts && values_.count(name) > 0) {
     return findings.error_at(place, "duplicate-flag", base::str(shown, " is given twice"));
   }

@@ -35,8 +35,9 @@ class Findings {
 /// A flag that an instruction knows (L8).
 struct FlagSpec {
   enum Kind { kText, kTexts, kBool };
-  std::string_view name;  ///< without dashes
-  Kind kind;              ///< kTexts may be repeated
+  std::string_view name;     ///< without dashes
+  Kind kind;                 ///< kTexts may be repeated
+  bool is_addition = false;  ///< only torte knows it
 };
 
 /// The flags of one instruction, checked against what it knows.

@@ -167,6 +167,7 @@ class Parser {
     read_heredocs(out, logical);
     out.where.first_line = logical.first_line();
     out.where.last_line = lines_.number();
+    out.additions = recipe_.has_additions();
     recipe_.instructions.push_back(std::move(out));
   }
 
@@ -268,6 +269,10 @@ base::SourceRange Instruction::range(Span span) const {
 
 base::SourceRange Instruction::arg_range(size_t index) const {
   return range(index < arg_spans.size() ? arg_spans[index] : Span{});
+}
+
+bool Recipe::has_additions() const {
+  return syntax.substr(0, syntax.find_first_of(" \t")) == "torte/1";
 }
 
 base::SourceRange Instruction::flag_range(size_t index) const {

@@ -60,7 +60,8 @@ struct Instruction {
   std::string rest;                            ///< what follows the keyword and flags, trimmed
   std::vector<std::string> doc_comments;       ///< comment lines directly above, without `#` (L14)
   char escape = '\\';
-  bool broken = false;  ///< an error was reported already; args are incomplete
+  bool additions = false;  ///< the recipe is in torte's own language: Recipe::has_additions()
+  bool broken = false;     ///< an error was reported already; args are incomplete
 
   base::SourceRange range(Span span) const;
   /// Place of an argument or flag; that of the keyword when there is no such one.
@@ -80,6 +81,8 @@ struct Recipe {
   std::vector<Diagnostic> warnings;  ///< NoEmptyContinuation, JSONFormInvalid
   std::string source;                ///< the whole text, for excerpts
 
+  /// `# syntax=torte/1`: what torte adds to the language may be used (section 15).
+  bool has_additions() const;
   /// Physical line `line` (from 1) without its end; empty beyond the file.
   std::string_view source_line(int line) const;
 };

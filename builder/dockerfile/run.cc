@@ -71,6 +71,28 @@ void read_network(Findings& findings, const Flags& flags, Run& out) {
   }
 }
 
+void read_trials(Findings& findings, const Flags& flags, Run& out) {
+  constexpr uint64_t kMostRetries = 100;
+  if (std::optional<std::string> text = flags.text("timeout")) {
+    std::optional<std::chrono::nanoseconds> value = parse_duration(*text);
+    if (!value || *value < std::chrono::milliseconds(1))
+      findings.error_at(
+          flags.where("timeout"), "invalid-duration",
+          base::str("--timeout takes a time, not \"", base::printable(*text, 60), "\""),
+          {"for example 90s or 1m30s"});
+    out.timeout = value.value_or(std::chrono::nanoseconds(0));
+  }
+  if (std::optional<std::string> text = flags.text("retry")) {
+    std::optional<uint64_t> value = base::parse_decimal(*text);
+    if (!value || *value > kMostRetries)
+      findings.error_at(flags.where("retry"), "invalid-flag-value",
+                        base::str("--retry takes a number up to ", kMostRetries, ", not \"",
+                                  base::printable(*text, 60), "\""));
+    else
+      out.retries = static_cast<int>(*value);
+  }
+}
+
 void read_security(Findings& findings, const Flags& flags, Run& out) {
   std::optional<std::string> value = flags.text("security");
   out.insecure = value == "insecure";
@@ -88,7 +110,9 @@ Run interpret_run(Findings& findings) {
   Flags flags({{"mount", FlagSpec::kTexts},
                {"network", FlagSpec::kText},
                {"security", FlagSpec::kText},
-               {"device", FlagSpec::kTexts}},
+               {"device", FlagSpec::kTexts},
+               {"timeout", FlagSpec::kText, true},
+               {"retry", FlagSpec::kText, true}},
               findings);
   Run out;
   out.command = {in.json, in.args};
@@ -99,6 +123,7 @@ Run interpret_run(Findings& findings) {
   read_mounts(findings, flags, out);
   read_network(findings, flags, out);
   read_security(findings, flags, out);
+  read_trials(findings, flags, out);
   std::vector<std::string> devices = flags.texts("device");
   for (size_t i = 0; i < devices.size(); ++i) {
     try {

@@ -114,6 +114,8 @@ struct RunStep {
   std::vector<dockerfile::Device> devices;
   std::optional<InlineFile> script;  ///< /dev/pipes/NAME, mode 0755, only during the step
   oci::Platform platform;            ///< of the stage: what the program is made for
+  std::optional<std::chrono::milliseconds> timeout;  ///< of each trial
+  int retries = 0;                                   ///< further trials when one fails
 };
 
 struct CopyStep {
@@ -127,6 +129,7 @@ struct CopyStep {
   bool link = false;
   bool parents = false;
   std::vector<std::string> excludes;
+  bool if_exists = false;  ///< sources that are not there are left out
   std::optional<bool> unpack;
   std::vector<base::SourceRange> source_places;  ///< one per source, for carets
   /// What the same instruction takes from elsewhere, copied after this into the same layer: an ADD

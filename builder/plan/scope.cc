@@ -15,6 +15,15 @@ void Variables::set(std::string_view name, std::string value) {
   values_.emplace_back(name, std::move(value));
 }
 
+void Variables::remove(std::string_view name) {
+  auto known = places_.find(name);
+  if (known == places_.end()) return;
+  const size_t place = known->second;
+  values_.erase(values_.begin() + static_cast<ptrdiff_t>(place));
+  places_.erase(known);
+  for (auto& [other, position] : places_) position -= position > place ? 1 : 0;
+}
+
 std::optional<std::string> Variables::find(std::string_view name) const {
   auto known = places_.find(name);
   if (known == places_.end()) return std::nullopt;

@@ -17,6 +17,7 @@ namespace plan {
 class Variables {
  public:
   void set(std::string_view name, std::string value);
+  void remove(std::string_view name);
   std::optional<std::string> find(std::string_view name) const;
   std::vector<std::string> as_environment() const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return values_; }

@@ -30,7 +30,7 @@ void StagePlanner::choose_base() {
   stage_.platform = planner_.target_platform();
   if (from.platform) {
     std::string text = planner_.expand(*from.platform, globals, current_->where);
-    const base::SourceRange where = current_->flag_range(0);
+    const base::SourceRange& where = from.platform_where;
     if (text.empty())
       Planner::fail(where, "platform-empty",
                     "--platform is empty: " + base::printable(*from.platform, 80));
@@ -74,6 +74,40 @@ void StagePlanner::choose_base() {
       planner_.explain_stages(image, index_, e);
       throw;
     }
+  }
+  for (const std::string& part : from.resets) reset(part);
+}
+
+// Drops a part of what the base's configuration says. [dockerfile 15]
+void StagePlanner::reset(const std::string& part) {
+  oci::ContainerConfig& base = config();
+  if (part == "env") {
+    const Variables dropped = from_environment(base.env);
+    for (const auto& [name, value] : dropped.all()) scope_.environment.remove(name);
+    base.env.clear();
+  } else if (part == "workdir") {
+    base.working_dir.clear();
+    scope_.has_absolute_workdir = false;
+  } else if (part == "cmd") {
+    base.cmd.clear();
+  } else if (part == "entrypoint") {
+    base.entrypoint.clear();
+  } else if (part == "expose") {
+    base.exposed_ports.clear();
+  } else if (part == "healthcheck") {
+    base.healthcheck.reset();
+  } else if (part == "labels") {
+    base.labels.clear();
+  } else if (part == "onbuild") {
+    base.on_build.clear();
+  } else if (part == "shell") {
+    base.shell.clear();
+  } else if (part == "stopsignal") {
+    base.stop_signal.clear();
+  } else if (part == "user") {
+    base.user.clear();
+  } else if (part == "volumes") {
+    base.volumes.clear();
   }
 }
 

@@ -165,6 +165,9 @@ void StagePlanner::plan(const dockerfile::Run& run) {
     fail("not-allowed", "RUN --security=insecure needs --allow security.insecure");
   step.insecure = run.insecure;
   step.devices = run.devices;
+  if (run.timeout.count() > 0)
+    step.timeout = std::chrono::ceil<std::chrono::milliseconds>(run.timeout);
+  step.retries = run.retries;
   for (const dockerfile::Device& device : run.devices)
     if (!planner_.options().allow_all_devices &&
         !planner_.options().allowed_devices.contains(device.name))
@@ -281,6 +284,9 @@ void StagePlanner::split_remotes(const dockerfile::Copy& copy, CopyStep& step) {
       part.sources.push_back(source);
       continue;
     }
+    if (step.if_exists)
+      Planner::fail(where, "if-exists-remote",
+                    "--if-exists is for files, and a URL is always fetched");
     Remote remote{
         .name = {}, .address = source, .checksum = checksum, .keep_git_dir = {}, .where = where};
     if (kind == dockerfile::SourceKind::kGit) {
@@ -314,6 +320,7 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
   step.link = copy.link;
   step.parents = copy.parents;
   step.excludes = copy.excludes;
+  step.if_exists = copy.if_exists;
   step.unpack = copy.unpack;
   if (copy.from) {
     step.from = planner_.resolve_source(*copy.from, index_, true, copy.from_where);

@@ -17,6 +17,7 @@ class StagePlanner {
  private:
   using Instruction = dockerfile::Instruction;
   void choose_base();
+  void reset(const std::string& part);
   void check_values() const;
   void start_from_image(size_t image);
   void note_globals(const dockerfile::From& from);

@@ -122,7 +122,8 @@ std::vector<Selection> select(const plan::CopyStep& step, FileTree& files,
     bool dangling = !step.parents && !selection.matches.empty() &&
                     !dockerfile::has_wildcard(pattern) &&
                     files.find(selection.matches[0]->path(), true) == nullptr;
-    if (!dockerfile::has_wildcard(pattern) && (selection.matches.empty() || dangling))
+    if (!dockerfile::has_wildcard(pattern) && !step.if_exists &&
+        (selection.matches.empty() || dangling))
       fail_missing(step, i, files, source_name);
     selections.push_back(std::move(selection));
   }

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -263,11 +265,11 @@ const char* usual_cause(int status) {
   throw error;
 }
 
-[[noreturn]] void fail_late(std::chrono::milliseconds limit) {
+[[noreturn]] void fail_late(std::chrono::milliseconds limit, const char* flag) {
   constexpr int kTimeoutStatus = 124;  // as timeout(1) has it
   base::Error error(
       base::Code::kFailed,
-      base::str("RUN was stopped after ", base::format_elapsed(limit), ", as --step-timeout says"),
+      base::str("RUN was stopped after ", base::format_elapsed(limit), ", as ", flag, " says"),
       "step-timeout");
   error.set_exit_status(kTimeoutStatus);
   throw error;
@@ -370,9 +372,12 @@ void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment
   pollfd wait[2] = {{pipe.read_end.get(), POLLIN, 0}, {container.pidfd(), POLLIN, 0}};
   ::fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK);
   const auto begin = std::chrono::steady_clock::now();
-  const auto limit = environment.options.sandbox.timeout;
+  auto limit = environment.options.sandbox.timeout;
+  const bool has_shorter = step.timeout && (!limit || *step.timeout < *limit);
+  if (has_shorter) limit = step.timeout;
   for (bool ended = false; !ended;) {
-    if (limit && std::chrono::steady_clock::now() - begin >= *limit) fail_late(*limit);
+    if (limit && std::chrono::steady_clock::now() - begin >= *limit)
+      fail_late(*limit, has_shorter ? "its --timeout" : "--step-timeout");
     if (::poll(wait, 2, 200) < 0 && errno != EINTR) base::throw_errno("wait for step");
     if (environment.options.stop.stop_requested())
       throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
@@ -389,12 +394,39 @@ void run_once(const plan::RunStep& step, overlay::Active& active, RunEnvironment
              memory_kills);
 }
 
+void pause(std::chrono::seconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any nobody;
+  std::unique_lock lock(mutex);
+  nobody.wait_for(lock, stop, time, [] { return false; });
+  if (stop.stop_requested())
+    throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
+}
+
+// RUN --retry: each trial begins with the files that the first one found. [dockerfile 15]
+void run_trials(const plan::RunStep& step, overlay::Active& active, RunEnvironment& environment) {
+  using std::chrono::seconds;
+  seconds time(1);
+  for (int left = step.retries;; --left) {
+    try {
+      return run_once(step, active, environment);
+    } catch (const base::Error& e) {
+      if (e.code() != base::Code::kFailed || left == 0) throw;
+      environment.output(base::str("torte: ", e.message(), "; again in ", time.count(), "s, ", left,
+                                   left == 1 ? " trial" : " trials", " left\n"));
+    }
+    pause(time, environment.options.stop);
+    active.start_over("build");
+    time = std::min(time * 2, seconds(30));
+  }
+}
+
 }  // namespace
 
 bool execute_run(const plan::RunStep& step, overlay::Active& active, RunEnvironment environment) {
   for (bool meddled = false;; meddled = true) {
     try {
-      run_once(step, active, environment);
+      run_trials(step, active, environment);
       return meddled;
     } catch (const base::Error& e) {
       if (e.code() != base::Code::kFailed || !environment.options.on_failure) throw;

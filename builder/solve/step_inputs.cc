@@ -144,6 +144,7 @@ void StepInputs::define_part(const plan::CopyStep& step, cache::Definition& defi
   for (const std::string& exclude : step.excludes) definition.add("exclude", exclude);
   if (step.parents) definition.add("parents", "true");
   if (step.link) definition.add("link", "true");
+  if (step.if_exists) definition.add("if-exists", "true");
   if (step.unpack) definition.add("unpack", *step.unpack ? "true" : "false");
   for (const plan::InlineFile& file : step.files)
     definition.add("inline " + file.name, file.content);
