@@ -30,15 +30,28 @@ struct StepPlanned {
   int count = 0;      ///< steps in the stage
   std::string text;   ///< "RUN make -j8"
   SourceRange where;
+  std::vector<int> needs = {};  ///< steps whose results it uses
 };
 /// The step is held up by something outside this build: another build that runs the same step, a
-/// registry that asked for patience. Ends with StepStart or StepEnd.
+/// registry that asked for patience. Ends with StepStart, StepPhase or StepEnd.
 struct StepWait {
   int step = 0;
   std::string waiting_for;  ///< "build 3f2a of pid 4711"
 };
 struct StepStart {
   int step = 0;
+};
+/// A step that is not remembered goes on from looking that up to the next part of its work. Ends
+/// with the next phase, or with StepEnd.
+struct StepPhase {
+  enum class Phase {
+    kFetch,   ///< asks other machines for the result
+    kQueued,  ///< waits for a place among the steps that run at once
+    kRun,
+    kCommit,  ///< what it made becomes a layer
+  };
+  int step = 0;
+  Phase phase = Phase::kRun;
 };
 /// A piece of what the step printed, as it came: any bytes, not necessarily whole lines.
 struct StepLog {
@@ -53,7 +66,8 @@ struct StepEnd {
   int exit_status = 0;  ///< of the program, with kFailed
   std::string error;    ///< one line, with kFailed
 };
-/// Why a step was not answered from the cache: one changed component of its definition.
+/// Why a step was not answered from the cache: one changed component of its definition. Values of
+/// variables whose names tell of secrets are masked.
 struct CacheMiss {
   int step = 0;
   std::string reason;     ///< "changed input", "never built here", "forced"
@@ -67,6 +81,12 @@ struct Transfer {
   std::string what;  ///< shown: "node:20", "context"
   uint64_t done_bytes = 0;
   uint64_t total_bytes = 0;  ///< 0 when unknown
+  bool finished = false;
+};
+/// Work of the build beside its steps began or ended: "commit", "export to oci". One of a name at a
+/// time.
+struct Activity {
+  std::string what;
   bool finished = false;
 };
 struct Warning {
@@ -92,9 +112,10 @@ struct BuildEnd {
 
 }  // namespace event
 
-using Event = std::variant<event::BuildStart, event::StepPlanned, event::StepWait, event::StepStart,
-                           event::StepLog, event::StepEnd, event::CacheMiss, event::Transfer,
-                           event::Warning, event::Note, event::BuildEnd>;
+using Event =
+    std::variant<event::BuildStart, event::StepPlanned, event::StepWait, event::StepStart,
+                 event::StepPhase, event::StepLog, event::StepEnd, event::CacheMiss,
+                 event::Transfer, event::Activity, event::Warning, event::Note, event::BuildEnd>;
 
 /// Receives events. emit() is called from any thread; implementations serialise themselves.
 class EventSink {

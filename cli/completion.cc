@@ -39,8 +39,7 @@ NameKind kind_of_words(std::string_view command) {
                                                          "generate systemd"};
   if (kImages.contains(command)) return NameKind::kImage;
   if (kContainers.contains(command)) return NameKind::kContainer;
-  if (command == "builds show" || command == "builds logs" || command == "builds rm")
-    return NameKind::kBuild;
+  if (command.starts_with("builds ") || command == "explain") return NameKind::kBuild;
   return NameKind::kNone;
 }
 

@@ -30,7 +30,7 @@ namespace store {
 ///       (cli/images/image_mounts.h) events, events.1       what happened, for `torte events`
 ///       (store/event_log.h), and events.lock index/NAME             what other rooms remember and
 ///       may lose at any time builds/ID/             record.json and the logs of one build
-///       (cli/build/build_record.h) cache-mounts/          persistent directories of RUN
+///       (cli/history/build_record.h) cache-mounts/          persistent directories of RUN
 ///       --mount=type=cache (builder/solve) constant/empty/        always empty: a lower directory
 ///       for overlays that need one constant/stubs/        mount targets below every container's
 ///       root (runner/launch)

@@ -36,7 +36,8 @@ CLI_SEES = {
     "cli/remote": {"cli/progress"},
     "cli/images": {"cli/progress", "cli/remote"},
     "cli/containers": {"cli/progress", "cli/images"},
-    "cli/build": {"cli/progress", "cli/remote", "cli/images", "cli/containers"},
+    "cli/history": set(),
+    "cli/build": {"cli/progress", "cli/remote", "cli/images", "cli/containers", "cli/history"},
 }
 BELOW_CLI = set(SEES)
 for folder, sees in CLI_SEES.items():

@@ -64,7 +64,28 @@ bool equal_without(std::string_view a, std::string_view b,
   return true;
 }
 
+// Takes off the whole lines that both begin with, or both end with: a COPY has a line for each
+// file, and mostly one of thousands differs.
+void strip_common_lines(std::string_view& a, std::string_view& b) {
+  const size_t least = std::min(a.size(), b.size());
+  size_t same =
+      std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(least), b.begin()).first -
+      a.begin();
+  same = same == 0 ? 0 : a.rfind('\n', same - 1) + 1;
+  a.remove_prefix(same);
+  b.remove_prefix(same);
+  size_t end = 0;
+  while (end < std::min(a.size(), b.size()) && a[a.size() - 1 - end] == b[b.size() - 1 - end])
+    ++end;
+  // Up to the beginning of a line of both.
+  const size_t line = a.find('\n', a.size() - end);
+  const size_t kept = line == std::string_view::npos ? a.size() : line + 1;
+  b.remove_suffix(a.size() - kept);
+  a.remove_suffix(a.size() - kept);
+}
+
 std::vector<Change> compare(std::string_view old_text, std::string_view new_text) {
+  strip_common_lines(old_text, new_text);
   std::map<std::string, std::vector<std::string>> before;
   for (auto& [field, value] : fields_of(old_text)) before[field].push_back(value);
   std::vector<Change> changes;

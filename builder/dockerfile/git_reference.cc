@@ -183,4 +183,15 @@ std::string without_userinfo(std::string_view text) {
   return out += text;
 }
 
+std::string words_without_userinfo(std::string_view text) {
+  if (text.find("://") == std::string_view::npos) return std::string(text);
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of(" \t\r\n\"'"), text.size() - 1) + 1;
+    out += without_userinfo(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
 }  // namespace dockerfile

@@ -37,5 +37,7 @@ std::string url_file_name(std::string_view url);
 
 /// `text` without the user and password of a URL, for messages. [spec/security.md 6]
 std::string without_userinfo(std::string_view text);
+/// The same for each word of a text.
+std::string words_without_userinfo(std::string_view text);
 
 }  // namespace dockerfile

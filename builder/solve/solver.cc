@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "builder/cache/definition.h"
 #include "builder/solve/copy_step.h"
+#include "builder/solve/explanation.h"
 #include "builder/solve/failed_image.h"
 #include "builder/solve/forecast.h"
 #include "builder/solve/layer_duplicates.h"
@@ -78,7 +79,9 @@ class Solver {
         options_.shared_cache->expect(
             [&] { return list_missing_keys(plan_, options_, store_, sources_); });
       build_and_publish();
+      events_.emit(event::Activity{"commit", false});
       publish_image();
+      events_.emit(event::Activity{"commit", true});
     } catch (...) {
       keep_what_is_done();
       offer(false);
@@ -238,12 +241,9 @@ class Solver {
     const cache::Definition definition = inputs_.define(stage, step, state);
     const cache::CacheKey key = definition.key();
     const std::string slot = base::str(options_.slot, "/", stage.label(), "/", step.index);
-    bool forced = options_.no_cache || options_.no_cache_stages.contains(stage.name);
-    if (options_.cache_ttl)
-      if (auto remembered = store_.find_cache(key); remembered && is_too_old(*remembered))
-        forced = true;
+    const std::string forced = why_forced(stage, key);
     std::optional<store::CacheRecord> before;
-    Results::Request request{.step = step.number, .key = key, .forced = forced};
+    Results::Request request{.step = step.number, .key = key, .forced = !forced.empty()};
     request.recall = [&]() -> std::optional<store::CacheRecord> {
       before = store_.nearest_cache(slot);
       std::optional<store::CacheRecord> same =
@@ -257,13 +257,15 @@ class Solver {
     };
     if (options_.shared_cache != nullptr)
       request.fetch = [&] {
+        enter(step, event::StepPhase::Phase::kFetch);
         return options_.shared_cache->fetch({.key = key,
                                              .definition = definition.text(),
                                              .slot = slot,
                                              .extra = inputs_.content(step, state.layers)});
       };
     request.make = [&] {
-      if (options_.explain) explain(step, before, definition, forced);
+      for (event::CacheMiss& miss : explain_miss(step.number, forced, before, definition))
+        events_.emit(std::move(miss));
       return make(stage, step, state, {.key = key, .definition = definition.text(), .slot = slot},
                   before);
     };
@@ -282,25 +284,17 @@ class Solver {
            record.created + *options_.cache_ttl < std::chrono::system_clock::now();
   }
 
-  void explain(const plan::Step& step, const std::optional<store::CacheRecord>& before,
-               const cache::Definition& definition, bool forced) {
-    if (forced) {
-      events_.emit(event::CacheMiss{step.number,
-                                    options_.no_cache || !options_.cache_ttl
-                                        ? "forced by --no-cache"
-                                        : "older than --cache-ttl",
-                                    "", "", ""});
-      return;
-    }
-    if (!before) {
-      events_.emit(event::CacheMiss{step.number, "never built here", "", "", ""});
-      return;
-    }
-    constexpr size_t kMostShown = 10;
-    std::vector<cache::Change> changes = cache::compare(before->definition, definition.text());
-    for (size_t i = 0; i < std::min(changes.size(), kMostShown); ++i)
-      events_.emit(event::CacheMiss{step.number, "changed input", changes[i].field,
-                                    changes[i].old_value, changes[i].new_value});
+  // Why what is remembered is not asked; empty where it is.
+  std::string why_forced(const plan::Stage& stage, const cache::CacheKey& key) const {
+    if (options_.no_cache) return "forced by --no-cache";
+    if (options_.no_cache_stages.contains(stage.name)) return "forced by --no-cache-filter";
+    if (!options_.cache_ttl) return "";
+    std::optional<store::CacheRecord> remembered = store_.find_cache(key);
+    return remembered && is_too_old(*remembered) ? "older than --cache-ttl" : "";
+  }
+
+  void enter(const plan::Step& step, event::StepPhase::Phase phase) {
+    events_.emit(event::StepPhase{step.number, phase});
   }
 
   // What the step made last time, if its layer is still there.
@@ -313,8 +307,10 @@ class Solver {
 
   Results::Made make(const plan::Stage& stage, const plan::Step& step, const StageState& state,
                      store::CacheRecord record, std::optional<store::CacheRecord> before) {
+    enter(step, event::StepPhase::Phase::kQueued);
     slots_.acquire();
     Slot slot(slots_);
+    enter(step, event::StepPhase::Phase::kRun);
     auto begin = std::chrono::steady_clock::now();
     overlay::Stack below = is_link(step) ? overlay::Stack() : open_stack(store_, state.layers);
     overlay::Active active(store_, std::move(below), "build");
@@ -332,6 +328,7 @@ class Solver {
         keep_failed(std::move(active), state.layers);
       throw;
     }
+    enter(step, event::StepPhase::Phase::kCommit);
     // What follows from a step that somebody helped along is nobody else's result.
     if (meddled_) {
       record.key = record.slot = base::sha256_hex(base::as_bytes(store::unique_name("debug")));

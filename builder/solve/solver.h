@@ -69,7 +69,6 @@ struct Options {
   std::set<std::string> no_cache_stages;               ///< --no-cache-filter
   std::optional<std::chrono::milliseconds> cache_ttl;  ///< older results will not do
   bool remember = true;                                ///< later builds may use what the steps made
-  bool explain = false;                                ///< emit a CacheMiss for each miss
   std::vector<std::string> names;                      ///< normalised names for the result
   std::string slot;  ///< identity of the recipe, for finding what changed
   std::string hostname = "build";

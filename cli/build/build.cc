@@ -14,21 +14,24 @@
 #include "cli/build/build_metadata.h"
 #include "cli/build/build_options.h"
 #include "cli/build/build_outputs.h"
-#include "cli/build/build_record.h"
+#include "cli/build/build_recorder.h"
 #include "cli/build/build_sources.h"
 #include "cli/build/debug_shell.h"
 #include "cli/build/early_push.h"
 #include "cli/build/introspection.h"
 #include "cli/build/lock_file.h"
+#include "cli/build/plan_steps.h"
 #include "cli/build/registry_cache.h"
 #include "cli/build/step_counter.h"
 #include "cli/containers/container_list.h"
 #include "cli/containers/network_options.h"
+#include "cli/history/trace.h"
 #include "cli/images/base_images.h"
 #include "cli/images/known_layers.h"
 #include "cli/images/open_store.h"
 #include "cli/images/registries.h"
 #include "cli/interrupt.h"
+#include "cli/output_file.h"
 #include "cli/remote/git_checkout.h"
 #include "cli/remote/source_policy.h"
 #include "runner/container/foreign_runtime.h"
@@ -107,14 +110,15 @@ class Build {
         lease_(store_->lease()),
         recorder_(*events_, store_->layout().builds()),
         counter_(recorder_),
-        registries_(context, arguments, interrupt_.token(), events_.get()) {
+        registries_(context, arguments, interrupt_.token(), &recorder_) {
+    recorder_.show_misses(arguments.is_on("explain"));
     store_->set_layer_provider([this](const std::vector<oci::DiffId>& stack) {
       fetch_known_layers(*store_, registries_, stack, transfer_options());
     });
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
-    for (const char* flag : {"iidfile", "metadata-file"})
+    for (const char* flag : {"iidfile", "metadata-file", "trace"})
       if (auto path = arguments.find(flag);
           path && !std::filesystem::exists(std::filesystem::absolute(*path).parent_path()))
         throw UsageError(
@@ -127,6 +131,8 @@ class Build {
     if (attest_.any()) require_attestable(outputs_);
     if (targets_.size() > 1 && call_of(arguments))
       throw UsageError("--call and --check ask about one --target");
+    if (arguments.has("trace") && call_of(arguments))
+      throw UsageError("--call and --check build nothing that --trace could tell of");
   }
 
   int run() {
@@ -134,11 +140,16 @@ class Build {
     try {
       return build();
     } catch (const base::Error& e) {
-      if (e.code() != base::Code::kCancelled || !interrupt_.timed_out()) throw;
-      throw base::Error(
+      if (e.code() != base::Code::kCancelled || !interrupt_.timed_out()) {
+        tell_of_failure(e);
+        throw;
+      }
+      base::Error late(
           base::Code::kFailed,
           "the build was stopped after " + arguments_.get("timeout") + ", as --timeout says",
           "build-timeout");
+      tell_of_failure(late);
+      throw late;
     }
   }
 
@@ -153,7 +164,7 @@ class Build {
                               .pinned = lock_.sources,
                               .locked = arguments_.is_on("locked"),
                               .policy = &policy_,
-                              .events = events_.get(),
+                              .events = &recorder_,
                               .stop = interrupt_.token(),
                               .retries = parse_retries(arguments_),
                               .waiting = notice_waits(events_.get())});
@@ -167,7 +178,11 @@ class Build {
       return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_, &policy_);
     solving_.secrets = std::move(secrets);
     solving_.ssh_agents = agents.sockets();
-    plan_all(recipe, fetcher);
+    {
+      ActivityScope activity(recorder_, "plan");
+      plan_all(recipe, fetcher);
+    }
+    tell_inputs(fetcher);
     counter_.set_filter([&](const event::Warning& warning) {
       return wants_warning(recipe, checks_, warning.id, warning.where);
     });
@@ -179,9 +194,10 @@ class Build {
                           "check-failed");
       begin_early_push();
       for (Planned& planned : plans_) solve_one(planned);
-      if (early_push_) early_push_->finish();
-      if (attest_.any()) attest_images(attest_, facts(fetcher), recorder_);
+      finish_early_push();
+      attest(fetcher);
       for (BuildTarget& target : targets_) write_outputs(target);
+      tell_layers();
       write_records(fetcher);
       if (shared_cache_) shared_cache_->require_offered();
     } catch (base::Error& e) {
@@ -191,15 +207,38 @@ class Build {
       if (auto step = recorder_.failed_step_with_log())
         e.add_fact(
             base::str("full log: torte builds logs ", recorder_.short_id(), " --step ", *step));
-      recorder_.finish(e.message());
       throw;
     }
     end_.succeeded = true;
     recorder_.emit(summary());
-    recorder_.finish("");
+    is_over_ = true;
+    recorder_.end(nullptr);
+    recorder_.keep();
+    write_trace();
     if (context_.quiet && !writes_to_standard_output())
       for (const BuildTarget& target : targets_) context_.out(target.image_id + "\n");
     return 0;
+  }
+
+  void write_trace() {
+    auto path = arguments_.find("trace");
+    if (!path) return;
+    OutputFile file(*path, context_.out_fd);
+    file.write(base::as_bytes(chrome_trace(recorder_.record())));
+    file.commit();
+  }
+
+  // The record of a build that came as far as its steps, and what was asked for of any. What goes
+  // wrong here must not hide why the build failed.
+  void tell_of_failure(const base::Error& error) {
+    if (is_over_) return;
+    recorder_.end(&error);
+    if (is_announced_) recorder_.keep();
+    try {
+      write_trace();
+    } catch (const base::Error& e) {
+      events_->emit(event::Note{e.what()});
+    }
   }
 
   struct Planned {
@@ -390,6 +429,7 @@ class Build {
   }
 
   void announce() {
+    is_announced_ = true;
     std::string platforms;
     for (const Planned& planned : plans_)
       if (planned.target == &targets_.front())
@@ -398,22 +438,12 @@ class Build {
     const Planned& last = plans_.back();
     recorder_.emit(
         event::BuildStart{shown_tag(), platforms, file_.name, last.offset + last.plan.steps});
-    for (const Planned& planned : plans_) announce_steps(planned);
+    for (const Planned& planned : plans_)
+      for (event::StepPlanned& step :
+           planned_steps(planned.plan, planned.offset, platforms_.size() > 1))
+        recorder_.emit(std::move(step));
     for (const dockerfile::Diagnostic& warning : warnings_)
       recorder_.emit(event::Warning{warning.id, warning.message, warning.where, true});
-  }
-
-  void announce_steps(const Planned& planned) {
-    for (size_t index : planned.plan.order) {
-      const plan::Stage& stage = planned.plan.stages[index];
-      std::string label = stage.label();
-      if (platforms_.size() > 1) label = base::str(stage.platform.str(), " ", label);
-      recorder_.emit(event::StepPlanned{planned.offset + stage.from_step, label, 1,
-                                        stage.shown_count, stage.from_text, stage.where});
-      for (const plan::Step& step : stage.steps)
-        recorder_.emit(event::StepPlanned{planned.offset + step.number, label, step.index,
-                                          stage.shown_count, step.text, step.where});
-    }
   }
 
   // --- solving and what follows
@@ -505,6 +535,18 @@ class Build {
     planned.result = std::move(result);
   }
 
+  void finish_early_push() {
+    if (!early_push_) return;
+    ActivityScope activity(recorder_, "push layers");
+    early_push_->finish();
+  }
+
+  void attest(const Fetcher& fetcher) {
+    if (!attest_.any()) return;
+    ActivityScope activity(recorder_, "attest");
+    attest_images(attest_, facts(fetcher), recorder_);
+  }
+
   void write_outputs(BuildTarget& target) {
     OutputOptions options;
     options.form = form_;
@@ -518,6 +560,7 @@ class Build {
       if (auto keys = shared_cache_->inline_annotation(target.images.front().layers))
         options.form.annotations.push_back({"manifest", {}, keys->first, keys->second});
     if (is_plain() && !options.form.is_special()) return;
+    ActivityScope activity(recorder_, "export");
     for (const OutputSpec& spec : outputs_) {
       WrittenImage written = write_output(context_, spec, target.images, *store_, options);
       if (written.descriptor) target.descriptor = written.descriptor;
@@ -527,7 +570,7 @@ class Build {
   TransferOptions transfer_options() {
     TransferOptions options;
     options.stop = interrupt_.token();
-    options.events = events_.get();
+    options.events = &recorder_;
     return options;
   }
 
@@ -587,6 +630,21 @@ class Build {
             attest_.provenance == AttestOptions::Provenance::kMax};
   }
 
+  void tell_inputs(const Fetcher& fetcher) {
+    BuildRecorder::Inputs inputs{file_.context_name, resolved_images_, fetcher.resolved(), {}, {}};
+    for (const auto& [id, bytes] : solving_.secrets) inputs.secrets.push_back(id);
+    for (const auto& [name, value] : planning_.build_args)
+      if (!value.empty()) inputs.arguments.push_back(name);
+    recorder_.set_inputs(std::move(inputs));
+  }
+
+  // Of the first image: the others mostly share them.
+  void tell_layers() {
+    const Planned& planned = plans_.front();
+    if (targets_.front().images.empty() || !planned.result) return;
+    recorder_.set_layers(layers_of(planned.plan, targets_.front().images.front(), *store_));
+  }
+
   void write_records(Fetcher& fetcher) {
     if (auto path = arguments_.find("lock"); path && !arguments_.is_on("locked")) {
       LockFile fresh;
@@ -635,6 +693,8 @@ class Build {
   std::map<std::string, std::string> resolved_images_;
   std::list<Planned> plans_;
   event::BuildEnd end_;
+  bool is_announced_ = false;
+  bool is_over_ = false;
 };
 
 }  // namespace

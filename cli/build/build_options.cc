@@ -135,7 +135,6 @@ solve::Options solve_options(const Context& context, const Arguments& given,
     for (const std::string& stage : base::split(list, ','))
       options.no_cache_stages.insert(base::to_lower(stage));
   options.cache_ttl = arguments.duration("cache-ttl");
-  options.explain = arguments.is_on("explain");
   options.remember = arguments.is_on("layers", true);
   if (!options.remember && arguments.has("cache-to"))
     throw UsageError("--layers=false keeps no steps that --cache-to could tell of");

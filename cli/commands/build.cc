@@ -300,6 +300,11 @@ const Command& build_command() {
             .value = "FILE",
             .help = "write facts about the result to FILE (JSON)",
             .group = "output"},
+           {.name = "trace",
+            .value = "FILE",
+            .help = "write what took how long to FILE, as trace events for chrome://tracing or "
+                    "Perfetto; of failed builds too",
+            .group = "output"},
            {.name = "progress",
             .value = "MODE",
             .help = "how progress is shown: auto, tty, plain, json or quiet",

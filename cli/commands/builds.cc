@@ -7,9 +7,12 @@
 #include "base/sys/file.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
-#include "cli/build/build_record.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/history/build_record.h"
+#include "cli/history/explanation.h"
+#include "cli/history/trace.h"
+#include "cli/output_file.h"
 #include "cli/table.h"
 #include "store/layout.h"
 
@@ -93,7 +96,7 @@ int run_logs(Context& context, const Arguments& arguments) {
     int number = step.value("step", 0);
     if (wanted && *wanted != static_cast<uint64_t>(number)) continue;
     known = true;
-    std::filesystem::path path = build / base::str("step-", number, ".log");
+    std::filesystem::path path = step_log_path(build, number);
     struct stat st;
     if (::stat(path.c_str(), &st) < 0) continue;
     if (!wanted)
@@ -108,6 +111,36 @@ int run_logs(Context& context, const Arguments& arguments) {
     throw base::Error(base::Code::kNotFound, base::str("the build has no step ", *wanted),
                       "step-missing")
         .add_help("torte builds show lists its steps");
+  return 0;
+}
+
+// The build a word means, as a value.
+BuildRecord get_build(const Context& context, const std::string& word) {
+  std::filesystem::path builds = builds_of(context);
+  return read_build(builds, find_build(builds, word));
+}
+
+int run_trace(Context& context, const Arguments& arguments) {
+  const std::string text = chrome_trace(get_build(context, arguments.word(0)));
+  OutputFile file(arguments.get("output", "-"), context.out_fd);
+  file.write(base::as_bytes(text));
+  file.commit();
+  return 0;
+}
+
+int run_explain(Context& context, const Arguments& arguments) {
+  std::optional<uint64_t> step;
+  if (const std::string word = arguments.word(1); !word.empty()) {
+    step = base::parse_decimal(word);
+    if (!step)
+      throw UsageError(
+          base::str("STEP is a number of torte builds show, not ", base::printable(word)));
+  }
+  const BuildRecord record = get_build(context, arguments.word(0));
+  const std::vector<Explanation> all = explain_build(record, step, builds_of(context));
+  context.out(arguments.get("format") == "json"
+                  ? explanation_json(record, all)
+                  : explanation_text(record, all, step || arguments.is_on("all")));
   return 0;
 }
 
@@ -172,7 +205,41 @@ const std::vector<const Command*>& builds_commands() {
                            .positionals = {0, Positionals::kAny},
                            .run = run_rm,
                            .in_user_namespace = false};
-  static const std::vector<const Command*> kAll = {&kLs, &kShow, &kLogs, &kRm};
+  static const Command kTrace{
+      .name = "builds trace",
+      .summary = "what took how long, as trace events",
+      .usage = "[FLAGS] [ID|^N|last]",
+      .about =
+          "Writes the JSON that chrome://tracing and Perfetto load: a lane for each step that "
+          "ran at once, the waiting of steps, transfers, and what else the build did.",
+      .group = "build and run",
+      .flags = {{.name = "output",
+                 .letter = 'o',
+                 .value = "FILE",
+                 .help = "write it there (default: standard output)"}},
+      .examples = {{"torte builds trace -o build.trace.json", "of the last build"}},
+      .positionals = {0, 1},
+      .run = run_trace,
+      .in_user_namespace = false};
+  static const Command kExplain{
+      .name = "explain",
+      .aliases = {"builds explain"},
+      .summary = "say why steps of a build ran again",
+      .usage = "[FLAGS] [ID|^N|last] [STEP]",
+      .about =
+          "For each step that ran: which input changed, old and new; the steps it follows "
+          "from; those that ran because of it. STEP is a number of `torte builds show`.",
+      .group = "build and run",
+      .flags = {{.name = "all", .letter = 'a', .help = "steps that did not run too"},
+                {.name = "format",
+                 .value = "FORMAT",
+                 .help = "text or json",
+                 .choices = {"text", "json"}}},
+      .examples = {{"torte explain", "the last build"}, {"torte explain last 4", "one step of it"}},
+      .positionals = {0, 2},
+      .run = run_explain,
+      .in_user_namespace = false};
+  static const std::vector<const Command*> kAll = {&kLs, &kShow, &kLogs, &kTrace, &kExplain, &kRm};
   return kAll;
 }
 

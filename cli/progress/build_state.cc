@@ -110,6 +110,14 @@ std::vector<std::string> BuildState::apply(const base::Event& event, Time now) {
                           step.since = now;
                           return Lines();
                         },
+                        [&](const event::StepPhase& e) {
+                          StepState& step = at(e.step);
+                          if (step.phase == StepState::Phase::kWaiting) {
+                            step.phase = StepState::Phase::kRunning;
+                            step.since = now;
+                          }
+                          return Lines();
+                        },
                         [&](const event::StepLog& e) {
                           StepState& step = at(e.step);
                           return keep(step, (e.from_stderr ? step.err : step.out).feed(e.bytes));
@@ -119,6 +127,7 @@ std::vector<std::string> BuildState::apply(const base::Event& event, Time now) {
                           transfer(e, now);
                           return Lines();
                         },
+                        [&](const event::Activity&) { return Lines(); },
                         [&](const event::Warning& e) {
                           warnings_.push_back(e);
                           return Lines();

@@ -52,6 +52,21 @@ const char* result_name(event::StepResult result) {
   return "failed";
 }
 
+const char* phase_name(event::StepPhase::Phase phase) {
+  using Phase = event::StepPhase::Phase;
+  switch (phase) {
+    case Phase::kFetch:
+      return "fetch";
+    case Phase::kQueued:
+      return "queued";
+    case Phase::kRun:
+      return "run";
+    case Phase::kCommit:
+      return "commit";
+  }
+  return "run";
+}
+
 struct JsonView::Document {
   Json fields;
 };
@@ -78,7 +93,8 @@ void JsonView::print_plan() {
                      {"index", e.index},
                      {"count", e.count},
                      {"text", e.text},
-                     {"where", where_json(e.where)}});
+                     {"where", where_json(e.where)},
+                     {"needs", e.needs}});
   plan_.clear();
   Document document{{{"type", "plan"}, {"steps", steps}}};
   print(document, plan_at_);
@@ -162,6 +178,10 @@ void JsonView::handle(const base::Event& event, Time now) {
     out = {{"type", "step.wait"}, {"step", w->step}, {"waitingFor", w->waiting_for}};
   } else if (const auto* s = std::get_if<event::StepStart>(&event)) {
     out = {{"type", "step.start"}, {"step", s->step}};
+  } else if (const auto* p = std::get_if<event::StepPhase>(&event)) {
+    out = {{"type", "step.phase"}, {"step", p->step}, {"phase", phase_name(p->phase)}};
+  } else if (const auto* a = std::get_if<event::Activity>(&event)) {
+    out = {{"type", "activity"}, {"what", a->what}, {"finished", a->finished}};
   } else if (const auto* c = std::get_if<event::CacheMiss>(&event)) {
     out = {{"type", "cache.explain"},   {"step", c->step},     {"reason", c->reason},
            {"component", c->component}, {"old", c->old_value}, {"new", c->new_value}};

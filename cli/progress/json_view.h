@@ -12,6 +12,8 @@ namespace cli {
 
 /// "done", "cached", "failed" or "cancelled": what documents and records call it.
 const char* result_name(base::event::StepResult result);
+/// "fetch", "queued", "run" or "commit".
+const char* phase_name(base::event::StepPhase::Phase phase);
 
 /// One JSON object a line for each event: docs/progress-json.md, version 1. Adding fields and types
 /// is allowed, changing them is not.

@@ -45,4 +45,24 @@ TEST(Compare, NamesWhatChangedWithOldAndNewValue) {
   EXPECT_EQ(changes[2].new_value, "");
 }
 
+TEST(Compare, FindsOneLineAmongMany) {
+  Definition before("copy"), after("copy"), shorter("copy");
+  for (int i = 0; i < 5; ++i) {
+    std::string name = "f" + std::to_string(i);
+    before.add("file", name + "\tdigest=1");
+    after.add("file", name + (i == 2 ? "\tdigest=21" : "\tdigest=1"));
+    if (i != 4) shorter.add("file", name + "\tdigest=1");
+  }
+  auto changes = cache::compare(before.text(), after.text());
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].field, "file f2");
+  EXPECT_EQ(changes[0].old_value, "f2\tdigest=1");
+  EXPECT_EQ(changes[0].new_value, "f2\tdigest=21");
+  changes = cache::compare(before.text(), shorter.text());
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].field, "file f4");
+  EXPECT_TRUE(cache::compare(before.text(), before.text()).empty());
+  EXPECT_EQ(cache::compare("", before.text()).size(), 6u);
+}
+
 }  // namespace

@@ -84,7 +84,10 @@ inline std::vector<Beat> parallel_build(bool fails) {
     beats.push_back({1, done(3)});
     beats.push_back({0, event::StepWait{6, "host7"}});
     beats.push_back({5, event::StepStart{6}});
+    beats.push_back({0, event::StepPhase{6, event::StepPhase::Phase::kRun}});
     beats.push_back({0.1, done(6)});
+    beats.push_back({0, event::Activity{"commit", false}});
+    beats.push_back({0, event::Activity{"commit", true}});
     beats.push_back({0, event::BuildEnd{true, "sha256:9f31c0a2d4e5aaaaaaaaaaaaaaaaaaaa", "app:dev",
                                         88290099, 3250586, 7, 2, 1}});
   }

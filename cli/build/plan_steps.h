@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/events.h"
+#include "builder/plan/plan.h"
+#include "cli/build/build_outputs.h"
+#include "cli/history/build_record.h"
+#include "store/store.h"
+
+namespace cli {
+
+/// The steps of a plan as they are announced, stage by stage in the order of need. `offset` is
+/// added to their numbers; with `names_platform` the stages of several platforms are told apart.
+std::vector<base::event::StepPlanned> planned_steps(const plan::Plan& plan, int offset,
+                                                    bool names_platform);
+
+/// The layers of an image that came of a plan, with what made each as far as its history tells.
+std::vector<LayerRecord> layers_of(const plan::Plan& plan, const BuiltImage& image,
+                                   store::Store& store);
+
+}  // namespace cli
