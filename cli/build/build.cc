@@ -16,6 +16,7 @@
 #include "cli/build/build_outputs.h"
 #include "cli/build/build_recorder.h"
 #include "cli/build/build_sources.h"
+#include "cli/build/build_views.h"
 #include "cli/build/debug_shell.h"
 #include "cli/build/early_push.h"
 #include "cli/build/introspection.h"
@@ -25,13 +26,11 @@
 #include "cli/build/step_counter.h"
 #include "cli/containers/container_list.h"
 #include "cli/containers/network_options.h"
-#include "cli/history/trace.h"
 #include "cli/images/base_images.h"
 #include "cli/images/known_layers.h"
 #include "cli/images/open_store.h"
 #include "cli/images/registries.h"
 #include "cli/interrupt.h"
-#include "cli/output_file.h"
 #include "cli/remote/git_checkout.h"
 #include "cli/remote/source_policy.h"
 #include "runner/container/foreign_runtime.h"
@@ -118,7 +117,7 @@ class Build {
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
-    for (const char* flag : {"iidfile", "metadata-file", "trace"})
+    for (const char* flag : {"iidfile", "metadata-file", "trace", "report"})
       if (auto path = arguments.find(flag);
           path && !std::filesystem::exists(std::filesystem::absolute(*path).parent_path()))
         throw UsageError(
@@ -131,8 +130,8 @@ class Build {
     if (attest_.any()) require_attestable(outputs_);
     if (targets_.size() > 1 && call_of(arguments))
       throw UsageError("--call and --check ask about one --target");
-    if (arguments.has("trace") && call_of(arguments))
-      throw UsageError("--call and --check build nothing that --trace could tell of");
+    if ((arguments.has("trace") || arguments.has("report")) && call_of(arguments))
+      throw UsageError("--call and --check build nothing that --trace or --report could tell of");
   }
 
   int run() {
@@ -214,18 +213,14 @@ class Build {
     is_over_ = true;
     recorder_.end(nullptr);
     recorder_.keep();
-    write_trace();
+    write_views();
     if (context_.quiet && !writes_to_standard_output())
       for (const BuildTarget& target : targets_) context_.out(target.image_id + "\n");
     return 0;
   }
 
-  void write_trace() {
-    auto path = arguments_.find("trace");
-    if (!path) return;
-    OutputFile file(*path, context_.out_fd);
-    file.write(base::as_bytes(chrome_trace(recorder_.record())));
-    file.commit();
+  void write_views() {
+    write_build_views(context_, arguments_, recorder_.record(), store_->layout().builds());
   }
 
   // The record of a build that came as far as its steps, and what was asked for of any. What goes
@@ -235,7 +230,7 @@ class Build {
     recorder_.end(&error);
     if (is_announced_) recorder_.keep();
     try {
-      write_trace();
+      write_views();
     } catch (const base::Error& e) {
       events_->emit(event::Note{e.what()});
     }

@@ -214,6 +214,7 @@ void BuildRecorder::set_inputs(Inputs inputs) {
 void BuildRecorder::set_layers(std::vector<LayerRecord> layers) {
   std::lock_guard lock(mutex_);
   record_.layers = std::move(layers);
+  for (LayerRecord& layer : record_.layers) layer.made_by = kept_text(layer.made_by);
 }
 
 // Of what was cut short nobody tells the end.

@@ -51,11 +51,23 @@ std::vector<base::event::StepPlanned> planned_steps(const plan::Plan& plan, int 
   return steps;
 }
 
+namespace {
+
+// Of the stages below it too, bottom first. The lines of its history would have the values of
+// arguments in them.
+std::vector<std::string> texts_of(const plan::Plan& plan, const plan::Stage& stage) {
+  std::vector<std::string> texts;
+  if (const auto* below = std::get_if<plan::FromStage>(&stage.base))
+    texts = texts_of(plan, plan.stages[below->stage]);
+  for (const plan::Step& step : stage.steps) texts.push_back(step.text);
+  return texts;
+}
+
+}  // namespace
+
 std::vector<LayerRecord> layers_of(const plan::Plan& plan, const BuiltImage& image,
                                    store::Store& store) {
-  std::vector<std::string> made_by;
-  for (const plan::History& line : plan.stages[plan.target].history)
-    if (line.step != -1) made_by.push_back(line.created_by);
+  const std::vector<std::string> made_by = texts_of(plan, plan.stages[plan.target]);
   std::vector<LayerRecord> layers;
   for (size_t i = 0; i < image.layers.size(); ++i) {
     std::optional<store::LayerRecord> known = store.find_layer(image.layers[i]);
@@ -63,7 +75,7 @@ std::vector<LayerRecord> layers_of(const plan::Plan& plan, const BuiltImage& ima
     layer.diff_id = image.layers[i].str();
     layer.bytes = known ? known->tar_size_bytes : 0;
     layer.is_base = i < image.base_layers;
-    // Squashing leaves fewer of them than the history has lines.
+    // Squashing leaves fewer of them than there were steps.
     if (!layer.is_base && image.layers.size() - image.base_layers == made_by.size())
       layer.made_by = made_by[i - image.base_layers];
   }

@@ -16,7 +16,8 @@ namespace cli {
 std::vector<base::event::StepPlanned> planned_steps(const plan::Plan& plan, int offset,
                                                     bool names_platform);
 
-/// The layers of an image that came of a plan, with what made each as far as its history tells.
+/// The layers of an image that came of a plan, with the step that made each, unless they were
+/// squashed.
 std::vector<LayerRecord> layers_of(const plan::Plan& plan, const BuiltImage& image,
                                    store::Store& store);
 

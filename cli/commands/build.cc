@@ -305,6 +305,10 @@ const Command& build_command() {
             .help = "write what took how long to FILE, as trace events for chrome://tracing or "
                     "Perfetto; of failed builds too",
             .group = "output"},
+           {.name = "report",
+            .value = "FILE",
+            .help = "write the build as a page to FILE (HTML), with its logs; of failed builds too",
+            .group = "output"},
            {.name = "progress",
             .value = "MODE",
             .help = "how progress is shown: auto, tty, plain, json or quiet",

@@ -7,12 +7,11 @@
 #include "base/sys/file.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
+#include "cli/build/build_views.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/history/build_record.h"
 #include "cli/history/explanation.h"
-#include "cli/history/trace.h"
-#include "cli/output_file.h"
 #include "cli/table.h"
 #include "store/layout.h"
 
@@ -121,10 +120,14 @@ BuildRecord get_build(const Context& context, const std::string& word) {
 }
 
 int run_trace(Context& context, const Arguments& arguments) {
-  const std::string text = chrome_trace(get_build(context, arguments.word(0)));
-  OutputFile file(arguments.get("output", "-"), context.out_fd);
-  file.write(base::as_bytes(text));
-  file.commit();
+  write_trace_file(context, arguments.get("output", "-"), get_build(context, arguments.word(0)));
+  return 0;
+}
+
+int run_report(Context& context, const Arguments& arguments) {
+  const BuildRecord record = get_build(context, arguments.word(0));
+  write_report_file(context, arguments.get("output", short_build_id(record.id) + ".html"), record,
+                    builds_of(context));
   return 0;
 }
 
@@ -221,6 +224,22 @@ const std::vector<const Command*>& builds_commands() {
       .positionals = {0, 1},
       .run = run_trace,
       .in_user_namespace = false};
+  static const Command kReport{
+      .name = "builds report",
+      .summary = "a build as a page to look at or to hand on",
+      .usage = "[FLAGS] [ID|^N|last]",
+      .about =
+          "Writes one HTML file that needs no network: summary, error, timeline, graph, steps "
+          "with the reason of each, layers, inputs and logs.",
+      .group = "build and run",
+      .flags = {{.name = "output",
+                 .letter = 'o',
+                 .value = "FILE",
+                 .help = "write it there; - is standard output (default: ID.html)"}},
+      .examples = {{"torte builds report -o build.html", "of the last build"}},
+      .positionals = {0, 1},
+      .run = run_report,
+      .in_user_namespace = false};
   static const Command kExplain{
       .name = "explain",
       .aliases = {"builds explain"},
@@ -239,7 +258,8 @@ const std::vector<const Command*>& builds_commands() {
       .positionals = {0, 2},
       .run = run_explain,
       .in_user_namespace = false};
-  static const std::vector<const Command*> kAll = {&kLs, &kShow, &kLogs, &kTrace, &kExplain, &kRm};
+  static const std::vector<const Command*> kAll = {&kLs,     &kShow,    &kLogs, &kTrace,
+                                                   &kReport, &kExplain, &kRm};
   return kAll;
 }
 

@@ -16,11 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Fields of a definition that stand for other steps of the recipe.
-bool is_of_another_step(const MissRecord& miss) {
-  return miss.component == "parent" || miss.component == "from" || miss.component == "mount.from";
-}
-
 bool is_base(const StepRecord& step) { return step.needs.empty(); }
 
 // A FROM of another stage: it does nothing itself and hands that one's result on.
@@ -183,6 +178,11 @@ std::string file_change(const std::string& old_value, const std::string& new_val
 }
 
 }  // namespace
+
+// Fields of a definition that stand for other steps of the recipe.
+bool is_of_another_step(const MissRecord& miss) {
+  return miss.component == "parent" || miss.component == "from" || miss.component == "mount.from";
+}
 
 std::string miss_text(const MissRecord& miss) {
   constexpr size_t kMostShown = 160;

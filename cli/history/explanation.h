@@ -40,6 +40,8 @@ std::string explanation_text(const BuildRecord& record, const std::vector<Explan
 /// The same as JSON: docs/builds.md says what is in it.
 std::string explanation_json(const BuildRecord& record, const std::vector<Explanation>& all);
 
+/// Whether the reason is that a step it needs changed.
+bool is_of_another_step(const MissRecord& miss);
 /// "file package.json: 1c9e.. -> 77b0..", "never built here"; one line, safe to show.
 std::string miss_text(const MissRecord& miss);
 

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <filesystem>
+
+#include "cli/context.h"
+#include "cli/history/build_record.h"
+
+namespace cli {
+
+/// The page of a build into the file `path`, "-" being standard output; it appears whole or not at
+/// all. `builds` holds the build's logs and the records of those before.
+void write_report_file(const Context& context, const std::string& path, const BuildRecord& record,
+                       const std::filesystem::path& builds);
+/// The same for its trace events.
+void write_trace_file(const Context& context, const std::string& path, const BuildRecord& record);
+
+/// What --trace and --report of `torte build` ask for.
+void write_build_views(const Context& context, const Arguments& arguments,
+                       const BuildRecord& record, const std::filesystem::path& builds);
+
+}  // namespace cli
