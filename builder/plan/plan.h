@@ -131,6 +131,8 @@ struct CopyStep {
   std::vector<std::string> excludes;
   bool if_exists = false;  ///< sources that are not there are left out
   std::optional<bool> unpack;
+  /// Several sources are named, so none of them may become the destination itself (7.5).
+  bool needs_directory = false;
   std::vector<base::SourceRange> source_places;  ///< one per source, for carets
   /// What the same instruction takes from elsewhere, copied after this into the same layer: an ADD
   /// may mix files, URLs and repositories.

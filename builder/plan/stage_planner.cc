@@ -42,6 +42,14 @@ void set_variable(std::vector<std::string>& environment, const std::string& name
   environment.erase(std::remove_if(known + 1, environment.end(), is_it), environment.end());
 }
 
+// Sources that stand for one thing each; a wildcard may match nothing.
+size_t count_named(const std::vector<std::string>& sources) {
+  return std::count_if(sources.begin(), sources.end(), [](const std::string& source) {
+    return dockerfile::source_kind(source) != dockerfile::SourceKind::kPath ||
+           !dockerfile::has_wildcard(source);
+  });
+}
+
 }  // namespace
 
 StagePlanner::StagePlanner(Planner& planner, size_t index)
@@ -236,7 +244,13 @@ void StagePlanner::add_copy_source(const dockerfile::CopySource& source, CopySte
     std::string body = source.heredoc->body();
     if (source.heredoc->expand)
       body = planner_.expand(body, scope_.environment, source.where, true);
-    step.files.push_back({source.heredoc->name, std::move(body)});
+    // The word is the author's, and a base image may bring it too, in ONBUILD.
+    const sys::RootedPath place(source.heredoc->name);
+    if (place.components().size() != 1)
+      Planner::fail(source.where, "heredoc-name",
+                    base::str("the here-document's name \"",
+                              base::printable(source.heredoc->name, 100), "\" names no file"));
+    step.files.push_back({std::string(place.name()), std::move(body)});
     return;
   }
   step.sources.push_back(planner_.expand(source.text, scope_.environment, source.where));
@@ -306,7 +320,8 @@ void StagePlanner::split_remotes(const dockerfile::Copy& copy, CopyStep& step) {
       part.sources = {"*"};  // the one file there is
     }
     part.from = planner_.add_remote(std::move(remote));
-    if (several && !part.destination.ends_with('/')) part.destination += '/';
+    if (several && !part.needs_directory && !part.destination.ends_with('/'))
+      part.destination += '/';
   }
   parts.front().files = std::move(step.files);
   step = std::move(parts.front());
@@ -342,6 +357,7 @@ void StagePlanner::plan(const dockerfile::Copy& copy) {
                    destination.ends_with("/.");
   step.destination = sys::RootedPath(config().working_dir).join(destination).str();
   if (directory && !step.destination.ends_with('/')) step.destination += '/';
+  step.needs_directory = !directory && step.files.size() + count_named(step.sources) > 1;
   std::vector<std::string> shown = step.sources;
   for (const InlineFile& file : step.files) shown.push_back("<<" + file.name);
   std::string created_by =

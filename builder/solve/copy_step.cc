@@ -236,16 +236,16 @@ class CopyJob {
           "destination " + base::printable(destination_.str()) + " is not a directory",
           "copy-destination-not-directory");
     directory_ = exists || into_directory(step_) || destination_.is_root();
-    is_new_ = !st;
   }
 
-  // A directory that is made for the content of one other has its time, though not its mode. [7.5]
+  // A directory that gets the content of another has its time, though not its mode, unless a file
+  // comes into it afterwards. [7.5]
   void take_time_of_source(const std::vector<Selection>& selections) {
-    if (!is_new_ || step_.parents || !step_.files.empty() || selections.size() != 1 ||
-        selections[0].matches.size() != 1)
-      return;
-    const Node* node = files_.find(selections[0].matches[0]->path(), true);
-    if (node != nullptr && node->is_directory()) destination_time_ = node->st.st_mtim;
+    if (step_.parents || !step_.files.empty()) return;
+    for (const Selection& selection : selections)
+      for (const Node* match : selection.matches)
+        if (const Node* node = files_.find(match->path(), true))
+          destination_time_ = node->is_directory() ? node->st.st_mtim : time_;
   }
 
   const Target& directory(const sys::RootedPath& path) {
@@ -295,8 +295,8 @@ class CopyJob {
         unpack_archive(files_, node, active_, destination_, rules_))
       return abandon();
     if (node.is_directory()) return copier_.copy_contents(node, directory(destination_));
-    if (directory_ || step_.sources.size() + step_.files.size() > 1)
-      return copier_.copy(node, directory(destination_), match.name);
+    require_directory();
+    if (goes_inside()) return copier_.copy(node, directory(destination_), match.name);
     copier_.copy(node, directory(destination_.parent()), std::string(destination_.name()));
   }
 
@@ -320,9 +320,25 @@ class CopyJob {
     }
   }
 
+  bool goes_inside() const { return directory_ || step_.sources.size() + step_.files.size() > 1; }
+
+  // An earlier source of the same instruction may have made it.
+  void require_directory() const {
+    if (directory_ || !step_.needs_directory) return;
+    std::optional<struct stat> st = active_.upper().lstat(destination_);
+    if (st && S_ISDIR(st->st_mode)) return;
+    throw base::Error(base::Code::kInvalid,
+                      base::str(step_.add ? "ADD" : "COPY", " of several sources to ",
+                                base::printable(destination_.str()), ", which is not a directory"),
+                      "copy-several-to-file")
+        .add_help("end the destination with / to have a directory made");
+  }
+
   void write_inline(const plan::InlineFile& file) {
-    const Target& target = directory(directory_ ? destination_ : destination_.parent());
-    std::string name = directory_ ? file.name : std::string(destination_.name());
+    require_directory();
+    const Target& target = directory(goes_inside() ? destination_ : destination_.parent());
+    // One component, whatever the recipe says: what follows goes below an open directory by name.
+    std::string name(goes_inside() ? sys::RootedPath(file.name).name() : destination_.name());
     if (::unlinkat(target.fd(), name.c_str(), 0) < 0 && errno != ENOENT)
       base::throw_errno("replace " + base::printable(target.path().below(name).str()));
     sys::UniqueFd fd(::openat(target.fd(), name.c_str(),
@@ -348,7 +364,6 @@ class CopyJob {
   Target root_;
   const timespec time_;                // of what gets one from the copying
   timespec destination_time_ = time_;  // of the directory that is copied into
-  bool is_new_ = false;                // there was nothing at the destination
   sys::RootedPath destination_;
   bool directory_ = false;
   std::optional<Target> into_;

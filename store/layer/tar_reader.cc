@@ -577,10 +577,28 @@ uint64_t TarReader::hole_bytes() const { return state_->hole_bytes(); }
 void TarReader::skip_hole() { state_->skip_hole(); }
 void TarReader::drain() { state_->drain(); }
 
+namespace {
+
+// Reads no further than it is asked to for the next header, so that what is wrong behind the first
+// one is found by whoever unpacks the archive.
+class InSmallSteps : public base::Source {
+ public:
+  explicit InSmallSteps(base::Source& source) : source_(source) {}
+  size_t read(std::span<std::byte> buffer) override {
+    return source_.read(buffer.first(std::min<size_t>(buffer.size(), 512)));
+  }
+
+ private:
+  base::Source& source_;
+};
+
+}  // namespace
+
 bool is_archive(base::Source& source) {
   try {
     std::unique_ptr<base::Source> plain = decompress_any(source);
-    TarReader reader(*plain, Limits{}, Strictness::kArchive);
+    InSmallSteps steps(*plain);
+    TarReader reader(steps, Limits{}, Strictness::kArchive);
     return reader.begins();
   } catch (const base::Error& e) {
     bool bad_bytes = e.code() == base::Code::kInvalid || e.code() == base::Code::kCorrupt ||

@@ -1,6 +1,7 @@
 """What may be wrong with answers: bodies, ranges, silence, statuses: see faulty_registry.py."""
 import email.utils
 import gzip
+import json
 import time
 
 from faulty_server import MANIFEST, cut_first, fault, times
@@ -121,6 +122,43 @@ for name, length in {"length-negative": "-1", "length-plus": "+5", "length-list"
 def _(h):
     length = ("Content-Length", len(h.image.manifest))
     h.raw(200, [("Content-Type", MANIFEST), length, length], h.image.manifest)
+
+
+@fault("length-and-unknown-coding", "fail", "blob")
+def _(h):
+    h.raw(200, [("Transfer-Encoding", "rot13"), ("Content-Length", len(h.image.layer))], bytes(len(h.image.layer)))
+    h.hang_up()
+
+
+@fault("http-1.0", "ok", "any")
+def _(h):
+    h.protocol_version = "HTTP/1.0"
+    h.close_connection = True
+    return False
+
+
+@fault("http-1.0-no-length", "ok", "manifest")
+def _(h):
+    h.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: %s\r\n\r\n%s" % (MANIFEST.encode(), h.image.manifest))
+    h.hang_up()
+
+
+def endlessly(name, at, start, piece):
+    """Begins an answer and does not stop."""
+    @fault(name, "fail", at)
+    def _(h):
+        h.wfile.write(b"HTTP/1.1 200 OK\r\n" + start)
+        for _ in range(1 << 20):
+            h.wfile.write(piece)
+
+
+endlessly("chunk-extension-endless", "blob", b"Transfer-Encoding: chunked\r\n\r\n5;x=", b"y" * 1000)
+endlessly("chunk-size-endless", "blob", b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 1000)
+endlessly("chunks-tiny", "config", b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 200)
+endlessly("trailer-endless", "manifest", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"X-More: yyyyyyyyyyyyyyyy\r\n" * 100)
+endlessly("field-endless", "config", b"X-More: ", b"y" * 1000)
+endlessly("fields-endless", "blob", b"", b"X-More: yyyyyyyyyyyyyyyy\r\n" * 100)
+endlessly("config-endless", "config", b"Transfer-Encoding: chunked\r\n\r\n", b"3e8\r\n" + b" " * 1000 + b"\r\n")
 
 
 # Ranges.
@@ -279,6 +317,19 @@ def _(h):
     h.hang_up()
 
 
+for place in ("config", "token"):
+    @fault("reset-once-" + place, "ok", place)
+    def _(h):
+        if times(h.fault) > 1:
+            return False
+        h.reset()
+
+
+@fault("status-429-always", "fail", "manifest")
+def _(h):
+    h.answer(429, Retry_After="1")
+
+
 for status in (408, 502, 504):
     @fault("status-%d-once" % status, "ok", "any")
     def _(h, status=status):
@@ -309,3 +360,28 @@ for name, value in {"year": lambda: email.utils.formatdate(time.time() + 31_536_
     @fault("retry-after-" + name, "fail", "manifest")
     def _(h, value=value):
         h.answer(503, Retry_After=value())
+
+
+# Words for people, from people who are not to be trusted.
+
+UNFIT = "a\x00b\x1b[2J\x9b31m\u202etxt.exe\u2066\x7f\r\nerror: forged"
+for name, body in {"json": json.dumps({"errors": [{"code": UNFIT, "message": UNFIT, "detail": UNFIT}]}).encode(),
+                   "text": UNFIT.encode(), "latin": UNFIT.encode("latin-1", "ignore") + b"\xff\xfe\xc0\x80",
+                   "deep": b'{"errors":' + b"[" * 100_000, "many": json.dumps({"errors": [
+                       {"code": "DENIED", "message": "no %d" % i} for i in range(50_000)]}).encode(),
+                   "other": b'{"errors":{"code":5,"message":["x"]}}'}.items():
+    @fault("error-" + name, "fail", "manifest")
+    def _(h, body=body):
+        h.answer(403, body, Content_Type="application/json")
+
+
+@fault("error-reason", "fail", "manifest")
+def _(h):
+    h.wfile.write(b"HTTP/1.1 403 \x1b[2Jno\x9b31m\r\nContent-Length: 0\r\n\r\n")
+
+
+for name in ("Content-Type", "Docker-Content-Digest", "Location", "Retry-After", "WWW-Authenticate", "Content-Encoding"):
+    @fault("field-unfit-" + name.lower(), "safe", "manifest")
+    def _(h, name=name):
+        status = {"Location": 307, "Retry-After": 503, "WWW-Authenticate": 401}.get(name, 200)
+        h.raw(status, [(name, "x\x1b[2Jy\x9b31m\x7f"), ("Content-Length", len(h.image.manifest))], h.image.manifest)

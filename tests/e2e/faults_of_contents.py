@@ -1,4 +1,5 @@
 """What may be wrong with where answers lead, what they hold and what they ask for: see faulty_registry.py."""
+import gzip
 import json
 
 from faulty_server import INDEX, MANIFEST, cut_first, digest_of, fault, times
@@ -61,6 +62,34 @@ def _(h):
 @fault("redirect-ping-pong", "fail", "blob")
 def _(h):
     h.redirect(h.home + h.path + ("&" if "?" in h.path else "?") + "x")
+
+
+for status in (300, 302, 303, 308):
+    @fault("redirect-%d" % status, "fail" if status == 300 else "ok", "blob")
+    def _(h, status=status):
+        h.redirect(h.stranger + h.path, status)
+
+
+@fault("redirect-body-endless", "ok", "blob")
+def _(h):
+    h.raw(307, [("Location", h.stranger + h.path), ("Transfer-Encoding", "chunked")])
+    for _ in range(1 << 20):
+        h.wfile.write(b"3e8\r\n" + b" " * 1000 + b"\r\n")
+
+
+@fault("redirect-two-places", "safe", "blob")
+def _(h):
+    h.raw(307, [("Location", h.stranger + h.path), ("Location", "http://127.0.0.1:1/x"), ("Content-Length", 0)])
+
+
+@fault("redirect-to-tls", "fail", "blob")
+def _(h):
+    h.redirect(h.stranger.replace("http:", "https:") + h.path)
+
+
+@fault("redirect-manifest-once", "safe", "manifest")
+def _(h):
+    h.redirect(h.stranger + h.path)
 
 
 for name, where in {"nowhere": None, "empty": "", "garbled": "http://[::1", "ftp": "ftp://127.0.0.1/x", "data": "data:,x",
@@ -156,6 +185,54 @@ def _(h):
         h.answer(404)
     else:
         h.send_manifest(index((MANIFEST, digest_of(h.image.manifest), len(h.image.manifest))), Content_Type=INDEX)
+
+
+@fault("index-of-many", "safe", "manifest")
+def _(h):
+    if ":" in h.name:
+        return False
+    h.send_manifest(index(*[(MANIFEST, digest_of(b"%d" % i), 400) for i in range(15_000)]), Content_Type=INDEX)
+
+
+@fault("index-of-others", "fail", "manifest")
+def _(h):
+    body = json.loads(index((MANIFEST, digest_of(h.image.manifest), len(h.image.manifest))))
+    body["manifests"][0]["platform"] = {"architecture": "\x1b[31mz80", "os": "cp/m", "variant": 5}
+    h.send_manifest(json.dumps(body).encode(), Content_Type=INDEX)
+
+
+@fault("index-of-layers", "fail", "manifest")
+def _(h):
+    h.send_manifest(index(("application/vnd.oci.image.layer.v1.tar", digest_of(h.image.layer), len(h.image.layer))), Content_Type=INDEX)
+
+
+@fault("document-twice-layers", "fail", "manifest")
+def _(h):
+    h.send_manifest(h.image.manifest[:-1] + b', "layers": []}')
+
+
+@fault("document-and-more", "fail", "manifest")
+def _(h):
+    h.send_manifest(h.image.manifest + b"\x00{}")
+
+
+@fault("document-data-differs", "safe", "manifest")
+def _(h):
+    # A descriptor may carry the bytes; these are not the ones its digest names.
+    config = json.loads(h.image.manifest)["config"] | {"data": "eyJhcmNoaXRlY3R1cmUiOiJ4In0="}
+    h.send_manifest(h.image.document(config=config))
+
+
+@fault("layers-with-urls", "safe", "manifest")
+def _(h):
+    layers = json.loads(h.image.manifest)["layers"]
+    layers[0]["urls"] = ["file:///etc/passwd", "http://169.254.169.254/", h.stranger + "/x"]
+    h.send_manifest(h.image.document(layers=layers))
+
+
+@fault("layer-same-twice", "safe", "manifest")
+def _(h):
+    h.send_manifest(h.image.document(layers=json.loads(h.image.manifest)["layers"] * 2))
 
 
 @fault("config-huge", "fail", "manifest")
@@ -304,11 +381,36 @@ tokens("line-break", "fail", 200, b'{"token":"token-CANARY-2\\r\\nX-Injected: ye
 tokens("deep", "fail", 200, b'{"token":' + b"[" * 200_000)
 tokens("forbidden", "fail", 403, b"no")
 tokens("teapot", "fail", 418, b"no")
+tokens("long", "fail", 200, b'{"token":"%s"}' % (b"x" * 900_000))
+tokens("spaces", "fail", 200, b'{"token":"token CANARY \\u00e9"}')
+tokens("error-unfit", "fail", 401, b'{"errors":[{"code":"DENIED","message":"\\u001b[2J\\u0000\\u202eno"}]}')
 tokens("no-content", "fail", 204, b"")
 tokens("error-once", "ok", [503, 200], [b"", b'{"token":"token-CANARY-2"}'])
 for name, lifetime in {"zero": "0", "negative": "-100", "huge": "1e99", "wraps": "99999999999999999999", "text": '"300"',
                        "null": "null", "fraction": "0.5"}.items():
     tokens("lifetime-" + name, "ok", 200, b'{"token":"token-CANARY-2","expires_in":%s,"issued_at":"never"}' % lifetime.encode())
+
+
+@fault("token-gzip", "fail", "any")
+def _(h):
+    h.challenge([h.bearer(realm=h.home + "/token/token-gzip-answer")])
+
+
+@fault("token-gzip-answer", None, "token")
+def _(h):
+    h.answer(200, gzip.compress(b" " * (1 << 26)), Content_Encoding="gzip")
+
+
+@fault("token-endless", "fail", "any")
+def _(h):
+    h.challenge([h.bearer(realm=h.home + "/token/token-endless-answer")])
+
+
+@fault("token-endless-answer", None, "token")
+def _(h):
+    h.chunks(trailer=b"")
+    for _ in range(1 << 20):
+        h.wfile.write(b"3e8\r\n" + b" " * 1000 + b"\r\n")
 
 
 @fault("token-refused", "fail", "any")

@@ -19,6 +19,38 @@ def _(h):
     h.answer(202, Location="file:///tmp/x")
 
 
+for name, where in {"user": lambda h: h.home.replace("//", "//u:p-CANARY@") + h.place, "tls": lambda h: "https:" + h.stranger[5:] + h.place,
+                    "escape": lambda h: "\x1b[2Jx", "link-local": lambda h: "http://169.254.169.254" + h.place,
+                    "port": lambda h: "http://127.0.0.1:99999" + h.place}.items():
+    @fault("push-location-" + name, "safe" if name == "user" else "fail", "start")
+    def _(h, where=where):
+        h.answer(202, Location=where(h))
+
+
+for status in (307, 308):
+    @fault("push-redirect-%d-home" % status, "safe", "bytes")
+    def _(h, status=status):
+        if "again" in h.path:
+            return False
+        h.redirect(h.path + ("&" if "?" in h.path else "?") + "again=1", status)
+
+
+@fault("push-redirect-loop", "fail", "bytes")
+def _(h):
+    h.redirect(h.path)
+
+
+@fault("push-error-unfit", "fail", "end")
+def _(h):
+    h.answer(400, b'{"errors":[{"code":"MANIFEST_INVALID","message":"\\u001b[2J\\u0000\\u202eno\\nerror: forged"}]}')
+
+
+@fault("push-says-done-early", "safe", "start")
+def _(h):
+    # The upload is said to be over before a byte was sent.
+    h.answer(201, Location=h.place)
+
+
 @fault("push-redirect-start", "safe", "start")
 def _(h):
     h.redirect(h.stranger + h.path)

@@ -144,6 +144,10 @@ TEST_F(PlanTest, C75ADestinationKeepsItsTrailingSlash) {
   EXPECT_EQ(copy_of(make("FROM base\nWORKDIR /w\nCOPY a b/\n"), 1).destination, "/w/b/");
   EXPECT_EQ(copy_of(make("FROM base\nWORKDIR /w\nCOPY a .\n"), 1).destination, "/w/");
   EXPECT_EQ(copy_of(make("FROM base\nCOPY a /x\n")).destination, "/x");
+  EXPECT_TRUE(copy_of(make("FROM base\nCOPY a b /x\n")).needs_directory);
+  EXPECT_TRUE(copy_of(make("FROM base\nCOPY <<A <<B /x\nA\nB\n")).needs_directory);
+  EXPECT_FALSE(copy_of(make("FROM base\nCOPY a b /x/\n")).needs_directory);
+  EXPECT_FALSE(copy_of(make("FROM base\nCOPY a b* /x\n")).needs_directory);  // b* may be nothing
 }
 
 TEST_F(PlanTest, R2AHeredocIsTheCommandOrAScript) {
@@ -257,6 +261,18 @@ TEST_F(PlanTest, S9ContextsStandForImagesAndWholeStages) {
   ASSERT_EQ(made.stages[2].steps.size(), 1u);
   EXPECT_EQ(made.contexts.at("files"), "./dir");
   EXPECT_EQ(error_of("FROM base\nCOPY --from=scratch / /\n"), "copy-from-scratch");
+}
+
+TEST_F(PlanTest, C76AHeredocIsAFileOfOneNameBelowTheDestination) {
+  auto made = [&](const std::string& name) {
+    return copy_of(make("FROM base\nCOPY <<" + name + " /d/\nx\n" + name + "\n")).files.at(0).name;
+  };
+  EXPECT_EQ(made("a.txt"), "a.txt");
+  EXPECT_EQ(made("../../../etc"), "etc");
+  EXPECT_EQ(made("/etc"), "etc");
+  for (std::string name : {"..", ".", "/", "../..", "a/b", "/etc/passwd", "../../etc/passwd"})
+    EXPECT_EQ(error_of("FROM base\nADD <<" + name + " /d/\nx\n" + name + "\n"), "heredoc-name")
+        << name;
 }
 
 TEST_F(PlanTest, S4OneImageForTwoPlatformsIsTwoImages) {

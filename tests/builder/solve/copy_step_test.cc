@@ -167,6 +167,60 @@ TEST_F(CopyTest, C75AFileGoesIntoADirectoryOrTakesTheName) {
   EXPECT_EQ(text("/made/f"), "x");
 }
 
+TEST_F(CopyTest, C75SeveralNamedSourcesDoNotBecomeOneFile) {
+  dir_.write("context/f", "x");
+  dir_.write("context/g", "y");
+  dir_.write("context/d/h", "z");
+  std::filesystem::create_directories(dir_ / "below/dir");
+  auto named = [](std::vector<std::string> sources, std::string destination) {
+    plan::CopyStep several = step(std::move(sources), std::move(destination));
+    several.needs_directory = true;
+    return several;
+  };
+  EXPECT_THROW(copy(named({"f", "g"}, "/new")), base::Error);
+  plan::CopyStep inline_too = named({"f"}, "/new");
+  inline_too.files = {{"EOF", "w"}};
+  EXPECT_THROW(copy(inline_too), base::Error);
+  copy(named({"f", "g"}, "/dir"));
+  EXPECT_EQ(text("/dir/g"), "y");
+  inline_too.destination = "/dir";
+  copy(inline_too);
+  EXPECT_EQ(text("/dir/EOF"), "w");
+  copy(named({"d", "f"}, "/new"));  // the first makes it
+  EXPECT_EQ(text("/new/h"), "z");
+  EXPECT_EQ(text("/new/f"), "x");
+}
+
+TEST_F(CopyTest, C76AHeredocNeverLeavesTheDestination) {
+  plan::CopyStep file = step({}, "/d/");
+  file.files = {{"../../escaped", "x"}};
+  copy(file);
+  EXPECT_EQ(text("/d/escaped"), "x");
+  file.files = {{(dir_ / "below/absolute").string(), "x"}};
+  copy(file);
+  EXPECT_EQ(text("/d/absolute"), "x");
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "below/absolute"));
+}
+
+TEST_F(CopyTest, C75TheDestinationHasTheTimeOfTheDirectoryCopiedLast) {
+  dir_.write("context/a/f", "x");
+  dir_.write("context/b/g", "x");
+  dir_.write("context/z", "x");
+  std::filesystem::create_directories(dir_ / "below/there");
+  for (auto [name, seconds] : {std::pair{"a", 1000}, {"b", 2000}}) {
+    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    utimensat(AT_FDCWD, (dir_ / "context" / name).c_str(), times, 0);
+  }
+  for (const char* destination : {"/new/", "/there/"}) {
+    copy(step({"b", "a"}, destination));
+    EXPECT_EQ(at(destination).st_mtime, 1000);
+    copy(step({"z", "b"}, destination));
+    EXPECT_EQ(at(destination).st_mtime, 2000);
+    copy(step({"b", "z"}, destination));
+    EXPECT_GT(at(destination).st_mtime, 2000);
+  }
+}
+
 TEST_F(CopyTest, C75LinksOfTheDestinationAreFollowedInsideTheRoot) {
   dir_.write("context/f", "x");
   std::filesystem::create_directories(dir_ / "below/real");
