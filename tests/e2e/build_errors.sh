@@ -145,5 +145,47 @@ prints "SecretsUsedInArgOrEnv"
 status 2 torte help error run-faild
 says "[unknown-error]" "torte help error run-failed"
 
+step "a here-document stays in the image, whatever its name, also when a base image brings it"
+for name in "../../../../../../../../../..$work/escaped" "$work/escaped"; do
+  recipe <<R
+FROM base
+COPY <<$name /d/
+x
+$name
+R
+  status 1 build
+  says "[heredoc-name]" "Recipe:2"
+  printf 'FROM base\nONBUILD COPY <<%s /d/\nx\n%s\n' "$name" "$name" >"$work/context/Recipe"
+  ok torte build -t trapped "$work/context"
+  printf 'FROM trapped\n' >"$work/context/Recipe"
+  status 1 build
+  says "[heredoc-name]"
+done
+recipe <<'R'
+FROM base
+COPY <<../../../plain /d/
+x
+../../../plain
+RUN test "$(cat /d/plain)" = x
+R
+ok build
+if [ -e "$work/escaped" ]; then fail "a file was written outside of the image"; fi
+
+step "several files do not become one"
+touch "$work/context/one" "$work/context/two"
+recipe <<'R'
+FROM base
+COPY one two /new
+R
+status 1 build
+says "[copy-several-to-file]" "Recipe:2" "end the destination with /"
+recipe <<'R'
+FROM base
+RUN mkdir /there
+COPY one two /there
+RUN test -f /there/one && test -f /there/two
+R
+ok build
+
 step "nothing of all this is left half-made"
 ok torte fsck

@@ -261,6 +261,12 @@ TEST(IsArchive, IsDecidedByTheFirstHeader) {
   // A stored gzip block that is cut short after the first header: unpacking tells what is wrong.
   EXPECT_TRUE(is_archive(std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\0\x28\xff\xd7", 15) +
                          file("f").substr(0, 600)));
+  // One that is whole, and whose checksum is wrong.
+  std::string whole = file("f") + end();
+  std::string length{static_cast<char>(whole.size() & 0xff), static_cast<char>(whole.size() >> 8)};
+  std::string inverted{static_cast<char>(~length[0]), static_cast<char>(~length[1])};
+  EXPECT_TRUE(is_archive(std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01", 11) + length + inverted +
+                         whole + std::string(8, '\0')));
   EXPECT_FALSE(is_archive(""));
   EXPECT_FALSE(is_archive(end()));
   EXPECT_FALSE(is_archive("a text of any kind"));
