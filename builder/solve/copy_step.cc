@@ -320,13 +320,19 @@ class CopyJob {
     }
   }
 
-  bool goes_inside() const { return directory_ || step_.sources.size() + step_.files.size() > 1; }
+  bool goes_inside() const {
+    return step_.sources.size() + step_.files.size() > 1 || is_directory();
+  }
 
-  // An earlier source of the same instruction may have made it.
-  void require_directory() const {
-    if (directory_ || !step_.needs_directory) return;
+  // What the same instruction copied before may have made it one.
+  bool is_directory() const {
+    if (directory_) return true;
     std::optional<struct stat> st = active_.upper().lstat(destination_);
-    if (st && S_ISDIR(st->st_mode)) return;
+    return st && S_ISDIR(st->st_mode);
+  }
+
+  void require_directory() const {
+    if (!step_.needs_directory || is_directory()) return;
     throw base::Error(base::Code::kInvalid,
                       base::str(step_.add ? "ADD" : "COPY", " of several sources to ",
                                 base::printable(destination_.str()), ", which is not a directory"),

@@ -121,6 +121,7 @@ SourceTree StepInputs::open(const plan::FileSource& from) const {
     return sources_.layers(*layers_of(from), "image " + plan_.images[image->image].reference);
   if (const auto* named = std::get_if<plan::FromNamed>(&from)) return sources_.context(named->name);
   if (const auto* host = std::get_if<plan::FromHost>(&from)) return sources_.host(*host);
+  if (std::holds_alternative<plan::FromNothing>(from)) return sources_.layers({}, "scratch");
   return sources_.context("");
 }
 

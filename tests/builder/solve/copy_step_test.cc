@@ -221,6 +221,14 @@ TEST_F(CopyTest, C75TheDestinationHasTheTimeOfTheDirectoryCopiedLast) {
   }
 }
 
+TEST_F(CopyTest, C75AFileGoesIntoTheDirectoryThatAnEarlierMatchMade) {
+  dir_.write("context/a1/f", "x");
+  dir_.write("context/a2", "y");
+  copy(step({"a?"}, "/new"));
+  EXPECT_EQ(text("/new/f"), "x");
+  EXPECT_EQ(text("/new/a2"), "y");
+}
+
 TEST_F(CopyTest, C75LinksOfTheDestinationAreFollowedInsideTheRoot) {
   dir_.write("context/f", "x");
   std::filesystem::create_directories(dir_ / "below/real");
