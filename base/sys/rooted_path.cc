@@ -49,6 +49,14 @@ RootedPath RootedPath::join(std::string_view path) const {
 }
 
 RootedPath RootedPath::below(std::string_view path) const {
+  const bool is_name = !path.empty() && path != "." && path != ".." &&
+                       path.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+  if (is_name) {  // as in walks, which should not look at all that is above again
+    RootedPath out = *this;
+    if (!is_root()) out.text_ += '/';
+    out.text_ += path;
+    return out;
+  }
   return RootedPath(base::str(text_, '/', path));
 }
 

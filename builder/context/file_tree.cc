@@ -51,8 +51,12 @@ void in_parallel(size_t count, size_t run, const Work& work) {
 }  // namespace
 
 sys::RootedPath Node::path() const {
-  if (parent == nullptr) return sys::RootedPath();
-  return parent->path().below(name);
+  std::vector<const std::string*> names;
+  for (const Node* node = this; node->parent != nullptr; node = node->parent)
+    names.push_back(&node->name);
+  std::string text;
+  for (auto part = names.rbegin(); part != names.rend(); ++part) text += "/" + **part;
+  return sys::RootedPath(text);
 }
 
 FileTree::FileTree(sys::Root root, const dockerfile::IgnoreMatcher* ignore, DigestIndex* index)

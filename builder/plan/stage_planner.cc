@@ -42,6 +42,8 @@ void set_variable(std::vector<std::string>& environment, const std::string& name
   environment.erase(std::remove_if(known + 1, environment.end(), is_it), environment.end());
 }
 
+constexpr size_t kMostPorts = 3 * 65536;  // every port of every protocol, once
+
 // Sources that stand for one thing each; a wildcard may match nothing.
 size_t count_named(const std::vector<std::string>& sources) {
   return std::count_if(sources.begin(), sources.end(), [](const std::string& source) {
@@ -463,8 +465,13 @@ void StagePlanner::plan(const dockerfile::Expose& expose) {
   for (const std::string& item : expose.ports) {
     try {
       auto lookup = [&](std::string_view name) { return scope_.environment.find(name); };
-      for (const std::string& port : dockerfile::expand_words(item, lookup, options))
-        for (const std::string& key : dockerfile::parse_port(port).keys()) keys.push_back(key);
+      for (const std::string& port : dockerfile::expand_words(item, lookup, options)) {
+        for (std::string& key : dockerfile::parse_port(port).keys()) keys.push_back(std::move(key));
+        // A few letters name a range of all ports, and a line may hold many of them.
+        if (keys.size() > kMostPorts)
+          fail("configuration-too-large",
+               base::str("EXPOSE names more than ", kMostPorts, " ports"));
+      }
     } catch (const base::Error& e) {
       fail(e.id(), e.message(), e.helps());
     }

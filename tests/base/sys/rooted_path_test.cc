@@ -12,6 +12,12 @@ TEST(RootedPath, CannotLeaveTheRoot) {
   EXPECT_EQ(sys::RootedPath("/a").join("../b").str(), "/b");
   EXPECT_EQ(sys::RootedPath("/a").join("/b").str(), "/b");
   EXPECT_EQ(sys::RootedPath("/a").below("/b").str(), "/a/b");
+  EXPECT_EQ(sys::RootedPath("/a").below("b").str(), "/a/b");
+  EXPECT_EQ(sys::RootedPath().below("b").str(), "/b");
+  for (const char* nowhere : {"", ".", "/", "b/.."})
+    EXPECT_EQ(sys::RootedPath("/a").below(nowhere).str(), "/a") << nowhere;
+  EXPECT_EQ(sys::RootedPath("/a").below("..").str(), "/");
+  EXPECT_THROW(sys::RootedPath("/a").below(std::string_view("b\0c", 3)), base::Error);
   EXPECT_THROW(sys::RootedPath(std::string_view("a\0b", 3)), base::Error);
 }
 

@@ -297,6 +297,9 @@ TEST_F(PlanTest, LongValuesCannotBeRepeatedWithoutEnd) {
   std::string runs = "FROM base\nENV A=" + value + "\n";
   for (int i = 0; i < 200; ++i) runs += "RUN true\n";
   EXPECT_EQ(error_of(runs), "expansion-too-large");
+  std::string ports = "FROM base\nEXPOSE";
+  for (int i = 0; i < 10000; ++i) ports += " 0-65535";
+  EXPECT_EQ(error_of(ports + "\n"), "configuration-too-large");
   std::string stages = "FROM base AS s0\nENV A=" + value + "\n";
   for (int i = 0; i < 200; ++i) stages += base::str("FROM s", i, " AS s", i + 1, "\n");
   EXPECT_EQ(error_of(stages), "expansion-too-large");
