@@ -208,7 +208,7 @@ std::optional<Url> Repository::find_next_page(const Exchange& exchange, const st
 
 std::vector<std::string> Repository::list_tags() {
   constexpr size_t kMostTags = 1'000'000;
-  constexpr size_t kMostPages = 10'000;
+  constexpr size_t kMostPages = 2'000;  // of 100 tags each, as large registries give them
   constexpr uint64_t kMostPageBytes = 16 << 20;
   std::vector<std::string> tags;
   Client::Ask ask = this->ask("GET", "tags/list");

@@ -306,6 +306,25 @@ def _(h):
     h.answer(404)
 
 
+# Lists of tags.
+
+def tags(name, must, body, link=None):
+    """What the list of tags is, and where it goes on: after the page of that number."""
+    @fault("tags-" + name, must, "any")
+    def _(h):
+        page = int(h.path.partition("page=")[2] or 0)
+        h.answer(200, body, **({"Link": "<%s>; rel=\"next\"" % link(h, page)} if link else {}))
+
+
+tags("endless", "fail", b'{"tags":["a"]}', lambda h, page: "/v2/tags-endless/image/tags/list?page=%d" % (page + 1))
+tags("loop", "fail", b'{"tags":["a"]}', lambda h, page: h.path)
+tags("elsewhere", "fail", b'{"tags":["a"]}', lambda h, page: h.stranger + h.path)
+tags("huge", "fail", b'{"tags":["' + b"a" * (1 << 25) + b'"]}')
+tags("array", "fail", b'["a"]')
+tags("null", "ok", b'{"name":"x","tags":null}')
+tags("unfit", "ok", b'{"tags":["ok","\\u001b[2J","../../up","",5,null,"a b","\\u0000"]}')
+
+
 # Tokens and challenges.
 
 def guarded(name, must, *challenge):

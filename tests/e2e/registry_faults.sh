@@ -29,6 +29,7 @@ meet() {
   local with=(--tls-verify=false --creds user:password-CANARY)
   case $name in
     stream-*) build_large "$name" >"$out" 2>&1 && limited push "${with[@]}" "$name" "$place" >"$out" 2>&1 || status=$? ;;
+    tags-*) limited list-tags "${with[@]}" "${place%:1}" >"$out" 2>&1 || status=$? ;;
     push-*) limited push "${with[@]}" small "$place" >"$out" 2>&1 || status=$? ;;
     *) limited pull "${with[@]}" "$place" >"$out" 2>&1 || status=$? ;;
   esac
