@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -208,9 +209,12 @@ std::optional<Url> Repository::find_next_page(const Exchange& exchange, const st
 
 std::vector<std::string> Repository::list_tags() {
   constexpr size_t kMostTags = 1'000'000;
-  constexpr size_t kMostPages = 2'000;  // of 100 tags each, as large registries give them
+  constexpr size_t kMostPages = 10'000;
+  constexpr size_t kMostStalePages = 20;  // in a row, without a tag that is new
   constexpr uint64_t kMostPageBytes = 16 << 20;
   std::vector<std::string> tags;
+  std::set<std::string> seen;
+  size_t stale = 0;
   Client::Ask ask = this->ask("GET", "tags/list");
   for (size_t page = 0; page < kMostPages; ++page) {
     auto exchange = client_.ask(ask);
@@ -222,13 +226,16 @@ std::vector<std::string> Repository::list_tags() {
     if (!document.is_object())
       throw Error(Code::kInvalid, "tags of " + name() + ": the answer is not a JSON object",
                   "registry-protocol");
+    const size_t before = tags.size();
     if (document.contains("tags") && document["tags"].is_array())
       for (const auto& tag : document["tags"])
-        if (tag.is_string() && oci::is_valid_tag(tag.get_ref<const std::string&>()))
+        if (tag.is_string() && oci::is_valid_tag(tag.get_ref<const std::string&>()) &&
+            seen.insert(tag.get<std::string>()).second)
           tags.push_back(tag.get<std::string>());
     auto url = find_next_page(*exchange, "tags of " + name());
     if (!url) return tags;
-    if (*url == here || tags.size() > kMostTags) break;
+    stale = tags.size() > before ? 0 : stale + 1;
+    if (*url == here || stale > kMostStalePages || tags.size() > kMostTags) break;
     ask.url = *url;
   }
   throw Error(Code::kInvalid, "tags of " + name() + ": the list does not end", "registry-protocol");
