@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/images/image_place.h"
 #include "cli/images/open_store.h"
 #include "cli/images/packed_import.h"
+#include "cli/images/registries.h"
 #include "cli/images/transfer.h"
 #include "cli/interrupt.h"
 #include "store/archive/image_layout.h"
@@ -37,6 +39,13 @@ std::unique_ptr<archive::ImageLayout> open_input(const Context& context, const s
   if (::isatty(context.in_fd) == 1)
     throw UsageError("give the image with --input FILE, or on standard input");
   return archive::ImageLayout::open_stream(context.in_fd, "standard input", options);
+}
+
+std::string transport_of(archive::Format format) {
+  using Transport = Place::Transport;
+  return transport_name(format == archive::Format::kOciDirectory ? Transport::kOciDirectory
+                        : format == archive::Format::kOciArchive ? Transport::kOciArchive
+                                                                 : Transport::kDockerArchive);
 }
 
 void announce(const Context& context, const oci::Digest& id,
@@ -68,6 +77,7 @@ int run_load(Context& context, const Arguments& arguments) {
   archive::OpenOptions opening;
   opening.limits = options.limits;
   auto layout = open_input(context, input, opening);
+  read_policy(context, &arguments).require(transport_of(layout->format()), input);
   std::vector<archive::FoundImage> images;
   if (tags.empty() && !arguments.has("ref-name"))
     images = layout->get_images(platform);
@@ -122,6 +132,7 @@ const Command& load_command() {
            {.name = "max-unpacked",
             .value = "SIZE",
             .help = "refuse images whose layers unpack to more than this"},
+           signature_policy_flag(),
            {.name = "progress",
             .value = "MODE",
             .help = "how progress is shown: auto, tty, plain, json or quiet"}},

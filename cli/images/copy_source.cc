@@ -208,13 +208,16 @@ std::unique_ptr<CopySource> open_copy_source(Registries& registries, const Place
                                              store::Store* store, const TransferOptions& options) {
   switch (place.transport) {
     case Place::Transport::kDocker:
+      registries.policy().require(place.reference());
       return copy_source_of(registries.repository(place.reference()), place.reference());
     case Place::Transport::kDirectory:
+      registries.policy().require(transport_name(place.transport), place.path);
       return std::make_unique<DirectorySource>(place.path);
     case Place::Transport::kStore:
       CHECK(store != nullptr);
       return std::make_unique<StoreSource>(*store, place.name, options);
     default:
+      registries.policy().require(transport_name(place.transport), place.path);
       return std::make_unique<LayoutSource>(place, options);
   }
 }

@@ -24,4 +24,7 @@ struct Place {
   oci::Reference reference() const;
 };
 
+/// "oci-archive", as it stands before the colon.
+std::string transport_name(Place::Transport transport);
+
 }  // namespace cli

@@ -57,7 +57,21 @@ std::vector<Flag> with_registry_flags(std::vector<Flag> flags) {
        .value = "TIME",
        .help = "wait so long before each try (default: 0.5 s to 16 s, longer each time)",
        .group = "registry"});
+  flags.push_back(signature_policy_flag());
   return flags;
+}
+
+Flag signature_policy_flag() {
+  return {.name = "signature-policy",
+          .value = "FILE",
+          .help = "which images may be taken, in place of policy.json",
+          .group = "registry"};
+}
+
+registry::SignaturePolicy read_policy(const Context& context, const Arguments* arguments) {
+  std::filesystem::path file = registry::find_signature_policy(context.getenv);
+  if (arguments != nullptr) file = arguments->get("signature-policy", file.string());
+  return file.empty() ? registry::SignaturePolicy() : registry::SignaturePolicy::load(file);
 }
 
 registry::Retries parse_retries(const Arguments& arguments) {
@@ -87,6 +101,7 @@ Registries::Registries(const Context& context, const Arguments& arguments, std::
       events_(events),
       link_(std::move(stop), [this] { stop_.request_stop(); }) {
   read_configuration(context);
+  policy_ = read_policy(context, &arguments);
   if (arguments.has("tls-verify")) tls_verify_ = arguments.is_on("tls-verify");
   if (auto text = arguments.find("creds")) {
     size_t colon = text->find(':');
@@ -100,6 +115,7 @@ Registries::Registries(const Context& context, std::stop_token stop, base::Event
       events_(events),
       link_(std::move(stop), [this] { stop_.request_stop(); }) {
   read_configuration(context);
+  policy_ = read_policy(context);
 }
 
 void Registries::read_configuration(const Context& context) {
@@ -139,6 +155,7 @@ registry::Repository Registries::repository(const oci::Reference& reference) {
 }
 
 std::vector<registry::Repository> Registries::sources(const oci::Reference& reference) {
+  policy_.require(reference);
   std::vector<registry::Repository> repositories;
   std::string home = settings_.home(reference).host;
   for (const registry::Endpoint& place : settings_.route(reference)) {

@@ -15,14 +15,18 @@
 #include "store/registry/credentials.h"
 #include "store/registry/repository.h"
 #include "store/registry/settings.h"
+#include "store/registry/signature_policy.h"
 
 namespace cli {
 
 struct Context;
 
 /// Flags of every command that talks to registries: --tls-verify, --creds, --authfile, --cert-dir,
-/// --retry, --retry-delay.
+/// --retry, --retry-delay, --signature-policy.
 std::vector<Flag> with_registry_flags(std::vector<Flag> flags);
+/// What policy.json says, or the file of --signature-policy. Throws Invalid, NotFound.
+registry::SignaturePolicy read_policy(const Context& context, const Arguments* arguments = nullptr);
+Flag signature_policy_flag();
 /// --retry, --retry-delay. Throws UsageError.
 registry::Retries parse_retries(const Arguments& arguments);
 /// Tells waits that are worth a word to `events`, which may be null.
@@ -41,8 +45,11 @@ class Registries {
   registry::Client& client(const std::string& host);
   /// Where an image is pushed to, listed and deleted.
   registry::Repository repository(const oci::Reference& reference);
-  /// Where it may be pulled from, mirrors first. Throws Denied for a blocked one.
+  /// Where it may be pulled from, mirrors first. Throws Denied for a blocked one, and for an image
+  /// that policy() refuses.
   std::vector<registry::Repository> sources(const oci::Reference& reference);
+  /// Which images this machine takes: policy.json, or --signature-policy.
+  const registry::SignaturePolicy& policy() const { return policy_; }
   registry::Credentials& credentials() { return credentials_; }
   /// Breaks off whatever is on its way; nothing can be asked afterwards.
   void abort() { stop_.request_stop(); }
@@ -53,6 +60,7 @@ class Registries {
 
   registry::Credentials credentials_;
   registry::Settings settings_;
+  registry::SignaturePolicy policy_;
   std::vector<std::filesystem::path> cert_dirs_;  ///< of certs.d, each with a folder a host
   std::optional<bool> tls_verify_;
   std::string cert_dir_;

@@ -107,3 +107,40 @@ step "skopeo reads what was pushed, with the credentials that login kept"
 need skopeo
 ok skopeo inspect --raw --cert-dir "$work/certs" --authfile "$auth" "docker://$guarded/team/made:1"
 prints '"layers"'
+
+step "policy.json says which images are taken"
+policy() { printf '%s' "$1" >"$work/policy.json"; }
+plain_registry
+base_image
+ok torte push base "$plain/team/base:1"
+ok torte push base "$plain/other/base:1"
+policy "{\"default\": [{\"type\": \"reject\"}], \"transports\": {\"docker\": {\"$plain/team\": [{\"type\": \"insecureAcceptAnything\"}],
+  \"$plain/signed\": [{\"type\": \"sigstoreSigned\", \"keyPath\": \"/key\"}]}}}"
+ok torte pull --signature-policy "$work/policy.json" "$plain/team/base:1"
+status 1 torte pull --signature-policy "$work/policy.json" "$plain/other/base:1"
+says "[image-rejected]" "$work/policy.json says of default: reject"
+status 1 torte pull --signature-policy "$work/policy.json" "$plain/signed/base:1"
+says "[signature-needed]" "torte does not verify signatures"
+ok torte save -o "$work/base.tar" base
+status 1 torte load --signature-policy "$work/policy.json" -i "$work/base.tar"
+says "[image-rejected]"
+status 1 torte copy --signature-policy "$work/policy.json" "docker-archive:$work/base.tar" "oci:$work/layout"
+says "[image-rejected]"
+mkdir -p "$work/config/containers"
+cp "$work/policy.json" "$work/config/containers/policy.json"
+ok torte rmi -f "$plain/team/base:1"
+recipe <<R
+FROM $plain/other/base:1
+RUN true
+R
+status 1 env XDG_CONFIG_HOME="$work/config" "$TORTE" --root "$store" --run-root "$work/run" build --pull "$work/context"
+says "[image-rejected]"
+recipe <<R
+FROM $plain/team/base:1
+R
+ok env XDG_CONFIG_HOME="$work/config" "$TORTE" --root "$store" --run-root "$work/run" build --pull "$work/context"
+policy '{"default": []}'
+status 1 torte pull --signature-policy "$work/policy.json" "$plain/team/base:1"
+says "[bad-policy-json]"
+status 1 torte pull --signature-policy "$work/absent" "$plain/team/base:1"
+says "$work/absent"
