@@ -318,6 +318,8 @@ Instruction parse_trigger(std::string_view text, const std::string& origin) {
                         {},
                         false}});
   }
+  // It says nothing of the recipe that it comes from, which may have had them.
+  recipe.instructions.front().additions = true;
   return std::move(recipe.instructions.front());
 }
 

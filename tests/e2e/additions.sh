@@ -62,6 +62,19 @@ R
 status 1 build
 says "--retry takes a number" "Recipe:3" "Recipe:4" "Recipe:5" "[invalid-duration]"
 
+step "a trigger may have them: it was for the recipe that set it to say so"
+recipe <<'R'
+# syntax=torte/1
+FROM base
+ONBUILD RUN --retry=1 echo triggered
+R
+ok build -t triggers
+recipe <<'R'
+FROM triggers
+R
+ok build --progress plain
+says "triggered"
+
 step "RUN --timeout: of one step, the shorter of it and --step-timeout"
 recipe <<'R'
 # syntax=torte/1
