@@ -249,6 +249,25 @@ const dockerfile::IgnorePattern* FileTree::hiding_rule(const sys::RootedPath& pa
   return visit.ignored ? &ignore_->pattern(visit.pattern) : nullptr;
 }
 
+namespace {
+
+// Large files take long, and nobody should have to wait for what is not wanted any more.
+class Stoppable : public base::Source {
+ public:
+  Stoppable(base::Source& source, const std::stop_token& stop) : source_(source), stop_(stop) {}
+  size_t read(std::span<std::byte> buffer) override {
+    if (stop_.stop_requested())
+      throw base::Error(base::Code::kCancelled, "build cancelled", "cancelled");
+    return source_.read(buffer);
+  }
+
+ private:
+  base::Source& source_;
+  const std::stop_token& stop_;
+};
+
+}  // namespace
+
 FileDigest FileTree::read_digest(const Node& node, int directory_fd) const {
   base::Sha256 hash;
   sys::UniqueFd fd(::openat(directory_fd, node.name.empty() ? "." : node.name.c_str(),
@@ -256,7 +275,8 @@ FileDigest FileTree::read_digest(const Node& node, int directory_fd) const {
   if (!fd) base::throw_errno("read " + base::printable(node.path().str()));
   if (node.is_regular()) {
     sys::FdSource source(fd.get(), base::printable(node.path().str()));
-    uint64_t length = base::copy(source, hash);
+    Stoppable stoppable(source, stop_);
+    uint64_t length = base::copy(stoppable, hash);
     struct stat st;
     if (::fstat(fd.get(), &st) < 0 || FileStamp::of(st) != FileStamp::of(node.st) ||
         length != static_cast<uint64_t>(node.st.st_size))

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,8 @@ class FileTree {
   /// Modes are those git would give: 0755 for directories and what its owner may execute, else
   /// 0644. Called before anything is looked at.
   void use_git_modes();
+  /// From now on digest_all() ends early with Cancelled when this asks for it.
+  void stop_with(std::stop_token stop) { stop_ = std::move(stop); }
 
   Node& root() { return *root_node_; }
   /// Visible children, sorted by name.
@@ -105,6 +108,7 @@ class FileTree {
   sys::Root root_;
   const dockerfile::IgnoreMatcher* ignore_;
   DigestIndex* index_;
+  std::stop_token stop_;
   std::unique_ptr<Node> root_node_;
   std::atomic<uint64_t> files_seen_ = 0;
   bool git_modes_ = false;

@@ -65,6 +65,7 @@ std::unique_ptr<Sources::Context> Sources::make_context(const std::string& name,
         dockerfile::read_ignore_file(*ignore_text, ignore_name));
   made->files = std::make_unique<context::FileTree>(sys::Root::open(directory), made->ignore.get(),
                                                     made->index.get());
+  made->files->stop_with(options_.stop);
   if (name.empty() && options_.git_modes) made->files->use_git_modes();
   return made;
 }
@@ -92,6 +93,7 @@ SourceTree Sources::layers(const std::vector<LayerPtr>& layers, std::string show
   auto tree = std::make_shared<ViewTree>(ViewTree{overlay::View(store_, stack), nullptr});
   tree->files =
       std::make_unique<context::FileTree>(tree->view.root().duplicate(), nullptr, nullptr);
+  tree->files->stop_with(options_.stop);
   return {tree->files.get(), true, std::move(shown), tree, {}, std::move(stack)};
 }
 

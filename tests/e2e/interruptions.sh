@@ -14,6 +14,7 @@ start() {  # starts a build that ends up sleeping; its process id in $build
   wait_for 60 sleeping
 }
 sleeping() { below "$build" | grep -q '^sleep 300'; }
+ended() { ! grep -s '^State:.[^Z]' "/proc/$build/status" >/dev/null; }
 # Every command below a process, one a line.
 below() {
   local child
@@ -35,6 +36,20 @@ start
 kill -TERM "$build"
 got=0; wait "$build" || got=$?
 equal "$got" 143 "status after SIGTERM"
+
+step "a large file of the context is not read to its end first"
+mkdir "$work/large"
+truncate -s 1T "$work/large/file"
+printf 'FROM base\nCOPY file /\n' >"$work/large/Recipe"
+"$TORTE" --root "$store" --run-root "$work/run" build -t large "$work/large" >"$work/out" 2>"$work/err" &
+build=$!
+reading() { readlink "/proc/$build/fd/"* | grep -x "$work/large/file" >/dev/null; }
+wait_for 60 reading
+kill -TERM "$build"
+wait_for 60 ended
+got=0; wait "$build" || got=$?
+equal "$got" 143 "status after SIGTERM"
+rm -r "$work/large"
 
 step "kill -9 in the middle of a step: nothing survives it"
 start

@@ -37,6 +37,21 @@ TEST(FileTree, G5AnIgnoredDirectoryComesBackWithWhatIsReincluded) {
   EXPECT_EQ(tree.hiding_rule(RootedPath("nowhere")), nullptr);
 }
 
+TEST(FileTree, NobodyWaitsForDigestsThatAreNotWantedAnyMore) {
+  support::TempDir dir;
+  dir.write("file", "x");
+  FileTree tree(sys::Root::open(dir.path()), nullptr, nullptr);
+  std::stop_source stop;
+  tree.stop_with(stop.get_token());
+  stop.request_stop();
+  try {
+    tree.digest_all({tree.find(RootedPath("file"), true)});
+    ADD_FAILURE() << "was digested";
+  } catch (const base::Error& e) {
+    EXPECT_EQ(e.code(), base::Code::kCancelled);
+  }
+}
+
 TEST(FileTree, LinksStayInsideAndIgnoredTargetsAreInvisible) {
   support::TempDir dir;
   dir.write("real/file", "x");
