@@ -112,13 +112,14 @@ class Resolver {
     return *out;
   }
 
+  // Ids end where the kernel's do; beyond there is one that means "leave it as it is".
   static uint32_t number(std::string_view key, std::string_view value, int radix) {
-    uint32_t out = 0;
+    int32_t out = 0;
     auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), out, radix);
-    if (value.empty() || error != std::errc() || stop != value.data() + value.size())
+    if (out < 0 || value.empty() || error != std::errc() || stop != value.data() + value.size())
       fail(base::str("mount option \"", key, "\" takes ", radix == 8 ? "an octal" : "a",
                      " number, not \"", base::printable(value, 60), "\""));
-    return out;
+    return static_cast<uint32_t>(out);
   }
 
   void apply(const std::string& key, const std::string& value) {

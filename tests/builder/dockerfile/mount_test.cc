@@ -58,7 +58,9 @@ TEST(MountR6, RefusesWhatATypeDoesNotHave) {
        {"target=/", "type=bind,target=/x,sharing=shared", "type=bind,target=/x,mode=1",
         "type=tmpfs,target=/x,source=/y", "type=ssh,source=x", "type=secret,id=a,from=b",
         "target=/x,size=1", "target=/x,ro=maybe", "target=/x,uid=-1", "type=cache,target=/x,mode=9",
-        "type=tmpfs,target=/x,size=lots", "target", "id,target=/x"})
+        "type=tmpfs,target=/x,size=lots", "target", "id,target=/x",
+        "type=cache,target=/x,uid=4294967295", "type=cache,target=/x,uid=-1",
+        "type=secret,id=a,gid=2147483648", "type=cache,target=/x,mode=-1"})
     EXPECT_THROW(mount(text), base::Error) << text;
 }
 
