@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -80,6 +81,51 @@ void SecretSearch::feed(std::string_view bytes) {
   for (const auto& [id, value] : values_)
     if (text.find(value) != std::string::npos) found_.insert(id);
   tail_ = text.size() < longest_ ? text : text.substr(text.size() - (longest_ - 1));
+}
+
+SecretMask::SecretMask(const Secrets& secrets, Next next) : next_(std::move(next)) {
+  for (const auto& [id, value] : secrets)
+    if (std::string_view bytes = significant(value); bytes.size() >= kShortest)
+      values_.emplace_back(id, bytes);
+  std::stable_sort(values_.begin(), values_.end(),
+                   [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
+}
+
+// Bytes at the end of `text` that a secret begins with.
+size_t SecretMask::possible_beginning(std::string_view text) const {
+  const size_t longest = values_.front().second.size() - 1;
+  for (size_t length = std::min(longest, text.size()); length > 0; --length)
+    for (const auto& [id, value] : values_)
+      if (length < value.size() && value.starts_with(text.substr(text.size() - length)))
+        return length;
+  return 0;
+}
+
+void SecretMask::feed(std::string_view bytes) {
+  if (values_.empty()) return next_(bytes);
+  const std::string text = std::exchange(waiting_, "") + std::string(bytes);
+  std::string_view rest = text;
+  std::string masked;
+  for (;;) {
+    size_t first = std::string_view::npos;
+    const std::pair<std::string, std::string>* secret = nullptr;
+    for (const auto& value : values_)
+      if (size_t at = rest.find(value.second); at < first) {
+        first = at;
+        secret = &value;
+      }
+    if (secret == nullptr) break;
+    found_.insert(secret->first);
+    masked.append(rest.substr(0, first)).append("***");
+    rest.remove_prefix(first + secret->second.size());
+  }
+  waiting_ = rest.substr(rest.size() - possible_beginning(rest));
+  masked.append(rest.substr(0, rest.size() - waiting_.size()));
+  if (!masked.empty()) next_(masked);
+}
+
+void SecretMask::finish() {
+  if (const std::string last = std::exchange(waiting_, ""); !last.empty()) next_(last);
 }
 
 std::vector<std::string> find_secrets(const sys::Root& tree, const Secrets& secrets) {

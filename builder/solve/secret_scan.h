@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -27,6 +28,28 @@ class SecretSearch {
   std::vector<std::pair<std::string, std::string>> values_;  // id, bytes
   size_t longest_ = 0;
   std::string tail_;  // the end of what came before
+  std::set<std::string> found_;
+};
+
+/// Passes on a stream that comes in pieces with each secret in it replaced by "***", so that no log
+/// has one. What may be the beginning of one waits for what follows. As above: values of fewer than
+/// six bytes are not looked for. One thread.
+class SecretMask {
+ public:
+  using Next = std::function<void(std::string_view)>;
+  SecretMask(const std::map<std::string, std::string>& secrets, Next next);
+  void feed(std::string_view bytes);
+  /// The stream ended: passes on what waits.
+  void finish();
+  /// Ids of the secrets found so far.
+  const std::set<std::string>& found() const { return found_; }
+
+ private:
+  size_t possible_beginning(std::string_view text) const;
+
+  std::vector<std::pair<std::string, std::string>> values_;  // id, bytes; the longest first
+  Next next_;
+  std::string waiting_;
   std::set<std::string> found_;
 };
 

@@ -375,22 +375,20 @@ class Solver {
                    const CopyOptions&) {
     StepLog log(options_.log_directory, options_.log_offset + planned.number);
     Secrets secrets = secrets_of(step);
-    SecretSearch printed(secrets);
-    RunEnvironment environment{
-        options_,
-        store_,
-        {},
-        {},
-        [&](std::string_view bytes) {
-          note_log(log, bytes);
-          printed.feed(bytes);
-          events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
-        },
-        [&](const char* id, const std::string& text) {
-          // Each text once: most hold for all steps.
-          if (std::lock_guard lock(mutex_); warned_.insert(text).second)
-            events_.emit(event::Warning{id, text, {}, false});
-        }};
+    SecretMask output(secrets, [&](std::string_view bytes) {
+      note_log(log, bytes);
+      events_.emit(event::StepLog{planned.number, false, std::string(bytes)});
+    });
+    RunEnvironment environment{options_,
+                               store_,
+                               {},
+                               {},
+                               [&](std::string_view bytes) { output.feed(bytes); },
+                               [&](const char* id, const std::string& text) {
+                                 // Each text once: most hold for all steps.
+                                 if (std::lock_guard lock(mutex_); warned_.insert(text).second)
+                                   events_.emit(event::Warning{id, text, {}, false});
+                               }};
     MountPreparer preparer(
         options_, store_, [&](const plan::FileSource& from) { return inputs_.open(from); },
         [&](const plan::FileSource& from) { return inputs_.key_of(from); }, snapshots_,
@@ -403,10 +401,16 @@ class Solver {
               event::Warning{"CacheMountOwnerMismatch", std::move(text), planned.where, false});
         });
     preparer.prepare(step.mounts, environment);
-    if (execute_run(step, active, std::move(environment))) meddled_ = true;
-    for (const std::string& id : printed.found())
-      warn_leak(planned,
-                base::str("the secret ", base::printable(id), " was printed, and is in the log"));
+    try {
+      if (execute_run(step, active, std::move(environment))) meddled_ = true;
+    } catch (...) {
+      output.finish();
+      throw;
+    }
+    output.finish();
+    for (const std::string& id : output.found())
+      warn_leak(planned, base::str("the secret ", base::printable(id),
+                                   " was printed; it is masked in what is shown and kept"));
     for (const std::string& place : find_secrets(active.upper(), secrets))
       warn_leak(planned, base::str("the layer of this step holds the secret ", place));
     warn_of_duplicates(planned, active);

@@ -91,7 +91,9 @@ R
 printf 'hunter2-one\n' >"$work/one"
 printf 'hunter2-two\n' >"$work/two"
 ok build -t leaky --network none --secret id=one,src="$work/one" --secret id=two,src="$work/two"
-says "SecretLeaked" "one in /leaked" "two was printed" "2 warnings"
+says "SecretLeaked" "one in /leaked" "two was printed" "2 warnings" "***"
+says_not "hunter2"
+! grep -rqF hunter2 "$store/builds" || fail "a secret is in the log"
 ok torte inspect leaky
 prints_not "hunter2"
 ok torte history --no-trunc leaky

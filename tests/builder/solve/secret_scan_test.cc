@@ -27,6 +27,42 @@ TEST(SecretSearchTest, AStreamThatWasRestartedDoesNotGoOn) {
   EXPECT_TRUE(search.found().empty());
 }
 
+std::string masked(const std::vector<std::string>& pieces,
+                   const std::map<std::string, std::string>& secrets) {
+  std::string out;
+  solve::SecretMask mask(secrets, [&](std::string_view bytes) { out += bytes; });
+  for (const std::string& piece : pieces) mask.feed(piece);
+  mask.finish();
+  return out;
+}
+
+TEST(SecretMaskTest, HidesValuesHoweverTheyCome) {
+  const std::map<std::string, std::string> secrets = {
+      {"token", "hunter2-token\n"}, {"longer", "hunter2-token-2"}, {"short", "abc"}};
+  EXPECT_EQ(masked({"a hunter2-token b abc"}, secrets), "a *** b abc");
+  EXPECT_EQ(masked({"a hun", "ter2-tok", "en b"}, secrets), "a *** b");
+  EXPECT_EQ(masked({"hunter2-tokenhunter2-token\n"}, secrets), "******\n");
+  EXPECT_EQ(masked({"hunter2-token-2"}, secrets), "***");
+  EXPECT_EQ(masked({"hhunter2-tok"}, secrets), "hhunter2-tok");
+  EXPECT_EQ(masked({"hunhunter2-", "token"}, secrets), "hun***");
+  EXPECT_EQ(masked({"nothing"}, {}), "nothing");
+  std::string one_by_one = "x hunter2-token y";
+  std::vector<std::string> pieces;
+  for (char c : one_by_one) pieces.emplace_back(1, c);
+  EXPECT_EQ(masked(pieces, secrets), "x *** y");
+}
+
+TEST(SecretMaskTest, HoldsBackOnlyWhatMayBeASecret) {
+  std::string out;
+  const std::map<std::string, std::string> secrets = {{"token", "hunter2-token"}};
+  solve::SecretMask mask(secrets, [&](std::string_view bytes) { out += bytes; });
+  mask.feed("working... h");
+  EXPECT_EQ(out, "working... ");
+  mask.feed("ere\n");
+  EXPECT_EQ(out, "working... here\n");
+  EXPECT_TRUE(mask.found().empty());
+}
+
 TEST(FindSecretsTest, NamesTheFilesAndFollowsNoLinks) {
   support::TempDir dir;
   dir.write("tree/a/b", "x hunter2-token y");
