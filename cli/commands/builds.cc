@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/sys/file.h"
+#include "base/sys/root.h"
 #include "base/sys/tree.h"
 #include "base/text.h"
 #include "cli/build/build_views.h"
@@ -12,6 +13,7 @@
 #include "cli/context.h"
 #include "cli/history/build_record.h"
 #include "cli/history/explanation.h"
+#include "cli/output_file.h"
 #include "cli/table.h"
 #include "store/layout.h"
 
@@ -131,6 +133,14 @@ int run_report(Context& context, const Arguments& arguments) {
   return 0;
 }
 
+int run_export(Context& context, const Arguments& arguments) {
+  const std::filesystem::path builds = builds_of(context);
+  const std::string name = find_build(builds, arguments.word(0));
+  write_tar(context, arguments.get("output", short_build_id(name) + ".tar"),
+            sys::Root::open(builds / name));
+  return 0;
+}
+
 int run_explain(Context& context, const Arguments& arguments) {
   std::optional<uint64_t> step;
   if (const std::string word = arguments.word(1); !word.empty()) {
@@ -240,6 +250,22 @@ const std::vector<const Command*>& builds_commands() {
       .positionals = {0, 1},
       .run = run_report,
       .in_user_namespace = false};
+  static const Command kExport{
+      .name = "builds export",
+      .summary = "record and logs of a build as a tar",
+      .usage = "[FLAGS] [ID|^N|last]",
+      .about =
+          "Writes record.json and the logs, step-N.log, to hand on. `torte builds report` makes "
+          "a page of them.",
+      .group = "build and run",
+      .flags = {{.name = "output",
+                 .letter = 'o',
+                 .value = "FILE",
+                 .help = "write it there; - is standard output (default: ID.tar)"}},
+      .examples = {{"torte builds export last -o build.tar", "of the last build"}},
+      .positionals = {0, 1},
+      .run = run_export,
+      .in_user_namespace = false};
   static const Command kExplain{
       .name = "explain",
       .aliases = {"builds explain"},
@@ -258,8 +284,8 @@ const std::vector<const Command*>& builds_commands() {
       .positionals = {0, 2},
       .run = run_explain,
       .in_user_namespace = false};
-  static const std::vector<const Command*> kAll = {&kLs,     &kShow,    &kLogs, &kTrace,
-                                                   &kReport, &kExplain, &kRm};
+  static const std::vector<const Command*> kAll = {&kLs,     &kShow,   &kLogs,    &kTrace,
+                                                   &kReport, &kExport, &kExplain, &kRm};
   return kAll;
 }
 

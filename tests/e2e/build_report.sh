@@ -99,6 +99,29 @@ ok torte builds report
 [ -s "$work/$(torte builds ls -q | head -n 1).html" ] || fail "no page by the build's id"
 cd /
 
+step "builds export: the record and the logs as a tar"
+ok torte builds export last -o "$work/build.tar"
+mkdir "$work/exported"
+tar -C "$work/exported" -xf "$work/build.tar"
+equal "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["tag"])' "$work/exported/record.json")" app "tag of the record"
+equal "$(cat "$work"/exported/step-*.log | grep -c 100000)" 1 "lines of the logs"
+ok torte builds export -o -
+cmp "$work/out" "$work/build.tar" || fail "it is another one on standard output"
+status 1 torte builds export nothing
+says "[build-missing]"
+
+step "a secret that a step prints is in neither log, page, trace nor export"
+recipe printing <<'R'
+FROM base
+RUN --mount=type=secret,id=pass cat /run/secrets/pass; cut -c 1-9 </run/secrets/pass | tr -d '\n'; cut -c 10- </run/secrets/pass
+R
+ok torte build --pull=never --secret "id=pass,src=$work/secret" -f "$work/context/printing" \
+  --report "$work/printed.html" --trace "$work/printed.json" "$work/context"
+says "pass was printed" "***"
+says_not secret-of-the-step
+ok torte builds export -o "$work/printed.tar"
+! grep -qF secret-of-the-step "$work/printed.html" "$work/printed.json" "$work/printed.tar" || fail "the secret is there"
+
 step "a build that fails: the error, the last lines, the reasons, readable without the script"
 echo 2 >"$work/context/file"
 sed -i 's|^RUN echo .--.*|&; exit 3|' "$work/context/Recipe"
