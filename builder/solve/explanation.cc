@@ -12,7 +12,7 @@ namespace {
 
 using base::event::CacheMiss;
 
-constexpr size_t kMostChanges = 10;
+constexpr size_t kMostChanges = 100;
 
 // "NAME=value" of a variable that is nobody's business.
 std::string shown(const std::string& field, const std::string& value) {

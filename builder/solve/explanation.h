@@ -11,7 +11,7 @@
 namespace solve {
 
 /// Why a step runs: what changed since `before`, the last thing remembered of its place in the
-/// recipe. At most ten changes and how many more there are. `forced` says why what is remembered
+/// recipe. At most 100 changes and how many more there are. `forced` says why what is remembered
 /// was not asked, and is empty where it was.
 std::vector<base::event::CacheMiss> explain_miss(int step, std::string_view forced,
                                                  const std::optional<store::CacheRecord>& before,

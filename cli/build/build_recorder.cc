@@ -27,7 +27,8 @@ constexpr int64_t kLongestMilliseconds = int64_t{30} * 24 * 3600 * 1000;
 // A record is for looking at; these keep a strange build from making a large one.
 constexpr size_t kMostSpans = 2000;
 constexpr size_t kMostWarnings = 200;
-constexpr size_t kMostMisses = 12;
+constexpr size_t kMostMisses = 101;  // a hundred changes, and how many more there are
+constexpr size_t kShownMisses = 10;
 constexpr size_t kMostTextBytes = 1000;
 constexpr size_t kMostValueBytes = 200;
 
@@ -57,6 +58,10 @@ std::string kept_text(std::string_view text, size_t limit = kMostTextBytes) {
   size_t end = limit;
   while (end > 0 && (kept[end] & 0xc0) == 0x80) --end;
   return kept.substr(0, end) + "...";
+}
+
+size_t misses_not_shown(const StepRecord& step) {
+  return step.misses.size() - std::min(step.misses.size(), kShownMisses);
 }
 
 void remove_old(const std::filesystem::path& builds) {
@@ -90,13 +95,22 @@ double BuildRecorder::now() const {
 
 void BuildRecorder::emit(const base::Event& event) {
   bool is_passed_on = true;
+  size_t left_out = 0;
   {
     std::lock_guard lock(mutex_);
     note(event);
-    if (std::holds_alternative<event::CacheMiss>(event)) is_passed_on = shows_misses_;
+    if (const auto* miss = std::get_if<event::CacheMiss>(&event))
+      is_passed_on = shows_misses_ && steps_[miss->step].misses.size() <= kShownMisses;
+    // What a step is told to do next ends what is told of its misses.
+    if (const auto* phase = std::get_if<event::StepPhase>(&event);
+        phase != nullptr && shows_misses_ && phase->phase == event::StepPhase::Phase::kQueued)
+      left_out = misses_not_shown(steps_[phase->step]);
     // The start of the build is the first of its events.
     if (std::holds_alternative<event::Activity>(event)) is_passed_on = is_begun_;
   }
+  if (left_out > 0)
+    next_.emit(event::CacheMiss{std::get<event::StepPhase>(event).step,
+                                base::str(left_out, " more: torte explain --all"), "", "", ""});
   if (is_passed_on) next_.emit(event);
 }
 

@@ -153,7 +153,9 @@ int run_explain(Context& context, const Arguments& arguments) {
   const std::vector<Explanation> all = explain_build(record, step, builds_of(context));
   context.out(arguments.get("format") == "json"
                   ? explanation_json(record, all)
-                  : explanation_text(record, all, step || arguments.is_on("all")));
+                  : explanation_text(record, all,
+                                     {.shows_cached = step || arguments.is_on("all"),
+                                      .shows_all = arguments.is_on("all")}));
   return 0;
 }
 
@@ -275,7 +277,9 @@ const std::vector<const Command*>& builds_commands() {
           "For each step that ran: which input changed, old and new; the steps it follows "
           "from; those that ran because of it. STEP is a number of `torte builds show`.",
       .group = "build and run",
-      .flags = {{.name = "all", .letter = 'a', .help = "steps that did not run too"},
+      .flags = {{.name = "all",
+                 .letter = 'a',
+                 .help = "all changes of a step, and steps that did not run"},
                 {.name = "format",
                  .value = "FORMAT",
                  .help = "text or json",

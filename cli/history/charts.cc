@@ -157,7 +157,7 @@ class Timeline {
 
 // --- graph
 
-constexpr int kNodeWidth = 150;
+constexpr int kNodeWidth = 164;
 constexpr int kNodeHeight = 22;
 constexpr int kColumn = 190;
 constexpr int kLine = 36;

@@ -228,7 +228,8 @@ std::string cause_text(const BuildRecord& record, int cause) {
   return base::str("step ", cause, "  ", label(step), " ", base::printable(step.text, 80));
 }
 
-std::string step_text(const BuildRecord& record, const Explanation& one) {
+std::string step_text(const BuildRecord& record, const Explanation& one, bool shows_all) {
+  constexpr size_t kShownMisses = 10;
   const StepRecord& step = *one.step;
   std::string out = base::str("step ", step.step, "  ", label(step), " ",
                               base::printable(step.text, 100), "\n  ", headline(step));
@@ -236,10 +237,15 @@ std::string step_text(const BuildRecord& record, const Explanation& one) {
     out += base::str(" (", one.before_result == "cached" ? "hit" : "ran", " in build ",
                      short_build_id(one.before), ")");
   out += "\n";
-  for (const MissRecord& miss : step.misses)
-    if (!is_of_another_step(miss))
+  size_t own = 0;
+  for (const MissRecord& miss : step.misses) {
+    if (is_of_another_step(miss)) continue;
+    if (++own <= kShownMisses || shows_all)
       out +=
           base::str("    ", miss.component.empty() ? "" : "changed input: ", miss_text(miss), "\n");
+  }
+  if (own > kShownMisses && !shows_all)
+    out += base::str("    ", own - kShownMisses, " more: --all shows them\n");
   for (int cause : one.causes) out += "    follows from " + cause_text(record, cause) + "\n";
   for (const Explanation::MovedImage& image : one.moved_images)
     out += base::str("    base image ", base::printable(image.name), ": ",
@@ -256,14 +262,14 @@ std::string step_text(const BuildRecord& record, const Explanation& one) {
 }  // namespace
 
 std::string explanation_text(const BuildRecord& record, const std::vector<Explanation>& all,
-                             bool shows_cached) {
+                             ExplanationForm form) {
   std::string out;
   size_t left_out = 0;
   for (const Explanation& one : all) {
-    if (!one.step->ran() && !shows_cached)
+    if (!one.step->ran() && !form.shows_cached)
       ++left_out;
     else
-      out += step_text(record, one);
+      out += step_text(record, one, form.shows_all);
   }
   if (left_out > 0)
     out += base::str(left_out, left_out == 1 ? " step" : " steps", " of ", all.size(),

@@ -34,9 +34,13 @@ struct Explanation {
 std::vector<Explanation> explain_build(const BuildRecord& record, std::optional<uint64_t> step,
                                        const std::filesystem::path& builds);
 
-/// The same as text for people; steps that did not run are only counted unless `shows_cached`.
+struct ExplanationForm {
+  bool shows_cached = false;  ///< steps that did not run too: else they are only counted
+  bool shows_all = false;     ///< every change that is kept: else ten a step
+};
+/// The same as text for people.
 std::string explanation_text(const BuildRecord& record, const std::vector<Explanation>& all,
-                             bool shows_cached);
+                             ExplanationForm form);
 /// The same as JSON: docs/builds.md says what is in it.
 std::string explanation_json(const BuildRecord& record, const std::vector<Explanation>& all);
 

@@ -89,6 +89,24 @@ ok build --build-arg V=2
 ok torte explain
 prints "base image" "-> sha256:" "follows from step"
 
+step "explain: of many files ten, with --all each"
+recipe wide <<'R'
+FROM scratch
+COPY many /
+R
+mkdir "$work/context/many"
+for i in $(seq 10 29); do echo 1 >"$work/context/many/f$i"; done
+ok torte build -f "$work/context/wide" "$work/context"
+for i in $(seq 10 29); do echo 2 >"$work/context/many/f$i"; done
+ok torte build -f "$work/context/wide" --explain "$work/context"
+equal "$(grep -c "changed input file f" "$work/err")" 10 "changes shown by --explain"
+says "not cached: 10 more: torte explain --all"
+ok torte explain
+equal "$(grep -c "changed input: file f" "$work/out")" 10 "changes shown"
+prints "10 more: --all shows them"
+ok torte explain --all
+equal "$(grep -c "changed input: file f" "$work/out")" 20 "changes shown by --all"
+
 step "explain: nothing by that number or name"
 status 1 torte explain last 99
 says "[step-missing]"

@@ -38,7 +38,7 @@ TEST(Explanation, FollowsAChangeToTheStepThatHadIt) {
   EXPECT_EQ(all[1].affected_seconds, 4);
   EXPECT_EQ(all[2].causes, std::vector<int>{1});
   EXPECT_EQ(all[4].causes, std::vector<int>{2});  // through the FROM between them
-  const std::string text = explanation_text(record, all, false);
+  const std::string text = explanation_text(record, all, {});
   EXPECT_NE(text.find("changed input: file a.txt: mode=0644 -> mode=0755"), std::string::npos)
       << text;
   EXPECT_NE(text.find("also affected: steps 2 4 (4.0s)"), std::string::npos) << text;
@@ -64,7 +64,7 @@ TEST(Explanation, HasNoControlCharacters) {
   record.steps = {made(0, 1, {}, {{"re\x1b", "env \xe2\x80\xae", "a\x1b[2J", "b\r"}})};
   record.steps[0].text = "RUN \x1b]0;x\a";
   const std::string text =
-      explanation_text(record, explain_build(record, {}, "/nonexistent"), true);
+      explanation_text(record, explain_build(record, {}, "/nonexistent"), {.shows_cached = true});
   for (unsigned char c : text) EXPECT_TRUE(c == '\n' || (c >= ' ' && c < 0x7f)) << text;
 }
 
