@@ -16,6 +16,7 @@
 #include "cli/build/build_outputs.h"
 #include "cli/build/build_recorder.h"
 #include "cli/build/build_sources.h"
+#include "cli/build/build_times.h"
 #include "cli/build/build_views.h"
 #include "cli/build/debug_shell.h"
 #include "cli/build/early_push.h"
@@ -31,7 +32,6 @@
 #include "cli/images/open_store.h"
 #include "cli/images/registries.h"
 #include "cli/interrupt.h"
-#include "cli/remote/git_checkout.h"
 #include "cli/remote/source_policy.h"
 #include "runner/container/foreign_runtime.h"
 #include "store/oci/reference.h"
@@ -71,12 +71,6 @@ bool keeps_git_directory(const plan::Options& planning) {
 std::string progress_mode(const Arguments& arguments) {
   return arguments.has("debug-on-error") ? "plain" : arguments.get("progress");
 }
-
-/// When things are said to have happened. [spec/dockerfile.md 12]
-struct Times {
-  std::optional<int64_t> epoch;
-  bool rewrite = false;  ///< clamp the times of new layers to the epoch
-};
 
 /// A step that another OCI runtime starts.
 launch::Container launch_by_runtime(store::Store& store, const std::string& program,
@@ -169,9 +163,9 @@ class Build {
                               .waiting = notice_waits(events_.get())});
     read_recipe(fetcher);
     dockerfile::Recipe recipe = dockerfile::parse_and_validate(file_.text, file_.name);
-    set_times_before_planning();
+    times_.read(context_, arguments_, file_, planning_);
     solving_ = solve_options(context_, arguments_, file_, interrupt_.token());
-    if (!times_.rewrite) solving_.created_mtime = times_.epoch;
+    if (!times_.rewrites()) solving_.created_mtime = times_.epoch();
     read_builder_arguments();
     if (std::optional<Call> call = call_of(arguments_))
       return answer_call(context_, *call, recipe, planning_, store_.get(), &solving_, &policy_);
@@ -281,85 +275,6 @@ class Build {
       solving_.hostname = name;
   }
 
-  // --- times
-
-  std::optional<int64_t> time_of_context(const std::string& how) const {
-    if (file_.context_time) return file_.context_time;
-    if (how != "git" || file_.context.empty() || file_.is_temporary) return std::nullopt;
-    return work_tree_time(file_.context);
-  }
-
-  // The text that says the epoch: flags, build argument, environment. A number among them is also
-  // the value of an ARG SOURCE_DATE_EPOCH.
-  void set_times_before_planning() {
-    bool reproducible = arguments_.is_on("reproducible");
-    std::optional<std::string> text = arguments_.find("timestamp");
-    if (!text) text = arguments_.find("source-date-epoch");
-    auto given = planning_.build_args.find("SOURCE_DATE_EPOCH");
-    if (!text && given != planning_.build_args.end()) text = given->second;
-    if (!text) text = context_.environment("SOURCE_DATE_EPOCH");
-    times_.rewrite =
-        arguments_.is_on("rewrite-timestamp") || arguments_.has("timestamp") || reproducible;
-    for (const std::string& output : arguments_.all("output")) {
-      if (output.find("rewrite-timestamp=") != std::string::npos)
-        times_.rewrite |=
-            dockerfile::parse_bool(split_fields(output, "output")["rewrite-timestamp"])
-                .value_or(false);
-    }
-    if (text && !text->empty()) {
-      epoch_text_ = *text;
-      if (auto seconds = base::parse_decimal(*text))
-        times_.epoch = static_cast<int64_t>(*seconds);
-      else if (*text == "context" || *text == "git")
-        times_.epoch = time_of_context(*text);
-      if (*text == "git" && !times_.epoch)
-        throw base::Error(
-            base::Code::kNotFound,
-            "--source-date-epoch git: the context is in no git work tree with a commit", "no-git");
-    } else if (reproducible) {
-      times_.epoch = time_of_context("git").value_or(0);
-    }
-    if (times_.epoch) planning_.build_args["SOURCE_DATE_EPOCH"] = base::str(*times_.epoch);
-  }
-
-  // The name of a context or stage can only be followed when those are known.
-  void set_times_after_planning(const plan::Plan& plan, Fetcher& fetcher) {
-    if (epoch_text_.empty()) epoch_text_ = plan.source_date_epoch;
-    if (times_.epoch || epoch_text_.empty() || epoch_text_ == "context") return;
-    if (auto seconds = base::parse_decimal(epoch_text_)) {
-      times_.epoch = static_cast<int64_t>(*seconds);
-      return;
-    }
-    auto context = planning_.contexts.find(epoch_text_);
-    if (context != planning_.contexts.end())
-      times_.epoch = time_of_address(context->second, fetcher);
-    for (const plan::Stage& stage : plan.stages) {
-      if (context != planning_.contexts.end() || stage.name != base::to_lower(epoch_text_))
-        continue;
-      bool plain = std::holds_alternative<plan::Scratch>(stage.base) && stage.steps.size() == 1;
-      const auto* add = plain ? std::get_if<plan::CopyStep>(&stage.steps[0].action) : nullptr;
-      const auto* named =
-          add != nullptr && add->more.empty() ? std::get_if<plan::FromNamed>(&add->from) : nullptr;
-      for (const plan::Remote& remote : plan.remotes)
-        if (named != nullptr && remote.name == named->name)
-          times_.epoch = time_of_address(remote.address, fetcher);
-    }
-    if (!times_.epoch)
-      throw UsageError(
-          "SOURCE_DATE_EPOCH is a number of seconds, context, git, or the name of a context or of "
-          "a "
-          "stage with one ADD from elsewhere, not " +
-          base::printable(epoch_text_));
-  }
-
-  static std::optional<int64_t> time_of_address(const std::string& address, Fetcher& fetcher) {
-    if (dockerfile::is_git_context(address))
-      return fetcher.check_out(dockerfile::GitReference::parse(address), false).commit_time;
-    if (!address.starts_with("http://") && !address.starts_with("https://")) return std::nullopt;
-    Download file = fetcher.download(address);
-    return file.has_modified ? std::optional(file.modified) : std::nullopt;
-  }
-
   // --- planning
 
   void plan_all(const dockerfile::Recipe& recipe, Fetcher& fetcher) {
@@ -382,9 +297,7 @@ class Build {
         steps += next.plan.steps;
         planned.insert(planned.end(), next.plan.warnings.begin(), next.plan.warnings.end());
       }
-    set_times_after_planning(plans_.front().plan, fetcher);
-    if (times_.rewrite && !times_.epoch)
-      throw UsageError("--rewrite-timestamp needs a time: --source-date-epoch N");
+    times_.follow(plans_.front().plan, planning_, fetcher);
     warnings_ = all_warnings(recipe, checks_, planned);
     resolved_images_ = locked.resolved();
   }
@@ -464,7 +377,7 @@ class Build {
     if (!squash.empty())
       finishing.squash =
           squash == "all" ? solve::FinishOptions::Squash::kAll : solve::FinishOptions::Squash::kNew;
-    if (times_.rewrite) finishing.latest_mtime = times_.epoch;
+    if (times_.rewrites()) finishing.latest_mtime = times_.epoch();
     return finishing;
   }
 
@@ -487,7 +400,7 @@ class Build {
   void solve_one(Planned& planned) {
     solve::Options options = solving_;
     options.named_contexts = planned.trees;
-    options.source_date_epoch = times_.epoch;
+    options.source_date_epoch = times_.epoch();
     options.log_directory = recorder_.directory();
     options.log_offset = planned.offset;
     options.keep_failed = arguments_.is_on("keep-failed");
@@ -500,7 +413,7 @@ class Build {
                                                                      std::shared_ptr<void>& keep) {
         return launch_by_runtime(*store_, program, std::move(spec), keep);
       };
-    if (!times_.rewrite) options.created_mtime = times_.epoch;
+    if (!times_.rewrites()) options.created_mtime = times_.epoch();
     if (platforms_.size() > 1)
       options.slot += " " + planned.plan.stages[planned.plan.target].platform.str();
     solve::FinishOptions finishing = finish_options();
@@ -546,7 +459,7 @@ class Build {
     OutputOptions options;
     options.form = form_;
     options.names = target.tags;
-    options.source_date_epoch = times_.epoch;
+    options.source_date_epoch = times_.epoch();
     for (const std::string& entitlement : arguments_.all("allow"))
       options.allow_delete |= entitlement == "local.delete";
     options.transfer = transfer_options();
@@ -614,7 +527,7 @@ class Build {
             planning_,
             targets_,
             end_,
-            times_.epoch,
+            times_.epoch(),
             resolved_images_,
             fetcher.resolved(),
             warnings_,
@@ -680,8 +593,7 @@ class Build {
   SourcePolicy policy_;
   RecipeFile file_;
   dockerfile::IgnoreMatcher ignore_;
-  Times times_;
-  std::string epoch_text_;
+  BuildTimes times_;
   solve::Options solving_;
   dockerfile::CheckConfig checks_;
   std::vector<dockerfile::Diagnostic> warnings_;
