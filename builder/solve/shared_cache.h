@@ -29,6 +29,8 @@ class SharedCache {
   /// Brings the result of `record.key` into the store, layer and record; false when nobody has it.
   /// A cache that fails is a miss, not an error. Throws Cancelled.
   virtual bool fetch(const store::CacheRecord& record) = 0;
+  /// Where fetch() looks, as shown to people; empty: nowhere, the cache is only filled.
+  virtual std::vector<std::string> sources() const = 0;
   /// Called once, after the build, successful or not, with the steps that were finished.
   virtual void offer(const std::vector<SharedStep>& steps) = 0;
 };

@@ -255,8 +255,10 @@ class Solver {
       same->extra = inputs_.content(step, state.layers);
       return same;
     };
+    bool was_asked_for = false;
     if (options_.shared_cache != nullptr)
       request.fetch = [&] {
+        was_asked_for = true;
         enter(step, event::StepPhase::Phase::kFetch);
         return options_.shared_cache->fetch({.key = key,
                                              .definition = definition.text(),
@@ -266,6 +268,7 @@ class Solver {
     request.make = [&] {
       for (event::CacheMiss& miss : explain_miss(step.number, forced, before, definition))
         events_.emit(std::move(miss));
+      if (was_asked_for) tell_who_lacks(step);
       return make(stage, step, state, {.key = key, .definition = definition.text(), .slot = slot},
                   before);
     };
@@ -291,6 +294,12 @@ class Solver {
     if (!options_.cache_ttl) return "";
     std::optional<store::CacheRecord> remembered = store_.find_cache(key);
     return remembered && is_too_old(*remembered) ? "older than --cache-ttl" : "";
+  }
+
+  void tell_who_lacks(const plan::Step& step) {
+    const std::vector<std::string> asked = options_.shared_cache->sources();
+    if (!asked.empty())
+      events_.emit(event::CacheMiss{step.number, "not in " + base::join(asked, ", "), "", "", ""});
   }
 
   void enter(const plan::Step& step, event::StepPhase::Phase phase) {

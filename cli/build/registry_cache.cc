@@ -258,6 +258,14 @@ std::optional<registry::Document> RegistryCache::find_entry(Source& source,
   return known ? expected->second : source.place->find(tag_of(source.spec, key));
 }
 
+std::vector<std::string> RegistryCache::sources() const {
+  std::vector<std::string> names;
+  for (const std::unique_ptr<Source>& source : from_)
+    names.push_back(source->spec.repository ? source->spec.repository->str()
+                                            : source->spec.directory.string());
+  return names;
+}
+
 bool RegistryCache::fetch(const store::CacheRecord& record) {
   struct Answer {
     std::optional<registry::Document> entry = {};

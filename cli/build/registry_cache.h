@@ -56,6 +56,7 @@ class RegistryCache : public solve::SharedCache {
   /// Asks all sources at once; the first of those that know counts. One that cannot be asked is not
   /// asked again.
   bool fetch(const store::CacheRecord& record) override;
+  std::vector<std::string> sources() const override;
   /// Throws Cancelled. What else goes wrong is kept: a build that failed by itself says why it did.
   void offer(const std::vector<solve::SharedStep>& steps) override;
   /// Remembers every step of the sources, and brings their layers now, or (`fetch_layers` false)

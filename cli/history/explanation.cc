@@ -16,6 +16,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// What a shared cache lacks is no change of the step.
+bool is_own(const MissRecord& miss) {
+  return !is_of_another_step(miss) && !miss.reason.starts_with("not in ");
+}
+
 bool is_base(const StepRecord& step) { return step.needs.empty(); }
 
 // A FROM of another stage: it does nothing itself and hands that one's result on.
@@ -51,7 +56,7 @@ void add_affected(const BuildRecord& record, Explanation& explanation) {
         grows = true;
       }
       if (!step.ran()) continue;
-      if (!std::all_of(step.misses.begin(), step.misses.end(), is_of_another_step)) continue;
+      if (std::any_of(step.misses.begin(), step.misses.end(), is_own)) continue;
       changed.insert(step.step);
       explanation.affected.push_back(step.step);
       explanation.affected_seconds += step.seconds;
@@ -252,7 +257,7 @@ std::string step_text(const BuildRecord& record, const Explanation& one, bool sh
                      base::printable(shortened(image.old_identity)), " -> ",
                      base::printable(shortened(image.new_identity)), "\n");
   if (step.misses.empty() && step.ran()) out += "    the record does not say why\n";
-  const bool is_cause = !std::all_of(step.misses.begin(), step.misses.end(), is_of_another_step);
+  const bool is_cause = std::any_of(step.misses.begin(), step.misses.end(), is_own);
   if (!one.affected.empty() && (is_cause || !one.moved_images.empty()))
     out += base::str("    also affected: steps", numbers(one.affected), " (",
                      elapsed(one.affected_seconds), ")\n");

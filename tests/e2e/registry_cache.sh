@@ -179,6 +179,20 @@ if command -v skopeo >/dev/null; then
   tag=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"])' "$work/cache/index.json")
   ok skopeo inspect --raw "oci:$work/cache:$tag"
 fi
+recipe lacking <<'R'
+FROM scratch
+COPY lacked /elsewhere
+R
+echo 1 >"$work/context/lacked"
+ok torte build --cache-from "type=local,src=$work/cache" --explain -f "$work/context/lacking" "$work/context"
+says "not cached: never built here" "not cached: not in $work/cache"
+ok torte explain
+prints "never built here" "not in $work/cache"
+store=$work/local.3
+ok torte build --cache-to "type=local,dest=$work/cache" --explain -f "$work/context/lacking" "$work/context"
+says "not cached: never built here"
+says_not "not cached: not in"
+store=$work/local.2
 status 2 torte build --cache-to "type=local" "$work/context"
 status 2 torte build --cache-from "type=local,dest=$work/cache" "$work/context"
 
