@@ -111,11 +111,9 @@ class Build {
     if (auto shell = arguments.find("debug-on-error")) debug_.emplace(context, *shell);
     if (arguments.is_on("push") && arguments.all("tag").empty())
       throw UsageError("--push needs a name to go to: --tag");
-    for (const char* flag : {"iidfile", "metadata-file", "trace", "report"})
-      if (auto path = arguments.find(flag);
-          path && !std::filesystem::exists(std::filesystem::absolute(*path).parent_path()))
-        throw UsageError(
-            base::str("--", flag, " ", base::printable(*path), ": there is no such directory"));
+    require_places(arguments);
+    if (writers_to_standard_output() > 1)
+      throw UsageError("standard output can take one of --output, --trace and --report");
     for (const OutputSpec& spec : outputs_)
       if (targets_.size() > 1 && (spec.takes_place() || !spec.names.empty()))
         throw UsageError(
@@ -208,7 +206,7 @@ class Build {
     recorder_.end(nullptr);
     recorder_.keep();
     write_views();
-    if (context_.quiet && !writes_to_standard_output())
+    if (context_.quiet && writers_to_standard_output() == 0)
       for (const BuildTarget& target : targets_) context_.out(target.image_id + "\n");
     return 0;
   }
@@ -360,9 +358,10 @@ class Build {
     return std::any_of(outputs_.begin(), outputs_.end(),
                        [](const OutputSpec& spec) { return spec.is_image(); });
   }
-  bool writes_to_standard_output() const {
-    return std::any_of(outputs_.begin(), outputs_.end(),
-                       [](const OutputSpec& spec) { return spec.dest == "-"; });
+  size_t writers_to_standard_output() const {
+    const auto writes = [](const OutputSpec& spec) { return spec.dest == "-"; };
+    return static_cast<size_t>(std::count_if(outputs_.begin(), outputs_.end(), writes)) +
+           views_on_standard_output(arguments_);
   }
   // The usual case: one image, one name in the store. The solver then writes all of it at once.
   bool is_plain() const {

@@ -1,5 +1,8 @@
 #include "cli/build/build_views.h"
 
+#include <system_error>
+
+#include "base/text.h"
 #include "cli/history/explanation.h"
 #include "cli/history/report.h"
 #include "cli/history/trace.h"
@@ -19,6 +22,26 @@ void write_trace_file(const Context& context, const std::string& path, const Bui
   OutputFile file(path, context.out_fd);
   file.write(base::as_bytes(text));
   file.commit();
+}
+
+void require_places(const Arguments& arguments) {
+  for (const char* flag : {"iidfile", "metadata-file", "trace", "report"}) {
+    auto path = arguments.find(flag);
+    if (!path) continue;
+    const std::string start = base::str("--", flag, " ", base::printable(*path), ": ");
+    if (path->empty()) throw UsageError(start + "a file has a name");
+    if (std::error_code ignored; std::filesystem::is_directory(*path, ignored))
+      throw UsageError(start + "that is a directory");
+    std::error_code problem;
+    if (!std::filesystem::exists(std::filesystem::absolute(*path).parent_path(), problem))
+      throw UsageError(start + "there is no such directory");
+  }
+}
+
+size_t views_on_standard_output(const Arguments& arguments) {
+  size_t count = 0;
+  for (const char* flag : {"trace", "report"}) count += arguments.get(flag) == "-" ? 1 : 0;
+  return count;
 }
 
 void write_build_views(const Context& context, const Arguments& arguments,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <string>
 
 #include "cli/context.h"
 #include "cli/history/build_record.h"
@@ -14,6 +16,11 @@ void write_report_file(const Context& context, const std::string& path, const Bu
 /// The same for its trace events.
 void write_trace_file(const Context& context, const std::string& path, const BuildRecord& record);
 
+/// Throws UsageError where it can be seen before the build that a file which flags of `torte build`
+/// name cannot be written.
+void require_places(const Arguments& arguments);
+/// How many of --trace and --report go to standard output.
+size_t views_on_standard_output(const Arguments& arguments);
 /// What --trace and --report of `torte build` ask for.
 void write_build_views(const Context& context, const Arguments& arguments,
                        const BuildRecord& record, const std::filesystem::path& builds);

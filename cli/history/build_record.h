@@ -42,7 +42,10 @@ struct StepRecord {
   std::vector<PhaseRecord> phases;
   std::vector<MissRecord> misses;
 
-  bool ran() const { return result == "done" || result == "failed"; }
+  /// It was not enough to look it up. A step that was cancelled has misses if it came so far.
+  bool ran() const {
+    return result == "done" || result == "failed" || (result == "cancelled" && !misses.empty());
+  }
   double end() const { return start + seconds; }
 };
 

@@ -6,7 +6,9 @@
 #include <cctype>
 #include <chrono>
 #include <cstdio>
+#include <initializer_list>
 #include <set>
+#include <string_view>
 
 #include "base/text.h"
 
@@ -29,10 +31,17 @@ bool is_handed_on(const StepRecord& step) { return step.index == 1 && !is_base(s
 // The steps it needs that are others than before. A FROM never runs: what is new about it is the
 // image behind its name.
 std::vector<int> causes_of(const BuildRecord& record, const StepRecord& step) {
+  const auto is_new = [&](std::initializer_list<std::string_view> components) {
+    return std::any_of(step.misses.begin(), step.misses.end(), [&](const MissRecord& miss) {
+      return std::find(components.begin(), components.end(), miss.component) != components.end();
+    });
+  };
+  const bool below = is_new({"parent"});
+  const bool elsewhere = is_new({"from", "mount.from"});
   std::vector<int> causes;
-  if (std::none_of(step.misses.begin(), step.misses.end(), is_of_another_step)) return causes;
   for (int need : step.needs) {
     const StepRecord* other = record.find_step(need);
+    if (other == nullptr || !(other->stage == step.stage ? below : elsewhere)) continue;
     // A damaged record may lead in circles.
     for (size_t i = 0; other != nullptr && is_handed_on(*other) && i < record.steps.size(); ++i)
       other = record.find_step(other->needs.front());
@@ -115,7 +124,7 @@ std::string headline(const StepRecord& step) {
     return base::str("miss, failed",
                      step.exit_status > 0 ? base::str(" with ", step.exit_status) : "", " after ",
                      elapsed(step.seconds));
-  return step.result;
+  return step.ran() ? "miss, cancelled after " + elapsed(step.seconds) : step.result;
 }
 
 std::string label(const StepRecord& step) {

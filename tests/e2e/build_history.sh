@@ -51,13 +51,26 @@ status 2 build --trace "$work/nowhere/trace.json"
 says "there is no such directory"
 status 2 build --check --trace "$work/trace.json"
 says "--trace"
+status 2 build --trace ""
+says "a file has a name"
+status 2 build --trace "$work"
+says "that is a directory"
+status 2 build --trace - --report -
+says "standard output can take one"
+status 2 build --trace - --output -
+says "standard output can take one"
+ok torte -q build --pull=never --trace - "$work/context"
+ok python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$work/trace.json"
+status 1 build --trace /dev/full
+says "[no-space]"
 
 step "explain: which input changed, and what follows from it; no value of a variable that looks secret"
 echo 2 >"$work/context/file"
 ok build --build-arg V=2 --build-arg API_TOKEN=hunter-22
 ok torte explain
 prints "changed input: env V: 1 -> 2" "env API_TOKEN: another value" "changed input: file file: digest=" "also affected: steps" \
-  "follows from step" "steps of" "did not run" "ran in build"
+  "follows from step" "steps of" "did not run" "(hit in build"
+prints_not "FROM base"
 ok torte explain last 4 --format json
 ok torte builds explain --format json
 python3 - "$work/out" <<'PY' || fail "not the explanation of this build"
@@ -131,6 +144,23 @@ FROM nothing-of-this-name
 R
 status 1 build -f "$work/context/lacking" --trace "$work/none.json"
 python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$work/none.json" || fail "no trace"
+
+step "a build that is interrupted: its trace, and why its step had begun"
+recipe long <<'R'
+FROM base
+RUN echo begun; sleep 60
+R
+"$TORTE" --root "$store" --run-root "$work/run" build --pull=never --progress plain --trace "$work/cut.json" \
+  -f "$work/context/long" "$work/context" >"$work/out" 2>"$work/err" &
+build=$!
+wait_for 20 grep -q "0 begun" "$work/err"
+kill -INT "$build"
+code=0
+wait "$build" || code=$?
+equal "$code" 130 status
+python3 -c 'import json, sys; assert any(e.get("args", {}).get("result") == "cancelled" for e in json.load(open(sys.argv[1]))["traceEvents"])' "$work/cut.json" || fail "no cancelled step"
+ok torte explain
+prints "miss, cancelled after" "never built here"
 
 step "a record of an older version: shown and explained, but it has no times"
 old=$store/builds/00000000001-0a0b0c0d

@@ -46,6 +46,17 @@ TEST(Explanation, FollowsAChangeToTheStepThatHadIt) {
   EXPECT_NE(text.find("2 steps of 6 did not run"), std::string::npos) << text;
 }
 
+TEST(Explanation, TellsTheStepBelowFromTheStageThatFilesComeFrom) {
+  BuildRecord record;
+  record.steps = {made(0, 1, {}, {}), made(1, 2, {0}, {kFile}), made(2, 1, {}, {}),
+                  made(3, 2, {1, 2}, {{"changed input", "from", "1", "2"}}),
+                  made(4, 3, {1, 3}, {kParent})};
+  for (int step : {2, 3, 4}) record.steps[static_cast<size_t>(step)].stage = "t";
+  const auto all = explain_build(record, {}, "/nonexistent");
+  EXPECT_EQ(all[3].causes, std::vector<int>{1});
+  EXPECT_EQ(all[4].causes, std::vector<int>{3});
+}
+
 TEST(Explanation, OfOneStepOnly) {
   BuildRecord record;
   record.steps = {made(0, 1, {}, {}), made(1, 2, {0}, {kFile})};
