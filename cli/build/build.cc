@@ -211,9 +211,7 @@ class Build {
     return 0;
   }
 
-  void write_views() {
-    write_build_views(context_, arguments_, recorder_.record(), store_->layout().builds());
-  }
+  void write_views() { write_build_views(context_, arguments_, recorder_.record(), *store_); }
 
   // The record of a build that came as far as its steps, and what was asked for of any. What goes
   // wrong here must not hide why the build failed.

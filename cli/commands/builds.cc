@@ -13,6 +13,7 @@
 #include "cli/context.h"
 #include "cli/history/build_record.h"
 #include "cli/history/explanation.h"
+#include "cli/images/open_store.h"
 #include "cli/output_file.h"
 #include "cli/table.h"
 #include "store/layout.h"
@@ -127,9 +128,9 @@ int run_trace(Context& context, const Arguments& arguments) {
 }
 
 int run_report(Context& context, const Arguments& arguments) {
-  const BuildRecord record = get_build(context, arguments.word(0));
-  write_report_file(context, arguments.get("output", short_build_id(record.id) + ".html"), record,
-                    builds_of(context));
+  BuildRecord record = get_build(context, arguments.word(0));
+  const std::string path = arguments.get("output", short_build_id(record.id) + ".html");
+  write_report_file(context, path, std::move(record), *open_store(context));
   return 0;
 }
 
@@ -250,8 +251,7 @@ const std::vector<const Command*>& builds_commands() {
                  .help = "write it there; - is standard output (default: ID.html)"}},
       .examples = {{"torte builds report -o build.html", "of the last build"}},
       .positionals = {0, 1},
-      .run = run_report,
-      .in_user_namespace = false};
+      .run = run_report};
   static const Command kExport{
       .name = "builds export",
       .summary = "record and logs of a build as a tar",

@@ -62,6 +62,14 @@ struct LayerRecord {
   uint64_t bytes = 0;  ///< of its tar
   std::string made_by;
   bool is_base = false;
+  // Not kept in record.json: what a look at the layer tells.
+  uint64_t hidden_bytes = 0;  ///< in files that later layers remove or replace
+  struct File {
+    std::string path;
+    uint64_t bytes = 0;
+    bool is_hidden = false;
+  };
+  std::vector<File> largest = {};
 };
 
 struct WarningRecord {

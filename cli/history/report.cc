@@ -267,6 +267,16 @@ class Report {
     end();
   }
 
+  static std::string largest_files(const LayerRecord& layer) {
+    if (layer.largest.empty()) return "";
+    std::string out = str("<details><summary>", html_short(layer.largest.front().path, 60), " ",
+                          base::format_size(layer.largest.front().bytes), "</summary><ul>");
+    for (const LayerRecord::File& file : layer.largest)
+      out += str("<li>", html_short(file.path, 120), " ", base::format_size(file.bytes),
+                 file.is_hidden ? ", hidden" : "", "</li>");
+    return out + "</ul></details>";
+  }
+
   void write_layers() {
     begin("layers", "Layers");
     std::vector<LayerRecord> layers = record_.layers;
@@ -277,16 +287,21 @@ class Report {
     if (!layers.empty()) {
       put("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Layers\">"
           "<table class=\"sortable\" data-testid=\"layers-table\"><thead><tr><th class=\"n\">Size"
-          "</th><th>Share</th><th>Made by</th><th>Diff id</th></tr></thead><tbody>\n");
+          "</th><th>Share</th><th class=\"n\">Hidden</th><th>Made by</th><th>Largest "
+          "files</th></tr>"
+          "</thead><tbody>\n");
       const uint64_t largest = std::max<uint64_t>(1, layers.front().bytes);
       for (const LayerRecord& layer : layers)
         put(str("<tr><td class=\"n\" data-v=\"", layer.bytes, "\">", base::format_size(layer.bytes),
-                "<td data-v=\"", layer.bytes, "\"><div class=\"bar\" style=\"width:",
-                layer.bytes * 200 / largest, "px\"></div><td>",
+                "<td data-v=\"", layer.bytes,
+                "\"><div class=\"bar\" style=\"width:", layer.bytes * 200 / largest,
+                "px\"></div><td class=\"n\" data-v=\"", layer.hidden_bytes, "\">",
+                layer.hidden_bytes > 0 ? base::format_size(layer.hidden_bytes) : "", "<td>",
                 layer.is_base ? "<span class=\"soft\">base image</span>"
-                              : str("<code>", html_text(layer.made_by, kShownText), "</code>"),
-                "<td class=\"mono\">", html_text(layer.diff_id.substr(0, 19)), "</tr>\n"));
-      put("</tbody></table></div>");
+                              : str("<code>", html_short(layer.made_by, kShownText), "</code>"),
+                "<td>", largest_files(layer), "</tr>\n"));
+      put("</tbody></table></div><p class=\"soft\">Hidden: in files that later layers remove or "
+          "replace.</p>");
     }
     end();
   }

@@ -31,7 +31,7 @@ class Page(html.parser.HTMLParser):
         attributes = dict(attributes)
         assert tag in {"html", "head", "meta", "link", "title", "style", "body", "header", "h1", "p", "span", "dl", "dt", "dd", "nav", "a",
                        "main", "section", "h2", "div", "code", "ul", "li", "pre", "svg", "rect", "path", "text", "table", "thead", "tbody",
-                       "tr", "th", "td", "noscript", "label", "select", "option", "input", "button", "ol", "script", "footer"}, tag
+                       "tr", "th", "td", "noscript", "label", "select", "option", "input", "button", "ol", "script", "footer", "details", "summary"}, tag
         for name, value in attributes.items():
             assert not name.startswith("on") and name not in ("src", "action", "srcset", "data"), (tag, name)
             if name == "href":
@@ -88,6 +88,7 @@ assert big.startswith("1\n2\n") and "100000\n" in big
 assert any("</script><img src=x onerror=alert(1)>" in l and "\u202e" in l and "\x1b[31m" in l and "\ufffd" in l for l in logs.values())
 for word in ("app", "RUN seq 1 100000", "COPY --from=one", "never built here", "SecretsUsedInArgOrEnv", "pass", "API_TOKEN"):
     assert word in page.shown, word
+assert "/bin/busybox" in page.shown, "no files of layers"
 assert "timeline-chart" in page.tests and "layers-table" in page.tests'
 ! grep -qF -e hunter-22 -e secret-of-the-step "$work/good.html" || fail "a secret is in the page"
 
@@ -121,6 +122,16 @@ says "pass was printed" "***"
 says_not secret-of-the-step
 ok torte builds export -o "$work/printed.tar"
 ! grep -qF secret-of-the-step "$work/printed.html" "$work/printed.json" "$work/printed.tar" || fail "the secret is there"
+
+step "layers: their largest files, hidden ones too, by whatever name"
+recipe hiding <<'R'
+FROM base
+RUN head -c 3000000 /dev/zero >'/<td><script>alert(4)<script>'
+RUN rm /*alert*
+R
+ok torte build --pull=never -f "$work/context/hiding" --report "$work/hiding.html" "$work/context"
+page "$work/hiding.html" '
+assert "/<td><script>alert(4)<script> 2.9 MiB, hidden" in page.shown, page.shown'
 
 step "a build that fails: the error, the last lines, the reasons, readable without the script"
 echo 2 >"$work/context/file"
