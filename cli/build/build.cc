@@ -174,6 +174,7 @@ class Build {
       plan_all(recipe, fetcher);
     }
     tell_inputs(fetcher);
+    if (arguments_.has("report")) tell_context_use();
     counter_.set_filter([&](const event::Warning& warning) {
       return wants_warning(recipe, checks_, warning.id, warning.where);
     });
@@ -541,6 +542,19 @@ class Build {
     for (const auto& [name, value] : planning_.build_args)
       if (!value.empty()) inputs.arguments.push_back(name);
     recorder_.set_inputs(std::move(inputs));
+  }
+
+  // Walks all of the context, which nothing but the report asks for. What goes wrong there is not
+  // the build's concern.
+  void tell_context_use() {
+    if (solving_.context.empty() || solving_.context_is_temporary) return;
+    try {
+      solve::Options options = solving_;
+      options.named_contexts = plans_.front().trees;
+      recorder_.set_context_use(context_use(plans_.front().plan, options, *store_));
+    } catch (const base::Error& e) {
+      events_->emit(event::Note{base::str("the report lacks the context: ", e.what())});
+    }
   }
 
   // Of the first image: the others mostly share them.

@@ -231,6 +231,11 @@ void BuildRecorder::set_layers(std::vector<LayerRecord> layers) {
   for (LayerRecord& layer : record_.layers) layer.made_by = kept_text(layer.made_by);
 }
 
+void BuildRecorder::set_context_use(ContextUseRecord use) {
+  std::lock_guard lock(mutex_);
+  record_.context_use = std::move(use);
+}
+
 // Of what was cut short nobody tells the end.
 void BuildRecorder::end_activities() {
   for (const auto& [what, index] : active_) {

@@ -40,6 +40,7 @@ class BuildRecorder : public base::EventSink {
   };
   void set_inputs(Inputs inputs);
   void set_layers(std::vector<LayerRecord> layers);
+  void set_context_use(ContextUseRecord use);
 
   /// The build ended, with `error` if it failed. Null: well.
   void end(const base::Error* error);

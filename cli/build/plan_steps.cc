@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "builder/solve/context_use.h"
 #include "builder/solve/step_inputs.h"
 
 namespace cli {
@@ -80,6 +81,16 @@ std::vector<LayerRecord> layers_of(const plan::Plan& plan, const BuiltImage& ima
       layer.made_by = made_by[i - image.base_layers];
   }
   return layers;
+}
+
+ContextUseRecord context_use(const plan::Plan& plan, const solve::Options& options,
+                             store::Store& store) {
+  constexpr size_t kMostNamed = 10;
+  solve::ContextUse use = solve::measure_context(plan, options, store);
+  ContextUseRecord record{use.bytes, use.used_bytes};
+  for (size_t i = 0; i < std::min(use.unused.size(), kMostNamed); ++i)
+    record.unused.push_back({std::move(use.unused[i].path), use.unused[i].bytes});
+  return record;
 }
 
 }  // namespace cli

@@ -5,6 +5,7 @@
 
 #include "base/events.h"
 #include "builder/plan/plan.h"
+#include "builder/solve/solver.h"
 #include "cli/build/build_outputs.h"
 #include "cli/history/build_record.h"
 #include "store/store.h"
@@ -20,5 +21,9 @@ std::vector<base::event::StepPlanned> planned_steps(const plan::Plan& plan, int 
 /// squashed.
 std::vector<LayerRecord> layers_of(const plan::Plan& plan, const BuiltImage& image,
                                    store::Store& store);
+
+/// What the steps of a plan use of the build context. Walks all of it.
+ContextUseRecord context_use(const plan::Plan& plan, const solve::Options& options,
+                             store::Store& store);
 
 }  // namespace cli

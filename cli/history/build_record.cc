@@ -77,6 +77,11 @@ void add_inputs(Json& json, const BuildRecord& record) {
   if (!record.sources.empty()) json["sources"] = record.sources;
   if (!record.secrets.empty()) json["secrets"] = record.secrets;
   if (!record.arguments.empty()) json["arguments"] = record.arguments;
+  if (record.context_use.bytes == 0) return;
+  json["contextUse"] = {{"bytes", record.context_use.bytes},
+                        {"usedBytes", record.context_use.used_bytes}};
+  for (const ContextUseRecord::Entry& entry : record.context_use.unused)
+    json["contextUse"]["unused"].push_back({{"path", entry.path}, {"bytes", entry.bytes}});
 }
 
 // --- reading
@@ -131,6 +136,18 @@ std::vector<SpanRecord> spans_of(const Json& json, const char* name) {
                      number_of<double>(one, "seconds"), number_of<uint64_t>(one, "bytes")});
   });
   return spans;
+}
+
+ContextUseRecord context_use_of(const Json& json) {
+  ContextUseRecord use;
+  auto found = json.find("contextUse");
+  if (found == json.end() || !found->is_object()) return use;
+  use.bytes = number_of<uint64_t>(*found, "bytes");
+  use.used_bytes = number_of<uint64_t>(*found, "usedBytes");
+  for_each_object(*found, "unused", [&](const Json& one) {
+    use.unused.push_back({text_of(one, "path"), number_of<uint64_t>(one, "bytes")});
+  });
+  return use;
 }
 
 StepRecord step_of(const Json& json) {
@@ -228,6 +245,7 @@ BuildRecord parse_record(const std::string& text) {
   record.sources = map_of(json, "sources");
   record.secrets = texts_of(json, "secrets");
   record.arguments = texts_of(json, "arguments");
+  record.context_use = context_use_of(json);
   for_each_object(json, "layers", [&](const Json& one) {
     record.layers.push_back({text_of(one, "diffId"), number_of<uint64_t>(one, "bytes"),
                              text_of(one, "madeBy"), is_true(one, "base")});

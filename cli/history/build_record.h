@@ -72,6 +72,17 @@ struct LayerRecord {
   std::vector<File> largest = {};
 };
 
+/// How much of the build context the steps asked for; known of builds with --report.
+struct ContextUseRecord {
+  uint64_t bytes = 0;  ///< of all files that the ignore file leaves; 0: nobody looked
+  uint64_t used_bytes = 0;
+  struct Entry {
+    std::string path;
+    uint64_t bytes = 0;
+  };
+  std::vector<Entry> unused = {};  ///< the largest at its top of which nothing is used
+};
+
 struct WarningRecord {
   std::string id;
   std::string text;
@@ -108,6 +119,7 @@ struct BuildRecord {
   std::vector<std::string> secrets;            ///< ids
   std::vector<std::string> arguments;          ///< names of build arguments
   std::vector<LayerRecord> layers;             ///< bottom first
+  ContextUseRecord context_use;
 
   const StepRecord* find_step(int number) const;
 };

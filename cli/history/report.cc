@@ -309,6 +309,12 @@ class Report {
   void write_inputs() {
     begin("inputs", "Inputs");
     put("<dl>" + definition("Context", record_.context));
+    if (const ContextUseRecord& use = record_.context_use; use.bytes > 0) {
+      put(definition("Context size", str(base::format_size(use.bytes), ", of which steps use ",
+                                         base::format_size(use.used_bytes))));
+      for (const ContextUseRecord::Entry& entry : use.unused)
+        put(definition("No step uses", entry.path + "  " + base::format_size(entry.bytes)));
+    }
     for (const auto& [name, identity] : record_.images)
       put(definition("Base image", name + "  " + identity));
     for (const auto& [address, found] : record_.sources)

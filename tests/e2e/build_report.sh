@@ -80,6 +80,8 @@ page() {
 }
 
 step "build --report: the page of a build that went well"
+mkdir "$work/context/unused"
+head -c 2000000 /dev/zero >"$work/context/unused/file"
 ok build --report "$work/good.html"
 page "$work/good.html" '
 assert "100,000" or logs
@@ -89,6 +91,7 @@ assert any("</script><img src=x onerror=alert(1)>" in l and "\u202e" in l and "\
 for word in ("app", "RUN seq 1 100000", "COPY --from=one", "never built here", "SecretsUsedInArgOrEnv", "pass", "API_TOKEN"):
     assert word in page.shown, word
 assert "/bin/busybox" in page.shown, "no files of layers"
+assert "of which steps use" in page.shown and "unused  1.9 MiB" in page.shown, "nothing of the context"
 assert "timeline-chart" in page.tests and "layers-table" in page.tests'
 ! grep -qF -e hunter-22 -e secret-of-the-step "$work/good.html" || fail "a secret is in the page"
 
@@ -169,6 +172,7 @@ json.dump({"id": evil, "recipe": evil, "context": evil, "tag": evil, "platform":
            "images": {evil: evil}, "sources": {evil: evil}, "secrets": [evil], "arguments": [evil], "steps": steps,
            "warningTexts": [{"id": evil, "text": evil, "line": 3}], "transfers": [{"what": evil, "start": 1, "seconds": 2, "bytes": 3}],
            "activities": [{"what": evil, "start": 1, "seconds": 2}],
+           "contextUse": {"bytes": 5, "usedBytes": 7, "unused": [{"path": evil, "bytes": 3}]},
            "layers": [{"diffId": evil, "bytes": 10**i, "madeBy": evil, "base": False} for i in range(18)]}, open(sys.argv[1] + "/record.json", "w"))
 with open(sys.argv[1] + "/step-7.log", "wb") as log:
     log.write(b"first line\n" + b"</script><!-- \xe2\x80\xae\n" * 400000 + b"last line\n")

@@ -13,6 +13,7 @@ TEST(BuildRecord, ReadsBackWhatItWrote) {
   record.images = {{"debian:12 linux/amd64", "sha256:1"}};
   record.secrets = {"token"};
   record.layers = {{"sha256:2", 7, "RUN make", true}};
+  record.context_use = {1000, 10, {{"big", 990}}};
   record.transfers = {{"debian:12", 0.5, 1.25, 1000}};
   record.warning_texts = {{"StageNameCasing", "text", 3}};
   StepRecord step;
@@ -35,6 +36,7 @@ TEST(BuildRecord, ReadsBackWhatItWrote) {
   EXPECT_EQ(read.steps[0].phases[1].start, 0.75);
   EXPECT_EQ(read.steps[0].misses[0].new_value, "V=2");
   EXPECT_EQ(read.layers[0].made_by, "RUN make");
+  EXPECT_EQ(read.context_use.unused[0].bytes, 990u);
   EXPECT_EQ(read.transfers[0].bytes, 1000u);
   EXPECT_EQ(read.find_step(4)->end(), 1.75);
   EXPECT_EQ(read.find_step(5), nullptr);
