@@ -86,7 +86,7 @@ END
 R
   build=(torte build --progress plain --no-cache --network none --secret "id=s,src=$work/secret")
   ok "${build[@]}" --runtime "$runtime" -t by-runtime "$work/context"
-  says hidden in-context "from a script: name" "Seccomp:	2"
+  says "***" in-context "from a script: name" "Seccomp:	2"
   rights >"$work/theirs"
   ok torte diff by-runtime
   equal "$(cat "$work/out")" "$(printf 'A /made\nA /made/name')" "what the steps made"
