@@ -45,20 +45,22 @@ TEST_F(BatchTest, MovesTreesIntoTheStoreAndRemembersThem) {
 }
 
 TEST_F(BatchTest, CommitsWhileTheDiskIsWrittenToBefore) {
-  const auto write = [&](int number) {
-    store::Batch batch = store->batch();
-    batch.add_layer(support::make_layer(staging, std::to_string(number)));
-    constexpr uint64_t kMuch = 40 << 20;
-    store->wrote(kMuch);
-    batch.commit();
-  };
-  write(0);
-  std::jthread other([&] { write(1); });
-  write(2);
-  other.join();
-  store->wrote(UINT64_C(1) << 40);
-  store.reset();  // does not wait for more than one sync
-  store = Store::open(temp.path(), Access::kReadWrite);
+  {
+    auto other = Store::open(temp.path(), Access::kReadWrite);
+    store::StagingDir own = other->create_staging("build");
+    const auto write = [&](int number) {
+      store::Batch batch = other->batch();
+      batch.add_layer(support::make_layer(own, std::to_string(number)));
+      constexpr uint64_t kMuch = 40 << 20;
+      other->wrote(kMuch);
+      batch.commit();
+    };
+    write(0);
+    std::jthread beside([&] { write(1); });
+    write(2);
+    beside.join();
+    other->wrote(UINT64_C(1) << 40);
+  }  // closed while the disk may still be written to
   for (const char* name : {"0", "1", "2"}) EXPECT_TRUE(store->find_layer(layer_id(name))) << name;
 }
 
