@@ -159,3 +159,16 @@ layer() { torte inspect --format "{{index .RootFS.Layers $2}}" "$1"; }
 equal "$(layer unread 1)" "$(layer read 1)" "layer"
 cmp "$work/context/large" "$(find "$store/layers" -path '*/tree/large' | head -n 1)" || fail "another content"
 ok torte fsck --deep
+
+step "steps that make the same mount target at the same time, below a cache mount"
+{
+  for stage in 1 2 3 4 5 6 7 8; do
+    echo "FROM base AS s$stage"
+    echo "ARG N"
+    echo "RUN --mount=type=cache,target=/m\$N --mount=type=cache,target=/m\$N/a/b --mount=type=bind,source=file,target=/m\$N/c/d echo $stage >/made"
+  done
+  echo "FROM base"
+  for stage in 1 2 3 4 5 6 7 8; do echo "COPY --from=s$stage /made /made$stage"; done
+} | recipe
+echo x >"$work/context/file"
+for round in 1 2 3 4 5 6; do ok torte build -q --network none --jobs 8 --build-arg N=$round "$work/context"; done

@@ -144,6 +144,14 @@ long pivot(State& state, const wire::Operation& op) {
   return error;
 }
 
+/// Makes and opens a directory. In a cache mount another container may be making it, too.
+long make_directory(int parent, const char* name) {
+  long made = call(SYS_mkdirat, parent, name, 0755);
+  if (made < 0 && made != -EEXIST) return made;
+  long opened = open_at(parent, name, kPath | kDirectory | kNoFollow, 0);
+  return opened < 0 && made < 0 ? made : opened;
+}
+
 /// Opens the directory `path[0, size)` inside the root, creating what is missing.
 long make_directories(int root, char* path) {
   long current = open_inside(root, "/", kPath | kDirectory);
@@ -154,11 +162,7 @@ long make_directories(int root, char* path) {
     char saved = *end;
     *end = '\0';
     long next = open_inside(root, path, kPath | kDirectory);
-    if (next == -ENOENT) {
-      next = call(SYS_mkdirat, current, name, 0755);
-      if (next >= 0)
-        next = open_at(static_cast<int>(current), name, kPath | kDirectory | kNoFollow, 0);
-    }
+    if (next == -ENOENT) next = make_directory(static_cast<int>(current), name);
     *end = saved;
     close(current);
     current = next;
@@ -189,6 +193,7 @@ long make_target(State& state, const wire::Operation& op, const char* text) {
   if (parent < 0) return parent;
   long file = call(SYS_openat, parent, name, kWriteOnly | kCreateNew | kCloseOnExec, 0644);
   close(parent);
+  if (file == -EEXIST && (found = open_inside(root, text, kPath)) >= 0) file = found;
   close(file);
   return file < 0 ? file : 0;
 }
