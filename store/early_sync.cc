@@ -36,7 +36,7 @@ void EarlySync::work(const std::stop_token& stop) {
     wanted_ = false;
     unsynced_.store(0, std::memory_order_relaxed);
     lock.unlock();
-    ::syncfs(own_.get());
+    ::syncfs(own_.get());  // what fails is told to the commit, on its own descriptor
     lock.lock();
   }
 }

@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "base/text.h"
 #include "builder/dockerfile/commands.h"
 #include "builder/plan/stage_planner.h"
@@ -106,7 +107,8 @@ void StagePlanner::reset(const std::string& part) {
     base.stop_signal.clear();
   } else if (part == "user") {
     base.user.clear();
-  } else if (part == "volumes") {
+  } else {
+    CHECK(part == "volumes");  // the last of dockerfile::kResettable
     base.volumes.clear();
   }
 }
